@@ -1,0 +1,77 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// A format is a target; formats import neither each other nor Forward (see README, "Architecture").
+// The compiler keeps the two roads to an output apart.
+
+let settings: [SwiftSetting] = [
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("ExistentialAny"),
+]
+
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name + "Tests", dependencies: dependencies, swiftSettings: settings)
+}
+
+let package = Package(
+  name: "rnnconv",
+  products: [
+    .library(name: "RNNConv", targets: ["RNNConv"]),
+    .executable(name: "rnnconv", targets: ["CommandLine"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", exact: "3.12.3"),
+  ],
+  targets: [
+    .systemLibrary(
+      name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(name: "COnnx", dependencies: ["CProtobufC"]),
+
+    library("ByteIO", ["CZlib"]),
+    library("Tensors", ["ByteIO"]),
+    library(
+      "Recurrent", ["ByteIO", "Tensors", .product(name: "Crypto", package: "swift-crypto")]),
+    library("ReferenceMath", ["Tensors"]),
+    library("Forward", ["Recurrent", "Tensors"]),
+    library("NativeFormat", ["ByteIO", "Recurrent", "Tensors"]),
+    library("NumPyFormat", ["ByteIO", "Tensors"]),
+    library("ONNXFormat", ["ByteIO", "COnnx", "Recurrent", "ReferenceMath", "Tensors"]),
+    library("Verification", ["Forward", "Recurrent", "Tensors"]),
+    library(
+      "RNNConv",
+      [
+        "ByteIO", "Forward", "NativeFormat", "NumPyFormat", "ONNXFormat", "Recurrent", "Tensors",
+        "Verification",
+      ]),
+    .executableTarget(
+      name: "CommandLine",
+      dependencies: [
+        "RNNConv", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: settings),
+
+    .target(
+      name: "TestSupport", dependencies: ["Recurrent", "Tensors"], path: "Tests/TestSupport",
+      swiftSettings: settings),
+    tests("ByteIO", ["ByteIO", "TestSupport"]),
+    tests("Tensors", ["ByteIO", "Tensors", "TestSupport"]),
+    tests("Recurrent", ["Recurrent", "Tensors", "TestSupport"]),
+    tests("Forward", ["Forward", "Recurrent", "Tensors", "TestSupport"]),
+    tests("NativeFormat", ["ByteIO", "NativeFormat", "Recurrent", "Tensors", "TestSupport"]),
+    tests("NumPyFormat", ["ByteIO", "NumPyFormat", "Tensors", "TestSupport"]),
+    tests(
+      "ONNXFormat",
+      ["ByteIO", "Forward", "ONNXFormat", "Recurrent", "ReferenceMath", "Tensors", "TestSupport"]),
+    tests("Verification", ["Forward", "Recurrent", "Tensors", "TestSupport", "Verification"]),
+    tests(
+      "RNNConv",
+      ["ByteIO", "NumPyFormat", "ONNXFormat", "RNNConv", "Recurrent", "Tensors", "TestSupport"]),
+  ]
+)

@@ -1,0 +1,78 @@
+internal import Glibc
+
+/// Writes files so that a reader, or a crash, sees the old content or the new one and never half of it.
+public enum AtomicFile {
+  /// Replaces `path` by `chunks`, written one after another: temporary file beside it, sync, rename.
+  ///
+  /// A symbolic link is followed, so that the file it names is replaced and the link stays.
+  /// Devices and pipes (`/dev/stdout`) cannot be renamed over; they are written directly. `-` is standard output.
+  public static func write(_ chunks: [ByteBuffer], to path: String) throws(FileError) {
+    if path == "-" { return try writeAll(chunks, descriptor: 1, path: "standard output") }
+    var status = stat()
+    if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
+      guard status.st_mode & S_IFMT != S_IFDIR else {
+        throw FileError(path: path, action: "write", code: EISDIR)
+      }
+      let descriptor = open(path, O_WRONLY | O_CLOEXEC)
+      guard descriptor >= 0 else { throw FileError(path: path, action: "open", code: errno) }
+      defer { close(descriptor) }
+      return try writeAll(chunks, descriptor: descriptor, path: path)
+    }
+
+    let target = resolvedLink(path)
+    let temporary = "\(target).\(getpid()).\(UInt32.random(in: .min ... .max)).tmp"
+    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else { throw FileError(path: path, action: "create", code: errno) }
+    do throws(FileError) {
+      defer { close(descriptor) }
+      // Keep the permissions of the file that is replaced.
+      if stat(target, &status) == 0 { _ = fchmod(descriptor, status.st_mode & 0o7777) }
+      try writeAll(chunks, descriptor: descriptor, path: path)
+      guard fsync(descriptor) == 0 else { throw FileError(path: path, action: "sync", code: errno) }
+    } catch {
+      unlink(temporary)
+      throw error
+    }
+    guard rename(temporary, target) == 0 else {
+      let code = errno
+      unlink(temporary)
+      throw FileError(path: path, action: "replace", code: code)
+    }
+    syncFolder(of: target)
+  }
+
+  public static func write(_ bytes: [UInt8], to path: String) throws(FileError) {
+    try write([ByteBuffer(bytes)], to: path)
+  }
+
+  private static func writeAll(
+    _ chunks: [ByteBuffer], descriptor: Int32, path: String
+  ) throws(FileError) {
+    for chunk in chunks {
+      try chunk.withUnsafeBytes { (bytes) throws(FileError) in
+        var done = 0
+        while done < bytes.count {
+          let wrote = Glibc.write(descriptor, bytes.baseAddress! + done, min(bytes.count - done, 1 << 30))
+          if wrote < 0 && errno == EINTR { continue }
+          guard wrote > 0 else { throw FileError(path: path, action: "write", code: errno) }
+          done += wrote
+        }
+      }
+    }
+  }
+
+  private static func resolvedLink(_ path: String) -> String {
+    guard let resolved = realpath(path, nil) else { return path }
+    defer { free(resolved) }
+    return String(cString: resolved)
+  }
+
+  /// The rename itself must reach the disk: sync the folder that holds the name.
+  private static func syncFolder(of path: String) {
+    let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+    let descriptor = open(folder.isEmpty ? "/" : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { return }
+    fsync(descriptor)
+    close(descriptor)
+  }
+}

@@ -1,0 +1,26 @@
+/// How faithfully a conversion carried something over. Ordered: a later case is worse.
+public enum Exactness: String, Sendable, Comparable, CaseIterable {
+  /// Bit for bit.
+  case exact
+  /// Correct up to one rounding, such as two biases merged or a narrower element type.
+  case rounded
+  /// Something was given up, with the user's leave (`--allow-loss`).
+  case lossy
+
+  public static func < (left: Exactness, right: Exactness) -> Bool {
+    allCases.firstIndex(of: left)! < allCases.firstIndex(of: right)!
+  }
+}
+
+/// One line of a conversion's account: of which layer, how exact, and what happened.
+public struct ConversionNote: Sendable, Equatable {
+  public let layer: String
+  public let exactness: Exactness
+  public let detail: String
+
+  public init(layer: String, _ exactness: Exactness, _ detail: String) {
+    self.layer = layer
+    self.exactness = exactness
+    self.detail = detail
+  }
+}

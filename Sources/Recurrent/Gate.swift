@@ -1,0 +1,51 @@
+public import Tensors
+
+/// A gate (or candidate) of a recurrent cell, named as in the cell's equations.
+public enum Gate: String, Sendable, CaseIterable, Hashable {
+  /// LSTM forget gate f.
+  case forget = "f"
+  /// LSTM input gate i.
+  case input = "i"
+  /// LSTM output gate o.
+  case output = "o"
+  /// LSTM candidate g (ONNX and Keras call it c).
+  case candidate = "g"
+  /// GRU reset gate r.
+  case reset = "r"
+  /// GRU update gate z.
+  case update = "z"
+  /// GRU new state n (ONNX and Keras call it h).
+  case new = "n"
+  /// The only block of a vanilla RNN.
+  case hidden = "h"
+}
+
+/// The order in which a format stacks the gates' blocks of rows in its weights.
+///
+/// Formats state theirs as data, for example `GateOrder(.input, .output, .forget, .candidate)` for ONNX.
+public struct GateOrder: Sendable, Hashable, CustomStringConvertible {
+  public let gates: [Gate]
+
+  public init(_ gates: Gate...) { self.gates = gates }
+
+  /// The canonical orders: those of the equations in the README.
+  public static let rnn = GateOrder(.hidden)
+  public static let lstm = GateOrder(.forget, .input, .output, .candidate)
+  public static let gru = GateOrder(.reset, .update, .new)
+  /// The LSTM gates that peepholes reach, in canonical order; `[3·H]`.
+  public static let peepholes = GateOrder(.forget, .input, .output)
+
+  public var description: String { gates.map(\.rawValue).joined(separator: ",") }
+
+  /// Rearranges the gate blocks of `tensor` (`[G·H, …]`, stacked in this order) into `target` order; bit-exact.
+  public func reorder(_ tensor: Tensor, to target: GateOrder) -> Tensor {
+    precondition(Set(gates) == Set(target.gates), "orders of different gates")
+    if self == target { return tensor }
+    let height = tensor.shape[0] / gates.count
+    return tensor.rows(
+      target.gates.map { gate in
+        let block = gates.firstIndex(of: gate)!
+        return (block * height)..<((block + 1) * height)
+      })
+  }
+}

@@ -1,0 +1,59 @@
+public import Tensors
+
+/// A tensor of a layer, by its role.
+public struct NamedTensor: Sendable, Equatable {
+  public let layer: String
+  /// Such as `forward.inputWeight` or `table`.
+  public let role: String
+  public let tensor: Tensor
+}
+
+extension DirectionParameters {
+  /// Every tensor with its role, in canonical order.
+  public var tensors: [(role: String, tensor: Tensor)] {
+    let all: [(String, Tensor?)] = [
+      ("inputWeight", inputWeight), ("recurrentWeight", recurrentWeight), ("inputBias", inputBias),
+      ("recurrentBias", recurrentBias), ("peepholes", peepholes), ("projection", projection),
+    ]
+    return all.compactMap { role, tensor in tensor.map { (role, $0) } }
+  }
+}
+
+extension RecurrentLayer {
+  /// `forward` or `reverse` for each weight set.
+  public var directionNames: [String] {
+    switch direction {
+    case .forward: ["forward"]
+    case .reverse: ["reverse"]
+    case .bidirectional: ["forward", "reverse"]
+    }
+  }
+}
+
+extension Operation {
+  /// Every tensor with its role, in canonical order.
+  public var tensors: [(role: String, tensor: Tensor)] {
+    switch self {
+    case .recurrent(let layer):
+      zip(layer.directionNames, layer.directions).flatMap { name, direction in
+        direction.tensors.map { ("\(name).\($0.role)", $0.tensor) }
+      }
+    case .embedding(let table): [("table", table)]
+    case .dense(let weight, let bias): [("weight", weight)] + (bias.map { [("bias", $0)] } ?? [])
+    case .arithmetic(_, let constant?, _): [("constant", constant)]
+    case .constant(let tensor): [("value", tensor)]
+    default: []
+    }
+  }
+}
+
+extension Model {
+  /// Every tensor of every layer, in order.
+  public var tensors: [NamedTensor] {
+    layers.flatMap { layer in
+      layer.operation.tensors.map { NamedTensor(layer: layer.name, role: $0.role, tensor: $0.tensor) }
+    }
+  }
+
+  public var parameterCount: Int { tensors.reduce(0) { $0 + $1.tensor.count } }
+}

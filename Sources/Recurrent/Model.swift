@@ -1,0 +1,113 @@
+public import Tensors
+
+/// A recurrent model, whatever format it came from: named inputs and outputs, and layers wired by value names.
+public struct Model: Sendable, Equatable {
+  public var name: String
+  public var inputs: [Port]
+  public var outputs: [Port]
+  /// Each layer follows those whose outputs it reads.
+  public var layers: [Layer]
+  /// What the source said beyond the model itself; not part of its fingerprint.
+  public var metadata: [String: String]
+
+  public init(
+    name: String = "", inputs: [Port], outputs: [Port], layers: [Layer], metadata: [String: String] = [:]
+  ) {
+    self.name = name
+    self.inputs = inputs
+    self.outputs = outputs
+    self.layers = layers
+    self.metadata = metadata
+  }
+}
+
+/// An operation with the values that it reads and makes. A nil input or output is one left out.
+public struct Layer: Sendable, Equatable {
+  public var name: String
+  public var operation: Operation
+  public var inputs: [String?]
+  public var outputs: [String?]
+
+  public init(_ name: String, _ operation: Operation, inputs: [String?], outputs: [String?]) {
+    self.name = name
+    self.operation = operation
+    self.inputs = inputs
+    self.outputs = outputs
+  }
+}
+
+/// An input or output as the outside world sees it: how the axes of the tensor hold a canonical value.
+public struct Port: Sendable, Equatable {
+  /// The name outside, such as an ONNX graph input's.
+  public var name: String
+  /// The canonical value inside.
+  public var value: String
+  public var elementType: ElementType
+  public var kind: ValueKind
+  public var axes: [PortAxis]
+
+  public init(name: String, value: String, elementType: ElementType, kind: ValueKind, axes: [PortAxis]) {
+    self.name = name
+    self.value = value
+    self.elementType = elementType
+    self.kind = kind
+    self.axes = axes
+  }
+}
+
+/// The canonical values that flow between layers.
+public enum ValueKind: Sendable, Hashable {
+  /// `[T, B, F]`
+  case sequence(features: Int)
+  /// `[B, F]`
+  case vector(features: Int)
+  /// Integers `[T, B]`
+  case tokens
+  /// Integers `[B]`: token ids, or valid lengths of rows
+  case indices
+
+  public var hasTime: Bool {
+    switch self {
+    case .sequence, .tokens: true
+    case .vector, .indices: false
+    }
+  }
+
+  /// F; 1 for integers.
+  public var features: Int {
+    switch self {
+    case .sequence(let features), .vector(let features): features
+    case .tokens, .indices: 1
+    }
+  }
+
+  public var isInteger: Bool {
+    switch self {
+    case .tokens, .indices: true
+    case .sequence, .vector: false
+    }
+  }
+}
+
+/// One axis of a port's tensor: the product of its factors, major first; no factors for an axis of size 1.
+public struct PortAxis: Sendable, Hashable {
+  public var factors: [AxisFactor]
+  /// The size where the source fixes it; always set for axes of features only.
+  public var size: Int?
+  /// The source's name for a size that it leaves open, such as `batch`.
+  public var symbol: String?
+
+  public init(_ factors: [AxisFactor], size: Int? = nil, symbol: String? = nil) {
+    self.factors = factors
+    self.size = size
+    self.symbol = symbol
+  }
+}
+
+/// A dimension of a canonical value, or a regular part of its features.
+public enum AxisFactor: Sendable, Hashable {
+  case time
+  case batch
+  /// `count` features, `stride` apart. D·O features as direction × unit: `(O, D)` and `(1, O)`.
+  case features(stride: Int, count: Int)
+}

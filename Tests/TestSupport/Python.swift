@@ -1,0 +1,40 @@
+public import Foundation
+
+/// The repository's own folders, found from this file's place.
+public enum Repository {
+  public static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent()
+  public static let fixtures = root.appending(path: "fixtures")
+  public static let schemas = root.appending(path: "schemas")
+}
+
+public struct PythonFailure: Error, CustomStringConvertible {
+  public let description: String
+}
+
+/// Runs Python with the pinned peers: `RNNCONV_PYTHON`, or the environment that `make test` makes.
+///
+/// A missing peer is an error, never a pass.
+public func runPython(_ arguments: [String]) throws -> String {
+  let python =
+    ProcessInfo.processInfo.environment["RNNCONV_PYTHON"]
+    ?? Repository.root.appending(path: ".peers/bin/python").path
+  guard FileManager.default.isExecutableFile(atPath: python) else {
+    throw PythonFailure(description: "no peers: \(python) is missing; run `make test`, which installs them")
+  }
+  let process = Process()
+  process.executableURL = URL(filePath: python)
+  process.arguments = arguments
+  process.currentDirectoryURL = Repository.root
+  let output = Pipe()
+  process.standardOutput = output
+  process.standardError = output
+  try process.run()
+  let outputData = try output.fileHandleForReading.readToEnd() ?? Data()
+  process.waitUntilExit()
+  guard process.terminationStatus == 0 else {
+    let text = String(decoding: outputData, as: UTF8.self)
+    throw PythonFailure(description: "python \(arguments) exited with \(process.terminationStatus): \(text)")
+  }
+  return String(decoding: outputData, as: UTF8.self)
+}

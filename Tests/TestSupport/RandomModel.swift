@@ -1,0 +1,84 @@
+public import Recurrent
+internal import Tensors
+
+/// What a random recurrent layer is made of.
+public struct LayerSpecification: Sendable {
+  public var cell: Cell
+  public var direction = Direction.forward
+  public var inputSize = 3
+  public var hiddenSize = 4
+  public var projectionSize: Int?
+  public var biases = true
+  public var peepholes = false
+  public var clip: Double?
+  public var inputForget = false
+  public var scale: Float = 0.8
+
+  public init(_ cell: Cell) { self.cell = cell }
+
+  /// Distinct random weights for each gate, non-zero biases.
+  public func layer(_ generator: inout SeededGenerator) -> RecurrentLayer {
+    let rows = cell.gateCount * hiddenSize
+    let directions = (0..<direction.count).map { _ in
+      DirectionParameters(
+        inputWeight: generator.tensor([rows, inputSize], scale: scale),
+        recurrentWeight: generator.tensor([rows, projectionSize ?? hiddenSize], scale: scale),
+        inputBias: biases ? generator.tensor([rows], scale: scale) : nil,
+        recurrentBias: biases ? generator.tensor([rows], scale: scale) : nil,
+        peepholes: peepholes ? generator.tensor([3 * hiddenSize], scale: scale) : nil,
+        projection: projectionSize.map { generator.tensor([$0, hiddenSize], scale: scale) })
+    }
+    return RecurrentLayer(
+      cell: cell, direction: direction, inputSize: inputSize, hiddenSize: hiddenSize, clip: clip,
+      inputForget: inputForget, directions: directions)
+  }
+
+  /// One layer as a model: input `x` `[T, B, I]`, outputs `y` `[T, B, D·O]`, `h` and (LSTM) `c` as vectors;
+  /// optionally inputs `lengths` `[B]`, `h0` and `c0`.
+  public func model(seed: UInt64, lengths: Bool = false, initialStates: Bool = false) -> Model {
+    var generator = SeededGenerator(seed: seed)
+    let layer = layer(&generator)
+    let hidden = layer.direction.count * layer.outputSize
+    let cellState = layer.direction.count * layer.hiddenSize
+    var inputs = [Port.sequence("x", features: inputSize)]
+    if lengths {
+      inputs.append(
+        Port(
+          name: "lengths", value: "lengths", elementType: .int64, kind: .indices, axes: [PortAxis([.batch])]))
+    }
+    if initialStates {
+      inputs.append(.vector("h0", features: hidden))
+      if cell == .lstm { inputs.append(.vector("c0", features: cellState)) }
+    }
+    var outputs = [Port.sequence("y", features: hidden), .vector("h", features: hidden)]
+    if cell == .lstm { outputs.append(.vector("c", features: cellState)) }
+    return Model(
+      name: "random", inputs: inputs, outputs: outputs,
+      layers: [
+        Layer(
+          "layer", .recurrent(layer),
+          inputs: ["x", lengths ? "lengths" : nil, initialStates ? "h0" : nil]
+            + (cell == .lstm ? [initialStates ? "c0" : nil] : []),
+          outputs: outputs.map(\.value))
+      ])
+  }
+}
+
+extension Port {
+  /// A float32 sequence with axes `[T, B, F]`.
+  public static func sequence(_ name: String, features: Int) -> Port {
+    Port(
+      name: name, value: name, elementType: .float32, kind: .sequence(features: features),
+      axes: [
+        PortAxis([.time]), PortAxis([.batch]),
+        PortAxis([.features(stride: 1, count: features)], size: features),
+      ])
+  }
+
+  /// A float32 vector with axes `[B, F]`.
+  public static func vector(_ name: String, features: Int) -> Port {
+    Port(
+      name: name, value: name, elementType: .float32, kind: .vector(features: features),
+      axes: [PortAxis([.batch]), PortAxis([.features(stride: 1, count: features)], size: features)])
+  }
+}
