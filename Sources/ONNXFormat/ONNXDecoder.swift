@@ -1,0 +1,34 @@
+public import ByteIO
+
+/// Reading ONNX files: bytes to `ONNXModel`, all syntax checked at this one door.
+public enum ONNXDecoder {
+  /// The opsets whose operators the importer and the evaluator know: up to that of onnx 1.23.
+  public static let opsets: ClosedRange<Int64> = 7...28
+  /// The newest IR version of onnx 1.23.
+  public static let newestIR: Int64 = 14
+
+  /// Decodes a serialized ModelProto.
+  ///
+  /// - Parameters:
+  ///   - bytes: the whole file.
+  ///   - folder: the folder that external data may come from; nil refuses external data.
+  /// - Throws: `ONNXError` naming the byte, tensor or node.
+  public static func decode(
+    _ bytes: ByteBuffer, folder: String?, limits: Limits = .standard
+  ) throws(ONNXError) -> ONNXModel {
+    guard bytes.count <= Int(Int32.max) else { throw .tooLarge(bytes: bytes.count) }
+    let model = try ONNXMessage(bytes, limits: limits).model(folder: ExternalData(folder: folder))
+    guard model.irVersion <= newestIR else { throw .unsupportedIR(model.irVersion, newest: newestIR) }
+    guard let opset = model.opsets[""] else { throw .missingOpset }
+    guard opsets.contains(opset) else { throw .unsupportedOpset(opset, supported: opsets) }
+    return model
+  }
+
+  /// Whether the bytes look like a ModelProto: protobuf has no magic, so the first field must be one of its own.
+  public static func recognises(_ bytes: ByteBuffer) -> Bool {
+    guard bytes.count >= 2 else { return false }
+    // ir_version (varint) first, as every writer does; or another of ModelProto's low fields.
+    let key = bytes[0]
+    return key == 0x08 || (key & 7 == 2 && (2...8).contains(key >> 3) && bytes[1] != 0)
+  }
+}

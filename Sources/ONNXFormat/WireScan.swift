@@ -1,0 +1,95 @@
+internal import ByteIO
+
+/// Walks a serialized ModelProto with an explicit stack before libprotobuf-c unpacks it.
+///
+/// libprotobuf-c recurses for each nested message and overflows the stack at a few hundred (512 KiB thread) or
+/// thousand levels; this scan refuses such files first, and bounds the number of nodes.
+enum WireScan {
+  /// The messages whose fields can nest; every other length-delimited field is skipped whole.
+  private enum Message {
+    case model, graph, node, attribute, function, valueInfo, type, typeHolder
+
+    /// The nested message in field `number`, if any. Numbers are those of schemas/onnx.proto.
+    func nested(_ number: UInt64) -> Message? {
+      switch (self, number) {
+      case (.model, 7), (.attribute, 6), (.attribute, 11): .graph
+      case (.model, 25): .function
+      case (.graph, 1), (.function, 7): .node
+      case (.graph, 11), (.graph, 12), (.graph, 13): .valueInfo
+      case (.node, 5), (.function, 11): .attribute
+      case (.valueInfo, 2): .type
+      // Sequence and optional types hold a type again.
+      case (.type, 4), (.type, 9): .typeHolder
+      case (.typeHolder, 1): .type
+      default: nil
+      }
+    }
+  }
+
+  /// Throws where the wire format is broken, messages nest deeper than allowed, or there are too many nodes.
+  static func check(_ bytes: ByteBuffer, limits: Limits) throws(ONNXError) {
+    // A graph level takes three messages: graph, node, attribute.
+    let maximumDepth = 3 * limits.nesting + 4
+    var nodes = 0
+    var failure: ONNXError?
+    bytes.withUnsafeBytes { raw in
+      var stack: [(message: Message, end: Int)] = [(.model, raw.count)]
+      var offset = 0
+      while let (message, end) = stack.last {
+        if offset == end {
+          stack.removeLast()
+          continue
+        }
+        let start = offset
+        func fail(_ reason: String) { failure = .notProtobuf(ParseError(offset: start, reason: reason)) }
+        guard let key = varint(raw, &offset, end) else { return fail("a field's key is cut off or too long") }
+        guard key >> 3 != 0 else { return fail("field number 0") }
+        switch key & 7 {
+        case 0: guard varint(raw, &offset, end) != nil else { return fail("a varint is cut off or too long") }
+        case 1:
+          guard end - offset >= 8 else { return fail("a 64-bit field is cut off") }
+          offset += 8
+        case 5:
+          guard end - offset >= 4 else { return fail("a 32-bit field is cut off") }
+          offset += 4
+        case 2:
+          guard let length = varint(raw, &offset, end), length <= UInt64(end - offset) else {
+            return fail("field \(key >> 3) is longer than the message that holds it")
+          }
+          guard let nested = message.nested(key >> 3) else {
+            offset += Int(length)
+            continue
+          }
+          if nested == .node {
+            nodes += 1
+            if nodes > limits.nodes {
+              failure = .tooManyNodes(limit: limits.nodes)
+              return
+            }
+          }
+          stack.append((nested, offset + Int(length)))
+          if stack.count > maximumDepth {
+            failure = .tooDeep(limit: limits.nesting, offset: start)
+            return
+          }
+        default: return fail("wire type \(key & 7)")
+        }
+      }
+    }
+    if let failure { throw failure }
+  }
+
+  /// A base-128 varint of at most ten bytes.
+  private static func varint(_ raw: UnsafeRawBufferPointer, _ offset: inout Int, _ end: Int) -> UInt64? {
+    var value: UInt64 = 0
+    var shift: UInt64 = 0
+    while offset < end, shift < 70 {
+      let byte = raw[offset]
+      offset += 1
+      value |= UInt64(byte & 0x7F) << shift
+      if byte & 0x80 == 0 { return value }
+      shift += 7
+    }
+    return nil
+  }
+}
