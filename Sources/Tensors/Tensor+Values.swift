@@ -176,8 +176,9 @@ extension Tensor {
       quantization: parts[0].quantization)
   }
 
-  /// A new tensor whose element at each index is the source element that `position` names.
-  private func gather(shape newShape: [Int], _ position: ([Int]) -> Int) -> Tensor {
+  /// A new tensor whose element at each index of `newShape` is the element of this one at the flat position that
+  /// `position` names; bit-exact.
+  public func gather(shape newShape: [Int], _ position: ([Int]) -> Int) -> Tensor {
     let size = elementType.size
     let total = newShape.reduce(1, *)
     let result = ByteBuffer(byteCount: total * size) { target in

@@ -1,0 +1,305 @@
+internal import Recurrent
+internal import Tensors
+
+/// How ONNX stacks the gates, held against the operator specification ("W parameter weight matrix", RNN, LSTM, GRU).
+enum ONNXGates {
+  static let rnn = GateOrder(.hidden)
+  /// LSTM: W[iofc]
+  static let lstm = GateOrder(.input, .output, .forget, .candidate)
+  /// LSTM: P[iof]
+  static let peepholes = GateOrder(.input, .output, .forget)
+  /// GRU: W[zrh]
+  static let gru = GateOrder(.update, .reset, .new)
+
+  static func order(_ cell: Cell) -> GateOrder {
+    switch cell {
+    case .rnn: rnn
+    case .lstm: lstm
+    case .gru: gru
+    }
+  }
+
+  /// The activations that the recurrent operators know, with the specification's default α and β.
+  static let activations: [(name: String, kind: Activation.Kind, alpha: Float, beta: Float)] = [
+    ("Relu", .relu, 0, 0), ("Tanh", .tanh, 0, 0), ("Sigmoid", .sigmoid, 0, 0), ("Affine", .affine, 1, 0),
+    ("LeakyRelu", .leakyRelu, 0.01, 0), ("ThresholdedRelu", .thresholdedRelu, 1, 0),
+    ("ScaledTanh", .scaledTanh, 1, 1), ("HardSigmoid", .hardSigmoid, 0.2, 0.5), ("Elu", .elu, 1, 0),
+    ("Softsign", .softsign, 0, 0), ("Softplus", .softplus, 0, 0),
+  ]
+}
+
+extension ONNXImporter {
+  /// What the data inputs of a recurrent operator must look like; nothing for other operators.
+  static func demands(_ node: ONNXNode) -> [(value: String, roles: [AxisRole])] {
+    guard ["RNN", "LSTM", "GRU"].contains(node.operation), node.domain.isEmpty else { return [] }
+    var batchFirst = false
+    if case .int(1)? = node.attributes["layout"] { batchFirst = true }
+    let features = AxisRole.features(nil)
+    let sequence: [AxisRole] = batchFirst ? [.batch, .time, features] : [.time, .batch, features]
+    let state: [AxisRole] = batchFirst ? [.batch, features, features] : [features, .batch, features]
+    let roles = [0: sequence, 4: [.batch], 5: state, 6: state]
+    return node.inputs.indices.compactMap { position in
+      guard let roles = roles[position], !node.inputs[position].isEmpty else { return nil }
+      return (node.inputs[position], roles)
+    }
+  }
+
+  mutating func importRecurrent(_ node: ONNXNode) throws(ONNXError) {
+    var attributes = AttributeReader(node)
+    let cell: Cell
+    switch node.operation {
+    case "LSTM": cell = .lstm
+    case "GRU": cell = .gru(resetAfter: try attributes.int("linear_before_reset", default: 0) != 0)
+    default: cell = .rnn
+    }
+    let directionName = try attributes.string("direction") ?? "forward"
+    guard let direction = Direction(rawValue: directionName) else {
+      throw .unsupportedAttribute(
+        node: node.label, attribute: "direction",
+        reason: "'\(directionName)' is not forward, reverse or bidirectional")
+    }
+    let batchFirst = try attributes.int("layout", default: 0) != 0
+    let inputForget = cell == .lstm ? try attributes.int("input_forget", default: 0) != 0 : false
+    let clip = try attributes.float("clip")
+    if let clip, !(clip > 0) {
+      throw .unsupportedAttribute(node: node.label, attribute: "clip", reason: "\(clip) is not positive")
+    }
+    let hiddenAttribute = try attributes.int("hidden_size")
+    let activations = try activations(node, cell, direction, &attributes)
+    try attributes.finish()
+
+    let x = try view(node, 0)
+    let directionCount = direction.count
+    let gates = cell.gateCount
+    let w = try weight(node, 1, "W")
+    let r = try weight(node, 2, "R")
+    guard r.shape.count == 3 else {
+      throw .shapeMismatch(
+        node: node.label, input: "R", expected: "[num_directions, gates·hidden_size, hidden_size]", found: r.shape)
+    }
+    let hidden = hiddenAttribute ?? r.shape[2]
+    guard hidden >= 1, hidden <= Int(Int32.max) else {
+      throw .unsupportedAttribute(node: node.label, attribute: "hidden_size", reason: "\(hidden)")
+    }
+    let inputSize = x.kind.features
+    func expect(_ tensor: Tensor, _ input: String, _ shape: [Int]) throws(ONNXError) {
+      guard tensor.shape == shape else {
+        throw .shapeMismatch(node: node.label, input: input, expected: "\(shape)", found: tensor.shape)
+      }
+      guard tensor.elementType.isFloat else {
+        throw .wrongElementType(node: node.label, input: input, found: tensor.elementType)
+      }
+    }
+    try expect(r, "R", [directionCount, gates * hidden, hidden])
+    try expect(w, "W", [directionCount, gates * hidden, inputSize])
+    var b: Tensor?
+    if has(node, 3) {
+      b = try weight(node, 3, "B")
+      try expect(b!, "B", [directionCount, 2 * gates * hidden])
+    }
+    var p: Tensor?
+    if has(node, 7) {
+      guard cell == .lstm else { throw .invalid(node: node.label, reason: "it has more than 6 inputs") }
+      p = try weight(node, 7, "P")
+      try expect(p!, "P", [directionCount, 3 * hidden])
+    }
+
+    let order = ONNXGates.order(cell)
+    var directions: [DirectionParameters] = []
+    for index in 0..<directionCount {
+      let bias = b.map { part($0, index) }
+      let half = gates * hidden
+      directions.append(
+        DirectionParameters(
+          inputWeight: order.reorder(part(w, index), to: cell.gateOrder),
+          recurrentWeight: order.reorder(part(r, index), to: cell.gateOrder),
+          inputBias: bias.map { order.reorder($0.rows(0..<half), to: cell.gateOrder) },
+          recurrentBias: bias.map { order.reorder($0.rows(half..<(2 * half)), to: cell.gateOrder) },
+          peepholes: p.map { ONNXGates.peepholes.reorder(part($0, index), to: .peepholes) },
+          gateActivation: activations[index].gate, candidateActivation: activations[index].candidate,
+          outputActivation: activations[index].output))
+    }
+
+    let sequenceAxes: [[AxisFactor]] = batchFirst ? [[.batch], [.time]] : [[.time], [.batch]]
+    try require(x, sequenceAxes + [View.features(inputSize)], node, "X")
+    let stateFeatures = directionCount * hidden
+    let inputs: [String?] = [
+      x.value, try lengths(node, 4, x),
+      try initialState(node, 5, "initial_h", directionCount, hidden, batchFirst),
+      cell == .lstm ? try initialState(node, 6, "initial_c", directionCount, hidden, batchFirst) : nil,
+    ]
+    if cell != .lstm, has(node, 6) { throw .invalid(node: node.label, reason: "it has more than 6 inputs") }
+
+    let name = uniqueLayer(node)
+    let outputs = node.outputs.map { $0.isEmpty ? nil : $0 }
+    layers.append(
+      Layer(
+        name,
+        .recurrent(
+          RecurrentLayer(
+            cell: cell, direction: direction, inputSize: inputSize, hiddenSize: hidden,
+            clip: clip.map { Double($0) }, inputForget: inputForget, directions: directions)),
+        inputs: inputs, outputs: outputs))
+    note(
+      name, .exact, "gates \(order) reordered to \(cell.gateOrder)" + (b == nil ? ", no bias" : ", both biases kept"))
+
+    let unit: [AxisFactor] = [.features(stride: 1, count: hidden)]
+    let side: [AxisFactor] = [.features(stride: hidden, count: directionCount)]
+    let yAxes = batchFirst ? [[.batch], [.time], side, unit] : [[.time], side, [.batch], unit]
+    let stateAxes = batchFirst ? [[.batch], side, unit] : [side, [.batch], unit]
+    let kinds: [(ValueKind, [[AxisFactor]])] = [
+      (.sequence(features: stateFeatures), yAxes), (.vector(features: stateFeatures), stateAxes),
+      (.vector(features: stateFeatures), stateAxes),
+    ]
+    guard outputs.count <= (cell == .lstm ? 3 : 2) else {
+      throw .invalid(node: node.label, reason: "it has \(outputs.count) outputs")
+    }
+    for (output, (kind, axes)) in zip(outputs, kinds) {
+      guard let output else { continue }
+      set(output, .view(View(value: output, kind: kind, axes: axes, timeSize: x.timeSize)), type(node))
+    }
+  }
+
+  /// Direction `index` of a tensor whose first axis is num_directions.
+  private func part(_ tensor: Tensor, _ index: Int) -> Tensor {
+    let rows = tensor.rows(index..<(index + 1))
+    return rows.gather(shape: Array(tensor.shape.dropFirst())) { position in
+      var flat = 0
+      for (axis, coordinate) in position.enumerated() { flat = flat * tensor.shape[axis + 1] + coordinate }
+      return flat
+    }
+  }
+
+  func require(
+    _ view: View, _ axes: [[AxisFactor]], _ node: ONNXNode, _ input: String
+  ) throws(ONNXError) {
+    let wanted = axes.map(View.normalised)
+    guard view.axes == wanted else {
+      throw .notImportable(
+        node: node.label,
+        reason: "its input '\(input)' is arranged as \(describe(view.axes)), expected \(describe(wanted))")
+    }
+  }
+
+  /// Names, α and β of the activations, for each direction: (f), (f, g, h) or (f, g) of the specification.
+  private func activations(
+    _ node: ONNXNode, _ cell: Cell, _ direction: Direction, _ attributes: inout AttributeReader
+  ) throws(ONNXError) -> [(gate: Activation, candidate: Activation, output: Activation)] {
+    let standard: [String]
+    switch cell {
+    case .rnn: standard = ["Tanh"]
+    case .lstm: standard = ["Sigmoid", "Tanh", "Tanh"]
+    case .gru: standard = ["Sigmoid", "Tanh"]
+    }
+    var names = try attributes.strings("activations") ?? []
+    if names.isEmpty { names = Array(repeating: standard, count: direction.count).flatMap { $0 } }
+    guard names.count == standard.count * direction.count else {
+      throw .unsupportedAttribute(
+        node: node.label, attribute: "activations",
+        reason: "it lists \(names.count), expected \(standard.count * direction.count)")
+    }
+    // α and β are consumed in order by those functions that have one.
+    var alphas = (try attributes.floats("activation_alpha") ?? [])[...]
+    var betas = (try attributes.floats("activation_beta") ?? [])[...]
+    var list: [Activation] = []
+    for name in names {
+      guard let known = ONNXGates.activations.first(where: { $0.name.lowercased() == name.lowercased() }) else {
+        throw .unsupportedAttribute(
+          node: node.label, attribute: "activations", reason: "'\(name)' is not one of the operator's functions")
+      }
+      let parameters = known.kind.parameterCount
+      let alpha = parameters >= 1 ? alphas.popFirst() ?? known.alpha : 0
+      let beta = parameters >= 2 ? betas.popFirst() ?? known.beta : 0
+      list.append(Activation(known.kind, alpha: Double(alpha), beta: Double(beta)))
+    }
+    return (0..<direction.count).map { index in
+      let own = list[(index * standard.count)..<((index + 1) * standard.count)].map { $0 }
+      switch cell {
+      case .rnn: return (.sigmoid, own[0], .tanh)
+      case .lstm: return (own[0], own[1], own[2])
+      case .gru: return (own[0], own[1], .tanh)
+      }
+    }
+  }
+
+  /// sequence_lens: a graph input, or a constant that says nothing new.
+  private func lengths(_ node: ONNXNode, _ position: Int, _ x: View) throws(ONNXError) -> String? {
+    guard has(node, position) else { return nil }
+    switch try value(node, position) {
+    case .view(let view):
+      guard view.kind == .indices, view.offset == 0 else {
+        throw .notImportable(node: node.label, reason: "its sequence_lens is not a vector of lengths [B]")
+      }
+      try require(view, [[.batch]], node, "sequence_lens")
+      return view.value
+    case .constant(let tensor):
+      let lengths = (try? tensor.integers()) ?? []
+      if let time = x.timeSize, lengths.allSatisfy({ $0 == Int64(time) }) { return nil }
+      throw .notImportable(
+        node: node.label, reason: "its sequence_lens \(lengths) is constant: make it an input of the graph")
+    case .sizes(let sizes, _):
+      if sizes.allSatisfy({ $0 == .time }) { return nil }
+      throw .notImportable(node: node.label, reason: "its sequence_lens is not a vector of lengths [B]")
+    case .filled(_, let shape) where shape == [.batch]:
+      throw .notImportable(node: node.label, reason: "its sequence_lens is constant: make it an input of the graph")
+    case .filled, .unbound:
+      throw .notImportable(node: node.label, reason: "its sequence_lens is not a vector of lengths [B]")
+    }
+  }
+
+  /// An initial state as a canonical value; nil for zeros.
+  private mutating func initialState(
+    _ node: ONNXNode, _ position: Int, _ input: String, _ directions: Int, _ hidden: Int, _ batchFirst: Bool
+  ) throws(ONNXError) -> String? {
+    guard has(node, position) else { return nil }
+    let base: Tensor
+    switch try value(node, position) {
+    case .view(let view):
+      let side: [AxisFactor] = [.features(stride: hidden, count: directions)]
+      let unit: [AxisFactor] = [.features(stride: 1, count: hidden)]
+      guard view.kind == .vector(features: directions * hidden) else {
+        throw .notImportable(
+          node: node.label, reason: "its \(input) is \(view.kind), expected \(directions)·\(hidden) features")
+      }
+      try require(view, batchFirst ? [[.batch], side, unit] : [side, [.batch], unit], node, input)
+      return view.value
+    case .constant(let tensor): base = tensor
+    case .filled(let tensor, let shape):
+      guard shape.count == 3, tensor.shape.count == 3 else {
+        throw .notImportable(node: node.label, reason: "its \(input) does not have 3 axes")
+      }
+      // Repeated axes that are not the batch are written out.
+      var full = tensor.shape
+      for axis in 0..<3 { if let size = shape[axis].known, axis != (batchFirst ? 0 : 1) { full[axis] = size } }
+      base = tensor.broadcast(to: full)
+    case .sizes, .unbound: throw .notImportable(node: node.label, reason: "its \(input) cannot be understood")
+    }
+    if base.doubles.allSatisfy({ $0 == 0 && $0.sign == .plus }) { return nil }
+    let expected = batchFirst ? [base.shape.first ?? 0, directions, hidden] : [directions, base.shape.count > 1 ? base.shape[1] : 0, hidden]
+    guard base.shape == expected, base.elementType.isFloat else {
+      throw .shapeMismatch(
+        node: node.label, input: input, expected: "[\(directions), batch, \(hidden)]", found: base.shape)
+    }
+    // [D, B, H] to the canonical [B, D·H].
+    let rows = batchFirst ? base : base.transposed([1, 0, 2])
+    let state: Tensor
+    do { state = try rows.reshaped([rows.shape[0], directions * hidden]) } catch {
+      throw .tensor(input, reason: error.description)
+    }
+    let value = "\(node.inputs[position])·\(node.index)"
+    layers.append(Layer(uniqueLayer(ONNXNode("Constant", name: value, inputs: [], outputs: [])), .constant(state), inputs: [], outputs: [value]))
+    return value
+  }
+}
+
+extension Tensor {
+  /// Axes of size 1 repeated; the caller has checked that the shapes agree.
+  func broadcast(to target: [Int]) -> Tensor {
+    if target == shape { return self }
+    return gather(shape: target) { index in
+      var flat = 0
+      for axis in shape.indices { flat = flat * shape[axis] + (shape[axis] == 1 ? 0 : index[axis]) }
+      return flat
+    }
+  }
+}

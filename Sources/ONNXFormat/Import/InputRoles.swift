@@ -1,0 +1,142 @@
+internal import Recurrent
+
+/// What an axis of a graph input is for.
+enum AxisRole: Equatable {
+  case time, batch
+  /// A part of the features; the size where an operator fixes it.
+  case features(Int?)
+  /// An axis of size 1.
+  case single
+}
+
+/// Finds out what the axes of graph inputs mean, by walking up from the recurrent operators that use them.
+///
+/// A file does not say whether `[32, 10, 8]` is batch- or time-first; the Transpose before the LSTM does.
+struct InputRoles {
+  private let producers: [String: ONNXNode]
+  private let graphInputs: Set<String>
+  private let constant: (String) -> [Int]?
+  private let rank: (String) -> Int?
+  private(set) var roles: [String: [AxisRole]] = [:]
+
+  /// - Parameters:
+  ///   - constant: the integers of a constant value, such as axes.
+  ///   - rank: the rank of a value that is a constant or graph input.
+  init(
+    nodes: [ONNXNode], graphInputs: Set<String>, constant: @escaping (String) -> [Int]?,
+    rank: @escaping (String) -> Int?
+  ) {
+    var producers: [String: ONNXNode] = [:]
+    for node in nodes {
+      for output in node.outputs where !output.isEmpty { producers[output] = node }
+    }
+    self.producers = producers
+    self.graphInputs = graphInputs
+    self.constant = constant
+    self.rank = rank
+  }
+
+  /// Demands that `value` have these axes; passes the demand on to what makes it.
+  mutating func demand(_ value: String, _ roles: [AxisRole], by node: ONNXNode) throws(ONNXError) {
+    var value = value
+    var roles = roles
+    // Data flows up through one input of most operators: a loop, with recursion only at branches.
+    while true {
+      if graphInputs.contains(value) { return try assign(value, roles, by: node) }
+      guard let producer = producers[value], let first = producer.inputs.first else { return }
+      switch producer.operation {
+      case "Identity", "Cast", "Dropout", "Relu", "Sigmoid", "Tanh", "LeakyRelu", "Elu", "Softsign", "Softplus",
+        "HardSigmoid", "Softmax", "LogSoftmax", "Expand", "Neg", "Sqrt", "Exp", "Gelu":
+        break
+      case "Slice", "Split":
+        // Its size along the sliced axis is not that of the input.
+        roles = roles.map { if case .features = $0 { .features(nil) } else { $0 } }
+      case "Transpose":
+        let permutation = permutation(producer, rank: roles.count)
+        guard permutation.sorted() == Array(roles.indices) else { return }
+        var before = roles
+        for (axis, source) in permutation.enumerated() { before[source] = roles[axis] }
+        roles = before
+      case "Unsqueeze":
+        guard let axes = axes(producer, rank: roles.count) else { return }
+        roles = roles.indices.filter { !axes.contains($0) }.map { roles[$0] }
+      case "Squeeze":
+        guard let axes = axes(producer, rank: nil) else { return }
+        let rank = roles.count + axes.count
+        for axis in axes.map({ $0 < 0 ? $0 + rank : $0 }).sorted() {
+          guard axis <= roles.count else { return }
+          roles.insert(.single, at: axis)
+        }
+      case "Gather":
+        if constant(first) != nil || (rank(first) != nil && !graphInputs.contains(first)) {
+          // An embedding: the indices have every axis but the features.
+          guard producer.inputs.count > 1, !roles.isEmpty else { return }
+          value = producer.inputs[1]
+          roles.removeLast()
+          continue
+        }
+        guard producer.inputs.count > 1, let index = rank(producer.inputs[1]), index == 0 else { return }
+        let axis = attribute(producer, "axis") ?? 0
+        let position = axis < 0 ? axis + roles.count + 1 : axis
+        guard (0...roles.count).contains(position) else { return }
+        roles.insert(.features(nil), at: position)
+      case "MatMul", "Gemm":
+        guard !roles.isEmpty else { return }
+        if case .features = roles[roles.count - 1] { roles[roles.count - 1] = .features(nil) }
+      case "Add", "Sub", "Mul", "Div", "Concat":
+        for input in producer.inputs.dropFirst() where !input.isEmpty {
+          if let rank = rank(input), rank != roles.count, graphInputs.contains(input) { continue }
+          let branch =
+            producer.operation == "Concat"
+            ? roles.map { if case .features = $0 { AxisRole.features(nil) } else { $0 } } : roles
+          try demand(input, branch, by: node)
+        }
+        if producer.operation == "Concat" {
+          roles = roles.map { if case .features = $0 { .features(nil) } else { $0 } }
+        }
+      default: return
+      }
+      value = first
+    }
+  }
+
+  private mutating func assign(_ input: String, _ roles: [AxisRole], by node: ONNXNode) throws(ONNXError) {
+    guard let known = self.roles[input] else {
+      self.roles[input] = roles
+      return
+    }
+    guard known.count == roles.count else {
+      throw .graphInput(input, reason: "it is used with \(known.count) axes and, by node \(node.label), with \(roles.count)")
+    }
+    for (axis, (left, right)) in zip(known, roles).enumerated() {
+      switch (left, right) {
+      case (.features(nil), .features): self.roles[input]![axis] = right
+      case (.features, .features(nil)), (.single, _): break
+      case (_, .single): break
+      default:
+        guard left == right else {
+          throw .graphInput(
+            input, reason: "axis \(axis) is used as \(left) and, by node \(node.label), as \(right)")
+        }
+      }
+    }
+  }
+
+  private func permutation(_ node: ONNXNode, rank: Int) -> [Int] {
+    if case .ints(let values)? = node.attributes["perm"] { return values.map { Int($0) } }
+    return Array((0..<rank).reversed())
+  }
+
+  /// The axes of Squeeze or Unsqueeze: an attribute before opset 13, an input since.
+  private func axes(_ node: ONNXNode, rank: Int?) -> [Int]? {
+    var axes: [Int]?
+    if case .ints(let values)? = node.attributes["axes"] { axes = values.map { Int($0) } }
+    if node.inputs.count > 1, !node.inputs[1].isEmpty { axes = constant(node.inputs[1]) }
+    guard let rank else { return axes }
+    return axes?.map { $0 < 0 ? $0 + rank : $0 }
+  }
+
+  private func attribute(_ node: ONNXNode, _ name: String) -> Int? {
+    if case .int(let value)? = node.attributes[name] { Int(value) } else { nil }
+  }
+}

@@ -1,0 +1,342 @@
+public import ByteIO
+public import Recurrent
+public import Tensors
+
+/// What importing an ONNX model gave: the canonical model, and how exact each layer is.
+public struct ONNXImport: Sendable, Equatable {
+  public let model: Model
+  public let notes: [ConversionNote]
+}
+
+/// Turns an ONNX graph into the canonical model.
+///
+/// Works by abstract interpretation: every value of the graph is a known constant, a vector of (possibly open) sizes,
+/// or a canonical value under some arrangement of its axes. Shape computations and rearrangements thereby vanish,
+/// however an exporter spelled them, and what remains is layers.
+public struct ONNXImporter {
+  let source: ONNXModel
+  let bindings: [String: Tensor]
+  let limits: Limits
+  var values: [String: ImportedValue] = [:]
+  /// How often a value is read, graph outputs included.
+  var uses: [String: Int] = [:]
+  var elementTypes: [String: ElementType] = [:]
+  var layers: [Layer] = []
+  var notes: [ConversionNote] = []
+  var layerNames: Set<String> = []
+  var valueNames: Set<String> = []
+  var usedBindings: Set<String> = []
+  /// The batch size where the source fixes it.
+  var batchSize: Int?
+
+  var opset: Int64 { source.opset }
+
+  /// Imports `source`.
+  ///
+  /// - Parameters:
+  ///   - bindings: values for graph inputs that hold weights.
+  ///   - limits: bounds on what constant folding may allocate.
+  /// - Throws: `ONNXError` naming the node and what to do.
+  public static func importModel(
+    _ source: ONNXModel, bindings: [String: Tensor] = [:], limits: Limits = .standard
+  ) throws(ONNXError) -> ONNXImport {
+    var importer = ONNXImporter(source: source, bindings: bindings, limits: limits)
+    return try importer.run()
+  }
+
+  private init(source: ONNXModel, bindings: [String: Tensor], limits: Limits) {
+    self.source = source
+    self.bindings = bindings
+    self.limits = limits
+  }
+
+  private mutating func run() throws(ONNXError) -> ONNXImport {
+    let graph = source.graph
+    let nodes = try graph.sortedNodes()
+    for initializer in graph.initializers {
+      guard values.updateValue(.constant(initializer.tensor), forKey: initializer.name) == nil else {
+        throw .duplicateValue(node: "initializer", value: initializer.name)
+      }
+    }
+    for node in nodes { for input in node.inputs where !input.isEmpty { uses[input, default: 0] += 1 } }
+    for output in graph.outputs { uses[output.name, default: 0] += 1 }
+
+    let inputs = try importInputs(nodes)
+    for node in nodes { try importNode(node) }
+    let outputs = try graph.outputs.map { (info) throws(ONNXError) in try outputPort(info) }
+    guard !outputs.isEmpty else { throw .graphOutput("", reason: "the graph has no outputs") }
+
+    var model = Model(name: graph.name, inputs: inputs, outputs: outputs, layers: layers, metadata: metadata())
+    model.dropUnused()
+    noteUnused(&model)
+    do { try model.validated() } catch { throw .model(error) }
+    return ONNXImport(model: model, notes: notes)
+  }
+
+  // MARK: Ports
+
+  private mutating func importInputs(_ nodes: [ONNXNode]) throws(ONNXError) -> [Port] {
+    let open = source.graph.inputs.filter { values[$0.name] == nil }
+    let roles = try inputRoles(nodes, open)
+    var ports: [Port] = []
+    for info in open {
+      if let axes = roles[info.name] ?? defaultRoles(info, nodes) {
+        ports.append(try inputPort(info, axes))
+      } else if uses[info.name] != nil {
+        values[info.name] = .unbound
+      } else {
+        notes.append(ConversionNote(layer: info.name, .lossy, "graph input '\(info.name)' is used by nothing: left out"))
+      }
+    }
+    return ports
+  }
+
+  private func inputRoles(
+    _ nodes: [ONNXNode], _ open: [ONNXValueInfo]
+  ) throws(ONNXError) -> [String: [AxisRole]] {
+    var constants: [String: Tensor] = [:]
+    for initializer in source.graph.initializers { constants[initializer.name] = initializer.tensor }
+    for node in nodes where node.operation == "Constant" {
+      if let output = node.outputs.first, let tensor = try? Self.constantValue(node) { constants[output] = tensor }
+    }
+    var ranks = constants.mapValues(\.shape.count)
+    for info in open { ranks[info.name] = info.shape?.count }
+    var roles = InputRoles(
+      nodes: nodes, graphInputs: Set(open.map(\.name)),
+      constant: { name in constants[name].flatMap { try? $0.integers().map { Int($0) } } },
+      rank: { ranks[$0] })
+    for node in nodes {
+      for demand in Self.demands(node) { try roles.demand(demand.value, demand.roles, by: node) }
+    }
+    return roles.roles
+  }
+
+  /// Inputs that no recurrent operator reaches: `[B, F]` where a dense layer or a pointwise operator reads them.
+  private func defaultRoles(_ info: ONNXValueInfo, _ nodes: [ONNXNode]) -> [AxisRole]? {
+    let readers = nodes.filter { $0.inputs.contains(info.name) }
+    guard info.shape?.count == 2, let reader = readers.first, reader.inputs.first == info.name else { return nil }
+    return ["Gemm", "MatMul", "Add", "Sub", "Mul", "Div", "Concat", "Relu", "Tanh", "Sigmoid"]
+      .contains(reader.operation) ? [.batch, .features(nil)] : nil
+  }
+
+  private mutating func inputPort(_ info: ONNXValueInfo, _ roles: [AxisRole]) throws(ONNXError) -> Port {
+    guard let type = info.elementType else {
+      throw .graphInput(info.name, reason: "its element type is missing or not supported")
+    }
+    let shape = info.shape ?? roles.map { _ in .unknown }
+    guard shape.count == roles.count else {
+      throw .graphInput(info.name, reason: "it has \(shape.count) axes, its use needs \(roles.count)")
+    }
+    func size(_ axis: Int) -> Int? { if case .fixed(let size) = shape[axis] { size } else { nil } }
+
+    var features = 1
+    var axes = [PortAxis](repeating: PortAxis([]), count: roles.count)
+    var hasTime = false
+    var timeSize: Int?
+    for axis in roles.indices.reversed() {
+      var symbol: String?
+      if case .symbol(let name) = shape[axis] { symbol = name }
+      switch roles[axis] {
+      case .time:
+        hasTime = true
+        timeSize = size(axis)
+        axes[axis] = PortAxis([.time], size: timeSize, symbol: symbol)
+      case .batch:
+        axes[axis] = PortAxis([.batch], size: size(axis), symbol: symbol)
+        if let fixed = size(axis) {
+          guard batchSize == nil || batchSize == fixed else {
+            throw .graphInput(info.name, reason: "its batch is \(fixed), that of another input is \(batchSize!)")
+          }
+          batchSize = fixed
+        }
+      case .features(let hint):
+        guard let count = size(axis) ?? hint else {
+          throw .graphInput(info.name, reason: "the size of axis \(axis), its features, is not stated")
+        }
+        axes[axis] = PortAxis(count == 1 ? [] : [.features(stride: features, count: count)], size: count)
+        guard let product = checkedProduct([features, count]) else {
+          throw .graphInput(info.name, reason: "its shape is too large")
+        }
+        features = product
+      case .single: axes[axis] = PortAxis([], size: 1)
+      }
+    }
+    guard roles.filter({ $0 == .batch }).count == 1 else {
+      throw .graphInput(info.name, reason: "which axis is the batch cannot be told from its use")
+    }
+    let kind: ValueKind
+    if type.isFloat {
+      kind = hasTime ? .sequence(features: features) : .vector(features: features)
+    } else {
+      guard features == 1 else { throw .graphInput(info.name, reason: "integers cannot be features") }
+      kind = hasTime ? .tokens : .indices
+    }
+    let value = uniqueValue(info.name)
+    let view = View(value: value, kind: kind, axes: axes.map(\.factors), timeSize: timeSize)
+    set(info.name, .view(view), type)
+    return Port(name: info.name, value: value, elementType: type, kind: kind, axes: axes)
+  }
+
+  private mutating func outputPort(_ info: ONNXValueInfo) throws(ONNXError) -> Port {
+    guard let value = values[info.name] else {
+      throw .graphOutput(info.name, reason: "nothing makes it")
+    }
+    guard case .view(let view) = value else {
+      throw .graphOutput(info.name, reason: "it does not depend on the model's inputs")
+    }
+    guard view.offset == 0 else { throw .graphOutput(info.name, reason: "it is computed from lengths") }
+    let type = elementTypes[info.name] ?? .float32
+    let axes = view.axes.enumerated().map { position, factors -> PortAxis in
+      var axis = PortAxis(factors)
+      if let sizes = info.shape, sizes.count == view.axes.count, case .symbol(let name) = sizes[position] {
+        axis.symbol = name
+      }
+      axis.size = knownSize(factors, view)
+      return axis
+    }
+    return Port(name: info.name, value: view.value, elementType: type, kind: view.kind, axes: axes)
+  }
+
+  private func metadata() -> [String: String] {
+    // What the source says of itself is kept under names that no exporter uses for its own properties.
+    var metadata = source.metadata
+    let facts = [
+      "onnx:producer": [source.producer, source.producerVersion].filter { !$0.isEmpty }.joined(separator: " "),
+      "onnx:domain": source.domain, "onnx:doc_string": source.documentation,
+      "onnx:model_version": source.modelVersion == 0 ? "" : String(source.modelVersion),
+      "onnx:opset": String(source.opset),
+    ]
+    for (key, value) in facts where !value.isEmpty { metadata[key] = value }
+    return metadata
+  }
+
+  private mutating func noteUnused(_ model: inout Model) {
+    let used = Set(model.layers.flatMap { $0.inputs.compactMap { $0 } } + model.outputs.map(\.value))
+    for port in model.inputs where !used.contains(port.value) {
+      notes.append(ConversionNote(layer: port.name, .lossy, "input '\(port.name)' reaches no output: left out"))
+    }
+    model.inputs.removeAll { !used.contains($0.value) }
+  }
+
+  // MARK: Values
+
+  mutating func set(_ name: String, _ value: ImportedValue, _ type: ElementType? = nil) {
+    values[name] = value
+    elementTypes[name] = type
+  }
+
+  func uniqueValue(_ wanted: String) -> String { wanted }
+
+  /// Adds a layer whose single output is the value of the ONNX output `name`.
+  mutating func add(
+    _ operation: Operation, _ node: ONNXNode, inputs: [String?], output name: String
+  ) -> String {
+    layers.append(Layer(uniqueLayer(node), operation, inputs: inputs, outputs: [name]))
+    return name
+  }
+
+  mutating func uniqueLayer(_ node: ONNXNode) -> String {
+    let wanted = node.name.isEmpty ? "\(node.operation)_\(node.index)" : node.name
+    var name = wanted
+    var suffix = 2
+    while !layerNames.insert(name).inserted {
+      name = "\(wanted)_\(suffix)"
+      suffix += 1
+    }
+    return name
+  }
+
+  mutating func note(_ layer: String, _ exactness: Exactness, _ detail: String) {
+    notes.append(ConversionNote(layer: layer, exactness, detail))
+  }
+
+  /// The size of one axis of a view, open or known.
+  func size(_ axis: [AxisFactor]) -> Size {
+    axis.reduce(.known(1)) { product, factor in
+      switch factor {
+      case .time: product * .time
+      case .batch: product * .batch
+      case .features(_, let count): product * .known(count)
+      }
+    }
+  }
+
+  func knownSize(_ axis: [AxisFactor], _ view: View) -> Int? { known(size(axis), view) }
+
+  /// The number behind a size, where the source fixes its batch and steps.
+  func known(_ size: Size, _ view: View) -> Int? {
+    var product = size.factor
+    for _ in 0..<size.times {
+      guard let time = view.timeSize else { return nil }
+      product *= time
+    }
+    for _ in 0..<size.batches {
+      guard let batchSize else { return nil }
+      product *= batchSize
+    }
+    return product
+  }
+}
+
+extension ONNXGraph {
+  /// The nodes so that each follows those whose outputs it reads; throws on cycles and duplicates.
+  func sortedNodes() throws(ONNXError) -> [ONNXNode] {
+    var producer: [String: Int] = [:]
+    let given = Set(inputs.map(\.name)).union(initializers.map(\.name))
+    for (position, node) in nodes.enumerated() {
+      for output in node.outputs where !output.isEmpty {
+        guard producer[output] == nil, !given.contains(output) else {
+          throw .duplicateValue(node: node.label, value: output)
+        }
+        producer[output] = position
+      }
+    }
+    var waiting = [Int](repeating: 0, count: nodes.count)
+    var readers = [[Int]](repeating: [], count: nodes.count)
+    for (position, node) in nodes.enumerated() {
+      for input in node.inputs where !input.isEmpty {
+        if let maker = producer[input] {
+          waiting[position] += 1
+          readers[maker].append(position)
+        } else if !given.contains(input) {
+          throw .unknownValue(node: node.label, value: input)
+        }
+      }
+    }
+    // In order of the file wherever that is possible.
+    if nodes.indices.allSatisfy({ node in readers[node].allSatisfy { $0 > node } }) { return nodes }
+    var ready = nodes.indices.filter { waiting[$0] == 0 }
+    var sorted: [ONNXNode] = []
+    var next = 0
+    while next < ready.count {
+      let position = ready[next]
+      next += 1
+      sorted.append(nodes[position])
+      for reader in readers[position] {
+        waiting[reader] -= 1
+        if waiting[reader] == 0 { ready.append(reader) }
+      }
+    }
+    guard sorted.count == nodes.count else {
+      throw .cycle(nodes: nodes.indices.filter { waiting[$0] > 0 }.prefix(5).map { nodes[$0].label })
+    }
+    return sorted
+  }
+}
+
+extension Model {
+  /// Removes layers and outputs of layers that nothing reads.
+  mutating func dropUnused() {
+    var used = Set(outputs.map(\.value))
+    var kept: [Layer] = []
+    for var layer in layers.reversed() {
+      layer.outputs = layer.outputs.map { output in output.flatMap { used.contains($0) ? $0 : nil } }
+      while let last = layer.outputs.last, last == nil { layer.outputs.removeLast() }
+      if layer.outputs.isEmpty { continue }
+      while let last = layer.inputs.last, last == nil { layer.inputs.removeLast() }
+      used.formUnion(layer.inputs.compactMap { $0 })
+      kept.append(layer)
+    }
+    layers = kept.reversed()
+  }
+}

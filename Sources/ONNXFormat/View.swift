@@ -1,0 +1,75 @@
+internal import Recurrent
+
+/// A canonical value under some arrangement of its dimensions: what an ONNX tensor of the graph holds.
+///
+/// Transpose, Reshape, Squeeze, Unsqueeze and Flatten only change the arrangement, so they leave no trace in the
+/// canonical model; an operator that needs an arrangement compares it with the one it finds.
+struct View: Equatable {
+  var value: String
+  var kind: ValueKind
+  /// The factors of each axis, major first. Features of count 1 are left out, so an axis of size 1 is empty.
+  var axes: [[AxisFactor]]
+  /// The number of steps where the source fixes it.
+  var timeSize: Int?
+  /// For integers: what was added to the value, so that `lengths − 1` can be recognised.
+  var offset = 0
+
+  init(value: String, kind: ValueKind, axes: [[AxisFactor]], timeSize: Int? = nil) {
+    self.value = value
+    self.kind = kind
+    self.axes = axes.map(Self.normalised)
+    self.timeSize = kind.hasTime ? timeSize : nil
+  }
+
+  /// Drops features of count 1 and joins neighbours that continue one another.
+  static func normalised(_ axis: [AxisFactor]) -> [AxisFactor] {
+    var result: [AxisFactor] = []
+    for factor in axis {
+      guard case .features(let stride, let count) = factor else {
+        result.append(factor)
+        continue
+      }
+      if count == 1 { continue }
+      if case .features(let outer, let outerCount)? = result.last, outer == stride * count {
+        result[result.count - 1] = .features(stride: stride, count: outerCount * count)
+      } else {
+        result.append(factor)
+      }
+    }
+    return result
+  }
+
+  /// All features of a value on one axis.
+  static func features(_ count: Int) -> [AxisFactor] {
+    count == 1 ? [] : [.features(stride: 1, count: count)]
+  }
+
+  /// The arrangement in which the canonical model thinks: `[T, B, F]`, `[B, F]`, `[T, B]` or `[B]`.
+  static func canonicalAxes(_ kind: ValueKind) -> [[AxisFactor]] {
+    switch kind {
+    case .sequence(let count): [[.time], [.batch], features(count)]
+    case .vector(let count): [[.batch], features(count)]
+    case .tokens: [[.time], [.batch]]
+    case .indices: [[.batch]]
+    }
+  }
+
+  /// Whether the last axis holds all features, in order.
+  var endsInFeatures: Bool { axes.last == View.features(kind.features) }
+}
+
+extension AxisFactor {
+  /// A letter for messages: T, B, F.
+  var letter: String {
+    switch self {
+    case .time: "T"
+    case .batch: "B"
+    case .features(_, let count): "\(count)"
+    }
+  }
+}
+
+/// `[T, B, 2·8]`
+func describe(_ axes: [[AxisFactor]]) -> String {
+  "[" + axes.map { $0.isEmpty ? "1" : $0.map(\.letter).joined(separator: "·") }.joined(separator: ", ") + "]"
+}
