@@ -8,7 +8,8 @@ extension ByteBuffer {
   public static func open(
     _ path: String, beneath folder: String, limit: Int = Limits.standard.fileBytes
   ) throws(FileError) -> ByteBuffer {
-    let steps = path.split(separator: "/", omittingEmptySubsequences: true).filter { $0 != "." }.map(String.init)
+    let steps = path.split(separator: "/", omittingEmptySubsequences: true).filter { $0 != "." }.map(
+      String.init)
     guard !path.hasPrefix("/"), !steps.isEmpty, !steps.contains(".."), !path.utf8.contains(0) else {
       throw FileError(path: path, action: "open", reason: "the path leads out of the model's folder")
     }

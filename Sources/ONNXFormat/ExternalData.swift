@@ -16,7 +16,8 @@ final class ExternalData {
     }
     guard let location = fields["location"], !location.isEmpty else { throw refuse("no location") }
     guard let folder else {
-      throw refuse("it is in '\(location)', but a model read from a pipe has no folder: give the model as a file")
+      throw refuse(
+        "it is in '\(location)', but a model read from a pipe has no folder: give the model as a file")
     }
     func number(_ key: String, _ standard: Int) throws(ONNXError) -> Int {
       guard let text = fields[key] else { return standard }

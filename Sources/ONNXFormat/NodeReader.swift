@@ -71,7 +71,8 @@ struct AttributeReader {
   /// Throws where an attribute was left unread.
   func finish() throws(ONNXError) {
     if let name = unread.sorted().first {
-      throw .unsupportedAttribute(node: node.label, attribute: name, reason: "the operator has no such attribute")
+      throw .unsupportedAttribute(
+        node: node.label, attribute: name, reason: "the operator has no such attribute")
     }
   }
 

@@ -77,7 +77,9 @@ struct ONNXMessage: ~Copyable {
     var node = ONNXNode(
       try text(message.op_type, "a node's op_type"), name: try text(message.name, "a node's name"),
       domain: domain == "ai.onnx" ? "" : domain, inputs: [], outputs: [], index: index)
-    for position in 0..<message.n_input { node.inputs.append(try text(message.input[position], "an input's name")) }
+    for position in 0..<message.n_input {
+      node.inputs.append(try text(message.input[position], "an input's name"))
+    }
     for position in 0..<message.n_output {
       node.outputs.append(try text(message.output[position], "an output's name"))
     }
@@ -100,7 +102,8 @@ struct ONNXMessage: ~Copyable {
     switch kind(of: message) {
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT: return .float(message.f)
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT: return .int(message.i)
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING: return .string(try text(message.s, "attribute '\(name)'"))
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING:
+      return .string(try text(message.s, "attribute '\(name)'"))
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR:
       guard let tensor = message.t else { throw refuse("it holds no tensor") }
       return .tensor(try self.tensor(tensor.pointee, name, folder))
@@ -138,7 +141,8 @@ struct ONNXMessage: ~Copyable {
   private func valueInfo(_ message: Onnx__ValueInfoProto) throws(ONNXError) -> ONNXValueInfo {
     var info = ONNXValueInfo(try text(message.name, "a graph input's or output's name"), nil, nil)
     guard let type = message.type?.pointee else { return info }
-    guard type.value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE, let tensor = type.tensor_type?.pointee else {
+    guard type.value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE, let tensor = type.tensor_type?.pointee
+    else {
       if type.value_case == ONNX__TYPE_PROTO__VALUE__NOT_SET { return info }
       throw .graphInput(info.name, reason: "only tensors are supported, not sequences or optionals")
     }
@@ -166,7 +170,8 @@ struct ONNXMessage: ~Copyable {
   ) throws(ONNXError) -> [String: String] {
     var result: [String: String] = [:]
     for entry in pointers(list, count) {
-      result[try text(entry.pointee.key, "a metadata key")] = try text(entry.pointee.value, "a metadata value")
+      result[try text(entry.pointee.key, "a metadata key")] = try text(
+        entry.pointee.value, "a metadata value")
     }
     return result
   }
@@ -197,7 +202,8 @@ struct ONNXMessage: ~Copyable {
       bytes = try folder.bytes(fields, byteCount: byteCount, tensor: name)
     } else if message.has_raw_data != 0 {
       guard message.raw_data.len == byteCount else {
-        throw refuse("shape \(shape) of \(type.rawValue) takes \(byteCount) bytes, raw_data has \(message.raw_data.len)")
+        throw refuse(
+          "shape \(shape) of \(type.rawValue) takes \(byteCount) bytes, raw_data has \(message.raw_data.len)")
       }
       bytes = ByteBuffer(UnsafeRawBufferPointer(start: message.raw_data.data, count: byteCount))
     } else {

@@ -46,14 +46,17 @@ extension ONNXImporter {
       result = data.transposed(permutation)
     case "Unsqueeze":
       let given = try squeezeAxes(node) ?? []
-      let axes = try given.map { (axis) throws(ONNXError) in try self.axis(axis, rank: rank + given.count, node) }
+      let axes = try given.map { (axis) throws(ONNXError) in
+        try self.axis(axis, rank: rank + given.count, node)
+      }
       var shape = data.shape
       for axis in axes.sorted() { shape.insert(1, at: min(axis, shape.count)) }
       result = try reshape(data, shape, node)
     case "Squeeze":
       let axes = try (try squeezeAxes(node) ?? data.shape.indices.filter { data.shape[$0] == 1 })
         .map { (axis) throws(ONNXError) in try self.axis(axis, rank: rank, node) }
-      result = try reshape(data, data.shape.indices.filter { !axes.contains($0) }.map { data.shape[$0] }, node)
+      result = try reshape(
+        data, data.shape.indices.filter { !axes.contains($0) }.map { data.shape[$0] }, node)
     case "Reshape":
       var attributes = AttributeReader(node)
       let allowZero = try attributes.int("allowzero", default: 0) != 0
@@ -100,7 +103,8 @@ extension ONNXImporter {
       guard let wanted else { throw .missingAttribute(node: node.label, attribute: "axis") }
       result = try concatenate(tensors, try axis(wanted, rank: rank, node), node)
     case "Cast":
-      guard case .int(let code)? = node.attributes["to"], let target = ONNXDataType.elementType(Int32(clamping: code))
+      guard case .int(let code)? = node.attributes["to"],
+        let target = ONNXDataType.elementType(Int32(clamping: code))
       else { throw .missingAttribute(node: node.label, attribute: "to") }
       result = try cast(data, target, node)
     case "Shape":
@@ -115,7 +119,8 @@ extension ONNXImporter {
     case "RNN", "LSTM", "GRU": return false
     default:
       throw .notImportable(
-        node: node.label, reason: "it computes with constants only: fold it away (onnxsim) or evaluate the file instead")
+        node: node.label,
+        reason: "it computes with constants only: fold it away (onnxsim) or evaluate the file instead")
     }
     set(try output(node), .constant(result))
     return true
@@ -138,11 +143,13 @@ extension ONNXImporter {
     guard slice.step != 0 else { throw .invalid(node: node.label, reason: "step 0") }
     let picks: [Int]
     if slice.step > 0 {
-      picks = Array(stride(from: clamp(slice.start, 0...size), to: clamp(slice.end, 0...size), by: slice.step))
+      picks = Array(
+        stride(from: clamp(slice.start, 0...size), to: clamp(slice.end, 0...size), by: slice.step))
     } else {
       guard size > 0 else { return tensor }
       picks = Array(
-        stride(from: clamp(slice.start, 0...(size - 1)), to: clamp(slice.end, -1...(size - 1)), by: slice.step))
+        stride(
+          from: clamp(slice.start, 0...(size - 1)), to: clamp(slice.end, -1...(size - 1)), by: slice.step))
     }
     return select(tensor, slice.axis, picks)
   }
@@ -160,7 +167,9 @@ extension ONNXImporter {
     }
   }
 
-  private func gather(_ data: Tensor, _ axis: Int, indices: Tensor, _ node: ONNXNode) throws(ONNXError) -> Tensor {
+  private func gather(_ data: Tensor, _ axis: Int, indices: Tensor, _ node: ONNXNode) throws(ONNXError)
+    -> Tensor
+  {
     guard let numbers = try? indices.integers() else {
       throw .wrongElementType(node: node.label, input: "indices", found: indices.elementType)
     }
@@ -195,7 +204,9 @@ extension ONNXImporter {
     return joined.transposed(back)
   }
 
-  private mutating func cast(_ tensor: Tensor, _ target: ElementType, _ node: ONNXNode) throws(ONNXError) -> Tensor {
+  private mutating func cast(_ tensor: Tensor, _ target: ElementType, _ node: ONNXNode) throws(ONNXError)
+    -> Tensor
+  {
     // Widening a float loses nothing, so the narrow bits are kept: a round trip gives the same weights again.
     if tensor.elementType.isFloat, target.isFloat, target.unitRoundoff < tensor.elementType.unitRoundoff,
       !(tensor.elementType == .bfloat16 && target == .float16)
@@ -205,7 +216,9 @@ extension ONNXImporter {
     do {
       let (result, rounded) = try tensor.converted(to: target)
       if rounded > 0 {
-        note(node.label, .rounded, "\(rounded) of \(tensor.count) elements rounded to \(target.rawValue), as the file says")
+        note(
+          node.label, .rounded,
+          "\(rounded) of \(tensor.count) elements rounded to \(target.rawValue), as the file says")
       }
       return result
     } catch { throw .invalid(node: node.label, reason: error.description) }
@@ -216,9 +229,12 @@ extension ONNXImporter {
     _ operation: String, _ left: Tensor, _ right: Tensor, _ node: ONNXNode
   ) throws(ONNXError) -> Tensor? {
     let shape = left.count >= right.count ? left.shape : right.shape
-    guard left.elementType == right.elementType, left.shape == right.shape || left.count == 1 || right.count == 1
+    guard left.elementType == right.elementType,
+      left.shape == right.shape || left.count == 1 || right.count == 1
     else {
-      throw .notImportable(node: node.label, reason: "it combines constants \(left.shape) and \(right.shape): fold it away first")
+      throw .notImportable(
+        node: node.label, reason: "it combines constants \(left.shape) and \(right.shape): fold it away first"
+      )
     }
     let total = shape.reduce(1, *)
     if !left.elementType.isFloat {
@@ -248,14 +264,18 @@ extension ONNXImporter {
       default: return x / y
       }
     }
-    note(node.label, .rounded, "arithmetic on constants, as the file says: computed once, in \(left.elementType.rawValue)")
+    note(
+      node.label, .rounded,
+      "arithmetic on constants, as the file says: computed once, in \(left.elementType.rawValue)")
     return try? Tensor(values, shape: shape).converted(to: left.elementType).tensor
   }
 
   // MARK: Sizes
 
   /// Sizes given as such or as constant integers.
-  func sizes(_ node: ONNXNode, _ position: Int, _ name: String) throws(ONNXError) -> (sizes: [Size], isScalar: Bool) {
+  func sizes(_ node: ONNXNode, _ position: Int, _ name: String) throws(ONNXError) -> (
+    sizes: [Size], isScalar: Bool
+  ) {
     switch try value(node, position) {
     case .sizes(let sizes, let isScalar): return (sizes, isScalar)
     case .constant(let tensor):
@@ -283,12 +303,16 @@ extension ONNXImporter {
       case .sizes(let sizes, let isScalar): all = isScalar ? [] : [.known(sizes.count)]
       case .unbound: throw .unboundWeight(node: node.label, input: "0", value: node.inputs[0])
       }
-      func clamp(_ position: Int) -> Int { min(max(position < 0 ? position + all.count : position, 0), all.count) }
+      func clamp(_ position: Int) -> Int {
+        min(max(position < 0 ? position + all.count : position, 0), all.count)
+      }
       let range = clamp(start)..<max(clamp(start), clamp(end ?? all.count))
       set(try output(node), .sizes(Array(all[range]), isScalar: false))
       return true
     }
-    guard node.inputs.contains(where: { if case .sizes? = values[$0] { true } else { false } }) else { return false }
+    guard node.inputs.contains(where: { if case .sizes? = values[$0] { true } else { false } }) else {
+      return false
+    }
     // A shape that an operator on data reads is that operator's business.
     if ["Reshape", "Expand", "ConstantOfShape", "Tile"].contains(node.operation) { return false }
     let (first, isScalar) = try sizes(node, 0, "0")
@@ -314,7 +338,9 @@ extension ONNXImporter {
       var part = first
       for slice in try sliceRanges(node, rank: 1) {
         func clamp(_ position: Int) -> Int {
-          min(max(position < 0 ? position.addingReportingOverflow(first.count).partialValue : position, 0), first.count)
+          min(
+            max(position < 0 ? position.addingReportingOverflow(first.count).partialValue : position, 0),
+            first.count)
         }
         guard slice.step == 1 else { throw .notImportable(node: node.label, reason: "it slices with a step") }
         part = Array(first[clamp(slice.start)..<max(clamp(slice.start), clamp(slice.end))])
@@ -329,15 +355,19 @@ extension ONNXImporter {
       let count = max(first.count, second.count)
       var computed: [Size] = []
       for index in 0..<count {
-        let (a, b) = (first[first.count == 1 ? 0 : index], second[second.count == 1 ? 0 : min(index, second.count - 1)])
+        let (a, b) = (
+          first[first.count == 1 ? 0 : index], second[second.count == 1 ? 0 : min(index, second.count - 1)]
+        )
         guard let value = Self.compute(node.operation, a, b) else {
-          throw .notImportable(node: node.label, reason: "it computes a size that is neither fixed nor a product")
+          throw .notImportable(
+            node: node.label, reason: "it computes a size that is neither fixed nor a product")
         }
         computed.append(value)
       }
       result = .sizes(computed, isScalar: isScalar && secondIsScalar)
     default:
-      throw .notImportable(node: node.label, reason: "it computes with sizes in a way that cannot be followed")
+      throw .notImportable(
+        node: node.label, reason: "it computes with sizes in a way that cannot be followed")
     }
     set(try output(node), result)
     return true
@@ -349,7 +379,8 @@ extension ONNXImporter {
     case "Div": return a / b
     default:
       guard let x = a.known, let y = b.known else { return nil }
-      let (sum, overflow) = operation == "Add" ? x.addingReportingOverflow(y) : x.subtractingReportingOverflow(y)
+      let (sum, overflow) =
+        operation == "Add" ? x.addingReportingOverflow(y) : x.subtractingReportingOverflow(y)
       return overflow ? nil : .known(sum)
     }
   }
@@ -375,7 +406,8 @@ extension ONNXImporter {
       let target = Array(repeating: Size.known(1), count: rank - wanted.count) + wanted
       var shape: [Size] = []
       for (size, goal) in zip(padded, target) {
-        guard size == 1 || goal == .known(1) || goal == .known(size) || goal == .batch && batchSize == size else {
+        guard size == 1 || goal == .known(1) || goal == .known(size) || goal == .batch && batchSize == size
+        else {
           throw .invalid(node: node.label, reason: "\(tensor.shape) cannot be expanded as it says")
         }
         shape.append(size == 1 ? goal : .known(size))
@@ -383,12 +415,15 @@ extension ONNXImporter {
       set(try output(node), try filled(try reshape(tensor, padded, node), shape, node))
       return true
     }
-    guard let input = node.inputs.first, case .filled(let base, let shape)? = values[input] else { return false }
+    guard let input = node.inputs.first, case .filled(let base, let shape)? = values[input] else {
+      return false
+    }
     // Apply the operator to the base; axes that are repeated are of size 1 there.
     switch node.operation {
     case "Identity": set(try output(node), .filled(base: base, shape: shape))
     case "Cast":
-      guard case .int(let code)? = node.attributes["to"], let target = ONNXDataType.elementType(Int32(clamping: code))
+      guard case .int(let code)? = node.attributes["to"],
+        let target = ONNXDataType.elementType(Int32(clamping: code))
       else { throw .missingAttribute(node: node.label, attribute: "to") }
       set(try output(node), .filled(base: try cast(base, target, node), shape: shape))
     case "Slice":
@@ -401,7 +436,9 @@ extension ONNXImporter {
           continue
         }
         if part.shape[slice.axis] == size { part = try cut(part, slice, node) }
-        let span = try cut(Tensor([Float](repeating: 0, count: min(size, 1 << 20)), shape: [min(size, 1 << 20)]), (0, slice.start, slice.end, slice.step), node)
+        let span = try cut(
+          Tensor([Float](repeating: 0, count: min(size, 1 << 20)), shape: [min(size, 1 << 20)]),
+          (0, slice.start, slice.end, slice.step), node)
         sizes[slice.axis] = .known(span.count)
       }
       set(try output(node), try filled(part, sizes, node))
@@ -418,9 +455,10 @@ extension ONNXImporter {
     case "Unsqueeze":
       let given = try squeezeAxes(node) ?? []
       var (sizes, bare) = (shape, base.shape)
-      for axis in try given.map({ (axis) throws(ONNXError) in try self.axis(axis, rank: shape.count + given.count, node) })
-        .sorted()
-      {
+      for axis in try given.map({ (axis) throws(ONNXError) in
+        try self.axis(axis, rank: shape.count + given.count, node)
+      })
+      .sorted() {
         sizes.insert(.known(1), at: axis)
         bare.insert(1, at: axis)
       }

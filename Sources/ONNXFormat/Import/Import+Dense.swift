@@ -12,7 +12,8 @@ extension ONNXImporter {
     guard weight.shape.count == 2, weight.shape[0] == x.kind.features, x.endsInFeatures else {
       throw .notImportable(
         node: node.label,
-        reason: "\(describe(x.axes)) times \(weight.shape) is not a product over the \(x.kind.features) features")
+        reason:
+          "\(describe(x.axes)) times \(weight.shape) is not a product over the \(x.kind.features) features")
     }
     try addDense(node, x, weight: weight.transposed([1, 0]), bias: nil)
   }
@@ -31,7 +32,8 @@ extension ONNXImporter {
     else {
       throw .notImportable(
         node: node.label,
-        reason: "\(describe(x.axes)) times \(weight.shape) is not a product over the \(x.kind.features) features")
+        reason:
+          "\(describe(x.axes)) times \(weight.shape) is not a product over the \(x.kind.features) features")
     }
     let rows = transB ? weight : weight.transposed([1, 0])
     var bias: Tensor?
@@ -93,7 +95,9 @@ extension ONNXImporter {
     guard left.kind == right.kind, left.axes == right.axes, !left.kind.isInteger else {
       throw .notImportable(
         node: node.label,
-        reason: "it combines \(describe(left.axes)) and \(describe(right.axes)); only values of one arrangement can be")
+        reason:
+          "it combines \(describe(left.axes)) and \(describe(right.axes)); only values of one arrangement can be"
+      )
     }
     var view = left
     view.value = add(
@@ -103,7 +107,8 @@ extension ONNXImporter {
   }
 
   private mutating func addConstant(
-    _ node: ONNXNode, _ arithmetic: Operation.Arithmetic, _ view: View, _ constant: Tensor, constantFirst: Bool
+    _ node: ONNXNode, _ arithmetic: Operation.Arithmetic, _ view: View, _ constant: Tensor,
+    constantFirst: Bool
   ) throws(ONNXError) {
     if view.kind.isInteger {
       // lengths − 1, on the way to a row's last valid step.
@@ -124,7 +129,8 @@ extension ONNXImporter {
     guard let vector, vector.elementType.isFloat else {
       throw .notImportable(
         node: node.label,
-        reason: "a constant of shape \(constant.shape) cannot be applied to the features of \(describe(view.axes))")
+        reason:
+          "a constant of shape \(constant.shape) cannot be applied to the features of \(describe(view.axes))")
     }
     if arithmetic == .add, foldBias(node, view, vector) { return try set(node, renamed(view, node)) }
     var result = view

@@ -42,7 +42,8 @@ extension ONNXImporter {
       guard let activation = try pointwise(node) else {
         throw .unknownOperator(
           node: node.label, domain: "",
-          hint: "; supported are RNN, LSTM, GRU and the operators that exporters put around them (docs/onnx.md)")
+          hint:
+            "; supported are RNN, LSTM, GRU and the operators that exporters put around them (docs/onnx.md)")
       }
       try importPointwise(node, activation)
     }
@@ -56,7 +57,8 @@ extension ONNXImporter {
       throw .unboundWeight(node: node.label, input: "\(position)", value: node.inputs[position])
     case .constant, .sizes, .filled:
       throw .notImportable(
-        node: node.label, reason: "its input '\(node.inputs[position])' does not depend on the model's inputs")
+        node: node.label, reason: "its input '\(node.inputs[position])' does not depend on the model's inputs"
+      )
     }
   }
 
@@ -87,7 +89,8 @@ extension ONNXImporter {
       return tensor
     case .view, .sizes, .filled:
       throw .notImportable(
-        node: node.label, reason: "its weight '\(name)' ('\(node.inputs[position])') is computed from the inputs")
+        node: node.label,
+        reason: "its weight '\(name)' ('\(node.inputs[position])') is computed from the inputs")
     }
   }
 
@@ -207,7 +210,8 @@ extension ONNXImporter {
         reason: "it normalises axis \(axis) of \(describe(view.axes)), which is not that of the features")
     }
     view.value = add(
-      node.operation == "Softmax" ? .softmax : .logSoftmax, node, inputs: [view.value], output: try output(node))
+      node.operation == "Softmax" ? .softmax : .logSoftmax, node, inputs: [view.value],
+      output: try output(node))
     try set(node, view)
   }
 
@@ -234,14 +238,17 @@ extension ONNXImporter {
     _ = try attributes.string("round_mode")
     try attributes.finish()
     guard let code, let target = ONNXDataType.elementType(Int32(clamping: code)) else {
-      throw .unsupportedAttribute(node: node.label, attribute: "to", reason: "unknown or missing element type")
+      throw .unsupportedAttribute(
+        node: node.label, attribute: "to", reason: "unknown or missing element type")
     }
     let view = try view(node, 0)
     guard view.kind.isInteger != target.isFloat else {
       throw .notImportable(node: node.label, reason: "it turns \(view.kind) into \(target.rawValue)")
     }
     if let source = type(node), target.isFloat, target.unitRoundoff > source.unitRoundoff {
-      note(node.label, .rounded, "a cast from \(source.rawValue) to \(target.rawValue) is left out: not rounded there")
+      note(
+        node.label, .rounded,
+        "a cast from \(source.rawValue) to \(target.rawValue) is left out: not rounded there")
     }
     set(try output(node), .view(view), target)
   }

@@ -29,7 +29,8 @@ extension ONNXImporter {
       guard view.axes[axis].isEmpty else {
         throw .notImportable(
           node: node.label,
-          reason: "it drops axis \(axis) of \(describe(view.axes)); a batch or length of 1 is baked into the file: "
+          reason:
+            "it drops axis \(axis) of \(describe(view.axes)); a batch or length of 1 is baked into the file: "
             + "export it with dynamic axes")
       }
     }
@@ -39,7 +40,9 @@ extension ONNXImporter {
 
   mutating func importUnsqueeze(_ node: ONNXNode) throws(ONNXError) {
     var view = try view(node, 0)
-    guard let given = try squeezeAxes(node) else { throw .missingAttribute(node: node.label, attribute: "axes") }
+    guard let given = try squeezeAxes(node) else {
+      throw .missingAttribute(node: node.label, attribute: "axes")
+    }
     let rank = view.axes.count + given.count
     let axes = try given.map { (axis) throws(ONNXError) in try self.axis(axis, rank: rank, node) }
     guard Set(axes).count == axes.count else { throw .invalid(node: node.label, reason: "axes \(given)") }
@@ -133,7 +136,9 @@ extension ONNXImporter {
     guard target.filter({ $0 == .known(-1) }).count <= 1 else { return nil }
     var front: [[AxisFactor]] = []
     for size in target[..<(open ?? target.endIndex)] {
-      guard let axis = takeFirst(size, &factors, view, more: front.count + 1 < target.count) else { return nil }
+      guard let axis = takeFirst(size, &factors, view, more: front.count + 1 < target.count) else {
+        return nil
+      }
       front.append(axis)
     }
     guard let open else { return factors.isEmpty ? front : nil }
@@ -155,7 +160,8 @@ extension ONNXImporter {
         axis.append(next)
         continue
       }
-      guard case .features(let stride, let count) = next, let product = size(axis).known, let total = wanted.known
+      guard case .features(let stride, let count) = next, let product = size(axis).known,
+        let total = wanted.known
       else { return nil }
       if total % product == 0, count % (total / product) == 0, total / product < count {
         // The major part of the factor is enough.
@@ -171,7 +177,9 @@ extension ONNXImporter {
     return axis
   }
 
-  private func takeLast(_ wanted: Size, _ factors: inout ArraySlice<AxisFactor>, _ view: View) -> [AxisFactor]? {
+  private func takeLast(_ wanted: Size, _ factors: inout ArraySlice<AxisFactor>, _ view: View)
+    -> [AxisFactor]?
+  {
     var axis: [AxisFactor] = []
     while !matches(size(axis), wanted, view) {
       guard let next = factors.popLast() else { return nil }
@@ -179,7 +187,8 @@ extension ONNXImporter {
         axis.insert(next, at: 0)
         continue
       }
-      guard case .features(let stride, let count) = next, let product = size(axis).known, let total = wanted.known
+      guard case .features(let stride, let count) = next, let product = size(axis).known,
+        let total = wanted.known
       else { return nil }
       if total % product == 0, count % (total / product) == 0, total / product < count {
         let part = total / product

@@ -75,7 +75,8 @@ extension ONNXImporter {
     let r = try weight(node, 2, "R")
     guard r.shape.count == 3 else {
       throw .shapeMismatch(
-        node: node.label, input: "R", expected: "[num_directions, gates·hidden_size, hidden_size]", found: r.shape)
+        node: node.label, input: "R", expected: "[num_directions, gates·hidden_size, hidden_size]",
+        found: r.shape)
     }
     let hidden = hiddenAttribute ?? r.shape[2]
     guard hidden >= 1, hidden <= Int(Int32.max) else {
@@ -141,7 +142,8 @@ extension ONNXImporter {
             clip: clip.map { Double($0) }, inputForget: inputForget, directions: directions)),
         inputs: inputs, outputs: outputs))
     note(
-      name, .exact, "gates \(order) reordered to \(cell.gateOrder)" + (b == nil ? ", no bias" : ", both biases kept"))
+      name, .exact,
+      "gates \(order) reordered to \(cell.gateOrder)" + (b == nil ? ", no bias" : ", both biases kept"))
 
     let unit: [AxisFactor] = [.features(stride: 1, count: hidden)]
     let side: [AxisFactor] = [.features(stride: hidden, count: directionCount)]
@@ -203,9 +205,11 @@ extension ONNXImporter {
     var betas = (try attributes.floats("activation_beta") ?? [])[...]
     var list: [Activation] = []
     for name in names {
-      guard let known = ONNXGates.activations.first(where: { $0.name.lowercased() == name.lowercased() }) else {
+      guard let known = ONNXGates.activations.first(where: { $0.name.lowercased() == name.lowercased() })
+      else {
         throw .unsupportedAttribute(
-          node: node.label, attribute: "activations", reason: "'\(name)' is not one of the operator's functions")
+          node: node.label, attribute: "activations",
+          reason: "'\(name)' is not one of the operator's functions")
       }
       let parameters = known.kind.parameterCount
       let alpha = parameters >= 1 ? alphas.popFirst() ?? known.alpha : 0
@@ -241,7 +245,8 @@ extension ONNXImporter {
       if sizes.allSatisfy({ $0 == .time }) { return nil }
       throw .notImportable(node: node.label, reason: "its sequence_lens is not a vector of lengths [B]")
     case .filled(_, let shape) where shape == [.batch]:
-      throw .notImportable(node: node.label, reason: "its sequence_lens is constant: make it an input of the graph")
+      throw .notImportable(
+        node: node.label, reason: "its sequence_lens is constant: make it an input of the graph")
     case .filled, .unbound:
       throw .notImportable(node: node.label, reason: "its sequence_lens is not a vector of lengths [B]")
     }
@@ -270,12 +275,17 @@ extension ONNXImporter {
       }
       // Repeated axes that are not the batch are written out.
       var full = tensor.shape
-      for axis in 0..<3 { if let size = shape[axis].known, axis != (batchFirst ? 0 : 1) { full[axis] = size } }
+      for axis in 0..<3 {
+        if let size = shape[axis].known, axis != (batchFirst ? 0 : 1) { full[axis] = size }
+      }
       base = tensor.broadcast(to: full)
     case .sizes, .unbound: throw .notImportable(node: node.label, reason: "its \(input) cannot be understood")
     }
     if base.doubles.allSatisfy({ $0 == 0 && $0.sign == .plus }) { return nil }
-    let expected = batchFirst ? [base.shape.first ?? 0, directions, hidden] : [directions, base.shape.count > 1 ? base.shape[1] : 0, hidden]
+    let expected =
+      batchFirst
+      ? [base.shape.first ?? 0, directions, hidden]
+      : [directions, base.shape.count > 1 ? base.shape[1] : 0, hidden]
     guard base.shape == expected, base.elementType.isFloat else {
       throw .shapeMismatch(
         node: node.label, input: input, expected: "[\(directions), batch, \(hidden)]", found: base.shape)
@@ -287,7 +297,10 @@ extension ONNXImporter {
       throw .tensor(input, reason: error.description)
     }
     let value = "\(node.inputs[position])·\(node.index)"
-    layers.append(Layer(uniqueLayer(ONNXNode("Constant", name: value, inputs: [], outputs: [])), .constant(state), inputs: [], outputs: [value]))
+    layers.append(
+      Layer(
+        uniqueLayer(ONNXNode("Constant", name: value, inputs: [], outputs: [])), .constant(state), inputs: [],
+        outputs: [value]))
     return value
   }
 }

@@ -30,9 +30,11 @@ extension ONNXImporter {
 
   private mutating func importEmbedding(_ node: ONNXNode, _ table: Tensor, _ axis: Int) throws(ONNXError) {
     let ids = try view(node, 1)
-    guard axis == 0, table.shape.count == 2, table.elementType.isFloat, ids.kind.isInteger, ids.offset == 0 else {
+    guard axis == 0, table.shape.count == 2, table.elementType.isFloat, ids.kind.isInteger, ids.offset == 0
+    else {
       throw .notImportable(
-        node: node.label, reason: "it gathers from a constant \(table.shape) along axis \(axis): not an embedding")
+        node: node.label,
+        reason: "it gathers from a constant \(table.shape) along axis \(axis): not an embedding")
     }
     let features = table.shape[1]
     let kind: ValueKind = ids.kind.hasTime ? .sequence(features: features) : .vector(features: features)
@@ -55,7 +57,8 @@ extension ONNXImporter {
       guard let size = knownSize(view.axes[slice.axis], view) else {
         // An open axis: all of it, or its last step.
         if slice.start == 0, slice.end >= Int(Int32.max) { continue }
-        if view.axes[slice.axis] == [.time], slice.end >= Int(Int32.max) || slice.end == 0, slice.start == -1 {
+        if view.axes[slice.axis] == [.time], slice.end >= Int(Int32.max) || slice.end == 0, slice.start == -1
+        {
           cut = (slice.axis, -1, 1)
           continue
         }
@@ -64,7 +67,8 @@ extension ONNXImporter {
           continue
         }
         throw .notImportable(
-          node: node.label, reason: "it cuts axis \(slice.axis) of \(describe(view.axes)), whose size is open")
+          node: node.label, reason: "it cuts axis \(slice.axis) of \(describe(view.axes)), whose size is open"
+        )
       }
       let start = min(max(slice.start < 0 ? slice.start + size : slice.start, 0), size)
       let end = min(max(slice.end < 0 ? slice.end + size : slice.end, 0), size)
@@ -100,7 +104,8 @@ extension ONNXImporter {
     }
     try attributes.finish()
     let list = axes ?? Array(0..<starts.count)
-    guard ends.count == starts.count, list.count == starts.count, steps?.count ?? starts.count == starts.count else {
+    guard ends.count == starts.count, list.count == starts.count, steps?.count ?? starts.count == starts.count
+    else {
       throw .invalid(node: node.label, reason: "starts, ends, axes and steps differ in length")
     }
     var result: [(axis: Int, start: Int, end: Int, step: Int)] = []
@@ -191,7 +196,8 @@ extension ONNXImporter {
       stride * total == view.kind.features
     else {
       throw .notImportable(
-        node: node.label, reason: "it cuts axis \(axis) of \(describe(view.axes)), which is not a run of features")
+        node: node.label,
+        reason: "it cuts axis \(axis) of \(describe(view.axes)), which is not a run of features")
     }
     if keepsAxis { axes[axis] = [.features(stride: stride, count: count)] }
     _ = add(.slice(start: first * stride, count: count * stride), node, inputs: [view.value], output: name)
@@ -205,7 +211,8 @@ extension ONNXImporter {
     let wanted = try attributes.int("axis")
     try attributes.finish()
     guard let wanted else { throw .missingAttribute(node: node.label, attribute: "axis") }
-    let views = try node.inputs.indices.map { (position) throws(ONNXError) in try featureView(node, position) }
+    let views = try node.inputs.indices.map { (position) throws(ONNXError) in try featureView(node, position)
+    }
     guard let first = views.first else { throw .missingInput(node: node.label, input: "0") }
     let axis = try axis(wanted, rank: first.axes.count, node)
     guard first.axes[axis].allSatisfy({ if case .features = $0 { true } else { false } }) else {
@@ -228,7 +235,8 @@ extension ONNXImporter {
         if view.axes[axis].isEmpty, !first.kind.hasTime, views.count > 3 {
           throw .notImportable(
             node: node.label,
-            reason: "it joins values that are made one by one: a recurrence written out step by step (torch's dynamo "
+            reason:
+              "it joins values that are made one by one: a recurrence written out step by step (torch's dynamo "
               + "exporter does so to nn.RNN); export it with dynamo=False")
         }
         throw .notImportable(
@@ -255,10 +263,13 @@ extension ONNXImporter {
     try attributes.finish()
     if opset >= 18, has(node, 1) { given = try integers(node, 1, "axes") }
     let view = try featureView(node, 0)
-    let axes = try (given ?? []).map { (axis) throws(ONNXError) in try self.axis(axis, rank: view.axes.count, node) }
+    let axes = try (given ?? []).map { (axis) throws(ONNXError) in
+      try self.axis(axis, rank: view.axes.count, node)
+    }
     guard axes.count == 1, view.axes[axes[0]] == [.time] else {
       throw .notImportable(
-        node: node.label, reason: "it reduces axes \(axes) of \(describe(view.axes)); only time can be reduced")
+        node: node.label,
+        reason: "it reduces axes \(axes) of \(describe(view.axes)); only time can be reduced")
     }
     var rest = view.axes
     if keeps { rest[axes[0]] = [] } else { rest.remove(at: axes[0]) }
@@ -297,7 +308,8 @@ extension ONNXImporter {
     var expected = view.axes
     expected[axis] = []
     let expectedIndices = expected.map { $0.filter { $0 == .batch } }
-    guard view.axes[axis] == [.time], indices.kind == .indices, indices.offset == -1, indices.axes == expectedIndices
+    guard view.axes[axis] == [.time], indices.kind == .indices, indices.offset == -1,
+      indices.axes == expectedIndices
     else {
       throw .notImportable(
         node: node.label, reason: "only the step at lengths − 1, repeated over the features, can be selected")

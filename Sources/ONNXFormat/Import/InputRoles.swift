@@ -45,7 +45,8 @@ struct InputRoles {
       if graphInputs.contains(value) { return try assign(value, roles, by: node) }
       guard let producer = producers[value], let first = producer.inputs.first else { return }
       switch producer.operation {
-      case "Identity", "Cast", "Dropout", "Relu", "Sigmoid", "Tanh", "LeakyRelu", "Elu", "Softsign", "Softplus",
+      case "Identity", "Cast", "Dropout", "Relu", "Sigmoid", "Tanh", "LeakyRelu", "Elu", "Softsign",
+        "Softplus",
         "HardSigmoid", "Softmax", "LogSoftmax", "Expand", "Neg", "Sqrt", "Exp", "Gelu":
         break
       case "Slice", "Split":
@@ -106,7 +107,8 @@ struct InputRoles {
       return
     }
     guard known.count == roles.count else {
-      throw .graphInput(input, reason: "it is used with \(known.count) axes and, by node \(node.label), with \(roles.count)")
+      throw .graphInput(
+        input, reason: "it is used with \(known.count) axes and, by node \(node.label), with \(roles.count)")
     }
     for (axis, (left, right)) in zip(known, roles).enumerated() {
       switch (left, right) {

@@ -66,7 +66,8 @@ public struct ONNXImporter {
     let outputs = try graph.outputs.map { (info) throws(ONNXError) in try outputPort(info) }
     guard !outputs.isEmpty else { throw .graphOutput("", reason: "the graph has no outputs") }
 
-    var model = Model(name: graph.name, inputs: inputs, outputs: outputs, layers: layers, metadata: metadata())
+    var model = Model(
+      name: graph.name, inputs: inputs, outputs: outputs, layers: layers, metadata: metadata())
     model.dropUnused()
     noteUnused(&model)
     do { try model.validated() } catch { throw .model(error) }
@@ -85,7 +86,8 @@ public struct ONNXImporter {
       } else if uses[info.name] != nil {
         values[info.name] = .unbound
       } else {
-        notes.append(ConversionNote(layer: info.name, .lossy, "graph input '\(info.name)' is used by nothing: left out"))
+        notes.append(
+          ConversionNote(layer: info.name, .lossy, "graph input '\(info.name)' is used by nothing: left out"))
       }
     }
     return ports
@@ -97,7 +99,9 @@ public struct ONNXImporter {
     var constants: [String: Tensor] = [:]
     for initializer in source.graph.initializers { constants[initializer.name] = initializer.tensor }
     for node in nodes where node.operation == "Constant" {
-      if let output = node.outputs.first, let tensor = try? Self.constantValue(node) { constants[output] = tensor }
+      if let output = node.outputs.first, let tensor = try? Self.constantValue(node) {
+        constants[output] = tensor
+      }
     }
     var ranks = constants.mapValues(\.shape.count)
     for info in open { ranks[info.name] = info.shape?.count }
@@ -114,7 +118,9 @@ public struct ONNXImporter {
   /// Inputs that no recurrent operator reaches: `[B, F]` where a dense layer or a pointwise operator reads them.
   private func defaultRoles(_ info: ONNXValueInfo, _ nodes: [ONNXNode]) -> [AxisRole]? {
     let readers = nodes.filter { $0.inputs.contains(info.name) }
-    guard info.shape?.count == 2, let reader = readers.first, reader.inputs.first == info.name else { return nil }
+    guard info.shape?.count == 2, let reader = readers.first, reader.inputs.first == info.name else {
+      return nil
+    }
     return ["Gemm", "MatMul", "Add", "Sub", "Mul", "Div", "Concat", "Relu", "Tanh", "Sigmoid"]
       .contains(reader.operation) ? [.batch, .features(nil)] : nil
   }
@@ -145,7 +151,8 @@ public struct ONNXImporter {
         axes[axis] = PortAxis([.batch], size: size(axis), symbol: symbol)
         if let fixed = size(axis) {
           guard batchSize == nil || batchSize == fixed else {
-            throw .graphInput(info.name, reason: "its batch is \(fixed), that of another input is \(batchSize!)")
+            throw .graphInput(
+              info.name, reason: "its batch is \(fixed), that of another input is \(batchSize!)")
           }
           batchSize = fixed
         }
@@ -201,7 +208,8 @@ public struct ONNXImporter {
     // What the source says of itself is kept under names that no exporter uses for its own properties.
     var metadata = source.metadata
     let facts = [
-      "onnx:producer": [source.producer, source.producerVersion].filter { !$0.isEmpty }.joined(separator: " "),
+      "onnx:producer": [source.producer, source.producerVersion].filter { !$0.isEmpty }.joined(
+        separator: " "),
       "onnx:domain": source.domain, "onnx:doc_string": source.documentation,
       "onnx:model_version": source.modelVersion == 0 ? "" : String(source.modelVersion),
       "onnx:opset": String(source.opset),
@@ -213,7 +221,8 @@ public struct ONNXImporter {
   private mutating func noteUnused(_ model: inout Model) {
     let used = Set(model.layers.flatMap { $0.inputs.compactMap { $0 } } + model.outputs.map(\.value))
     for port in model.inputs where !used.contains(port.value) {
-      notes.append(ConversionNote(layer: port.name, .lossy, "input '\(port.name)' reaches no output: left out"))
+      notes.append(
+        ConversionNote(layer: port.name, .lossy, "input '\(port.name)' reaches no output: left out"))
     }
     model.inputs.removeAll { !used.contains($0.value) }
   }

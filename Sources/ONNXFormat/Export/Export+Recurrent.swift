@@ -1,0 +1,146 @@
+internal import ByteIO
+internal import Recurrent
+internal import Tensors
+
+extension ONNXExporter {
+  mutating func exportRecurrent(_ layer: Layer, _ recurrent: RecurrentLayer) throws(ONNXError) {
+    guard recurrent.projectionSize == nil else {
+      throw .notExpressible(
+        layer: layer.name, reason: "ONNX's LSTM has no projection (proj_size \(recurrent.projectionSize!))")
+    }
+    let order = ONNXGates.order(recurrent.cell)
+    let canonical = recurrent.cell.gateOrder
+    let count = recurrent.direction.count
+    let hidden = recurrent.hiddenSize
+
+    /// One part for each direction, stacked along a new first axis.
+    func stack(_ parts: [Tensor]) throws(ONNXError) -> Tensor {
+      let type = parts[0].elementType
+      guard parts.allSatisfy({ $0.elementType == type && $0.quantization == nil }) else {
+        throw .notExpressible(
+          layer: layer.name, reason: "its tensors are of different element types or quantised")
+      }
+      let joined = Tensor.concatenated(parts)
+      do { return try joined.reshaped([count, joined.shape[0] / count] + joined.shape.dropFirst()) } catch {
+        throw .tensor(layer.name, reason: error.description)
+      }
+    }
+    var inputs = [
+      try materialise(layer.inputs[0]!, [[.time], [.batch], View.features(recurrent.inputSize)], layer.name)
+    ]
+    inputs.append(
+      try weight(
+        try stack(recurrent.directions.map { canonical.reorder($0.inputWeight, to: order) }),
+        as: "\(layer.name)_W"))
+    inputs.append(
+      try weight(
+        try stack(recurrent.directions.map { canonical.reorder($0.recurrentWeight, to: order) }),
+        as: "\(layer.name)_R"))
+    if recurrent.directions.contains(where: { $0.inputBias != nil || $0.recurrentBias != nil }) {
+      let type = recurrent.directions[0].inputWeight.elementType
+      let zeros = zeroTensor(type, recurrent.cell.gateCount * hidden)
+      let parts = recurrent.directions.flatMap { direction in
+        [direction.inputBias ?? zeros, direction.recurrentBias ?? zeros].map {
+          canonical.reorder($0, to: order)
+        }
+      }
+      inputs.append(try weight(try stack(parts), as: "\(layer.name)_B"))
+    } else {
+      inputs.append("")
+    }
+    if let lengths = input(layer, 1) {
+      let name = try materialise(lengths, [[.batch]], lengths)
+      // sequence_lens is int32 in every version of the operators.
+      let isInt32 = model.inputs.contains { $0.value == lengths && $0.elementType == .int32 }
+      inputs.append(isInt32 ? name : cast(name, .int32))
+    } else {
+      inputs.append("")
+    }
+    let side: [AxisFactor] = View.normalised([.features(stride: hidden, count: count)])
+    let unit: [AxisFactor] = View.features(hidden)
+    for position in [2, 3] where position == 2 || recurrent.cell == .lstm {
+      inputs.append(
+        try input(layer, position).map { (state) throws(ONNXError) in
+          try materialise(state, [side, [.batch], unit], "\(layer.name)_initial")
+        } ?? "")
+    }
+    if recurrent.directions.contains(where: { $0.peepholes != nil }) {
+      let zeros = zeroTensor(recurrent.directions[0].inputWeight.elementType, 3 * hidden)
+      let parts = recurrent.directions.map {
+        GateOrder.peepholes.reorder($0.peepholes ?? zeros, to: ONNXGates.peepholes)
+      }
+      inputs.append(try weight(try stack(parts), as: "\(layer.name)_P"))
+    }
+    while inputs.last == "" { inputs.removeLast() }
+
+    let outputs = (0..<(recurrent.cell == .lstm ? 3 : 2)).map { position in
+      output(layer, position).map { unique($0) } ?? ""
+    }
+    nodes.append(
+      ONNXNode(
+        recurrent.cell.name, name: layer.name, inputs: inputs,
+        outputs: Array(outputs[...(outputs.lastIndex { !$0.isEmpty } ?? 0)]),
+        attributes: try attributes(layer, recurrent)))
+    hold(output(layer, 0), outputs[0], [[.time], side, [.batch], unit])
+    for position in 1..<outputs.count {
+      hold(output(layer, position), outputs[position], [side, [.batch], unit])
+    }
+    note(layer, .exact, "gates \(canonical) reordered to \(order)")
+  }
+
+  private func zeroTensor(_ type: ElementType, _ count: Int) -> Tensor {
+    // Zero is all bits zero in every element type.
+    try! Tensor(type, shape: [count], bytes: .init(byteCount: count * type.size) { _ in })
+  }
+
+  private mutating func attributes(
+    _ layer: Layer, _ recurrent: RecurrentLayer
+  ) throws(ONNXError) -> [String: ONNXAttribute] {
+    var attributes: [String: ONNXAttribute] = [
+      "hidden_size": .int(Int64(recurrent.hiddenSize)), "direction": .string(recurrent.direction.rawValue),
+    ]
+    if let clip = recurrent.clip { attributes["clip"] = .float(narrow(clip, "clip", layer)) }
+    if recurrent.inputForget { attributes["input_forget"] = .int(1) }
+    if case .gru(true) = recurrent.cell { attributes["linear_before_reset"] = .int(1) }
+
+    let all = recurrent.directions.flatMap { direction -> [Activation] in
+      switch recurrent.cell {
+      case .rnn: [direction.candidateActivation]
+      case .lstm: [direction.gateActivation, direction.candidateActivation, direction.outputActivation]
+      case .gru: [direction.gateActivation, direction.candidateActivation]
+      }
+    }
+    let standard: [Activation] =
+      switch recurrent.cell {
+      case .rnn: [.tanh]
+      case .lstm: [.sigmoid, .tanh, .tanh]
+      case .gru: [.sigmoid, .tanh]
+      }
+    if all == (0..<recurrent.direction.count).flatMap({ _ in standard }) { return attributes }
+    var names: [String] = []
+    var alphas: [Float] = []
+    var betas: [Float] = []
+    for activation in all {
+      // Affine with α 1 and β 0 is the identity.
+      let activation = activation.kind == .identity ? Activation(.affine, alpha: 1, beta: 0) : activation
+      guard let known = ONNXGates.activations.first(where: { $0.kind == activation.kind }) else {
+        throw .notExpressible(
+          layer: layer.name, reason: "the recurrent operators know no activation \(activation.kind.rawValue)")
+      }
+      names.append(known.name)
+      if known.kind.parameterCount >= 1 { alphas.append(narrow(activation.alpha, "α", layer)) }
+      if known.kind.parameterCount >= 2 { betas.append(narrow(activation.beta, "β", layer)) }
+    }
+    attributes["activations"] = .strings(names)
+    if !alphas.isEmpty { attributes["activation_alpha"] = .floats(alphas) }
+    if !betas.isEmpty { attributes["activation_beta"] = .floats(betas) }
+    return attributes
+  }
+
+  /// ONNX attributes are Float32.
+  mutating func narrow(_ value: Double, _ what: String, _ layer: Layer) -> Float {
+    let narrow = Float(value)
+    if Double(narrow) != value { note(layer, .rounded, "\(what) \(value) rounded to Float32") }
+    return narrow
+  }
+}

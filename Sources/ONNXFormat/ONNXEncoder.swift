@@ -1,0 +1,238 @@
+public import ByteIO
+internal import COnnx
+internal import CProtobufC
+internal import Tensors
+
+/// Writing ONNX files: `ONNXModel` to a serialized ModelProto, through libprotobuf-c.
+public enum ONNXEncoder {
+  /// - Throws: `ONNXError.tooLarge` where the result would pass protobuf's 2 GiB.
+  public static func encode(_ model: ONNXModel) throws(ONNXError) -> ByteBuffer {
+    let arena = MessageArena()
+    let message = arena.model(model)
+    let size = onnx__model_proto__get_packed_size(message)
+    guard size <= Int(Int32.max) else { throw .tooLarge(bytes: size) }
+    return ByteBuffer(byteCount: size) { target in
+      // Safe: get_packed_size said how many bytes pack writes.
+      _ = onnx__model_proto__pack(message, target.bindMemory(to: UInt8.self).baseAddress)
+    }
+  }
+}
+
+/// The C boundary, writing side: builds protobuf-c messages in memory that lives as long as the arena.
+private final class MessageArena {
+  private var blocks: [UnsafeMutableRawPointer] = []
+  /// Tensors whose bytes the messages point into.
+  private var buffers: [ByteBuffer] = []
+
+  deinit { for block in blocks { block.deallocate() } }
+
+  private func new<Message>(_ value: Message) -> UnsafeMutablePointer<Message> {
+    let pointer = UnsafeMutablePointer<Message>.allocate(capacity: 1)
+    pointer.initialize(to: value)
+    blocks.append(UnsafeMutableRawPointer(pointer))
+    return pointer
+  }
+
+  private func list<Element>(_ elements: [Element]) -> UnsafeMutablePointer<Element> {
+    let pointer = UnsafeMutablePointer<Element>.allocate(capacity: max(1, elements.count))
+    pointer.initialize(from: elements, count: elements.count)
+    blocks.append(UnsafeMutableRawPointer(pointer))
+    return pointer
+  }
+
+  private func pointers<Message>(
+    _ messages: [UnsafeMutablePointer<Message>]
+  ) -> UnsafeMutablePointer<UnsafeMutablePointer<Message>?> {
+    list(messages.map { Optional($0) })
+  }
+
+  private func text(_ string: String) -> UnsafeMutablePointer<CChar> {
+    list(Array(string.utf8CString))
+  }
+
+  /// Nil leaves an optional field out.
+  private func optional(_ string: String) -> UnsafeMutablePointer<CChar>? {
+    string.isEmpty ? nil : text(string)
+  }
+
+  private func binary(_ string: String) -> ProtobufCBinaryData {
+    let bytes = Array(string.utf8)
+    return ProtobufCBinaryData(len: bytes.count, data: list(bytes))
+  }
+
+  private func entries(_ values: [String: String]) -> [UnsafeMutablePointer<Onnx__StringStringEntryProto>] {
+    values.sorted { $0.key < $1.key }.map { key, value in
+      var entry = Onnx__StringStringEntryProto()
+      onnx__string_string_entry_proto__init(&entry)
+      entry.key = text(key)
+      entry.value = text(value)
+      return new(entry)
+    }
+  }
+
+  func model(_ model: ONNXModel) -> UnsafeMutablePointer<Onnx__ModelProto> {
+    var message = Onnx__ModelProto()
+    onnx__model_proto__init(&message)
+    message.has_ir_version = 1
+    message.ir_version = model.irVersion
+    message.producer_name = optional(model.producer)
+    message.producer_version = optional(model.producerVersion)
+    message.domain = optional(model.domain)
+    message.has_model_version = model.modelVersion == 0 ? 0 : 1
+    message.model_version = model.modelVersion
+    message.doc_string = optional(model.documentation)
+    message.graph = graph(model.graph)
+    let opsets = model.opsets.sorted { $0.key < $1.key }.map { domain, version in
+      var entry = Onnx__OperatorSetIdProto()
+      onnx__operator_set_id_proto__init(&entry)
+      entry.domain = text(domain)
+      entry.has_version = 1
+      entry.version = version
+      return new(entry)
+    }
+    message.n_opset_import = opsets.count
+    message.opset_import = pointers(opsets)
+    let metadata = entries(model.metadata)
+    message.n_metadata_props = metadata.count
+    message.metadata_props = pointers(metadata)
+    return new(message)
+  }
+
+  private func graph(_ graph: ONNXGraph) -> UnsafeMutablePointer<Onnx__GraphProto> {
+    var message = Onnx__GraphProto()
+    onnx__graph_proto__init(&message)
+    message.name = text(graph.name.isEmpty ? "model" : graph.name)
+    let nodes = graph.nodes.map(node)
+    message.n_node = nodes.count
+    message.node = pointers(nodes)
+    let tensors = graph.initializers.map { tensor($0.tensor, name: $0.name) }
+    message.n_initializer = tensors.count
+    message.initializer = pointers(tensors)
+    let inputs = graph.inputs.map(valueInfo)
+    message.n_input = inputs.count
+    message.input = pointers(inputs)
+    let outputs = graph.outputs.map(valueInfo)
+    message.n_output = outputs.count
+    message.output = pointers(outputs)
+    return new(message)
+  }
+
+  private func node(_ node: ONNXNode) -> UnsafeMutablePointer<Onnx__NodeProto> {
+    var message = Onnx__NodeProto()
+    onnx__node_proto__init(&message)
+    message.n_input = node.inputs.count
+    message.input = list(node.inputs.map { Optional(text($0)) })
+    message.n_output = node.outputs.count
+    message.output = list(node.outputs.map { Optional(text($0)) })
+    message.name = optional(node.name)
+    message.op_type = text(node.operation)
+    message.domain = optional(node.domain)
+    let attributes = node.attributes.sorted { $0.key < $1.key }.map { attribute($0.key, $0.value) }
+    message.n_attribute = attributes.count
+    message.attribute = pointers(attributes)
+    return new(message)
+  }
+
+  private func attribute(_ name: String, _ value: ONNXAttribute) -> UnsafeMutablePointer<Onnx__AttributeProto>
+  {
+    var message = Onnx__AttributeProto()
+    onnx__attribute_proto__init(&message)
+    message.name = text(name)
+    message.has_type = 1
+    switch value {
+    case .float(let number):
+      message.type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT
+      message.has_f = 1
+      message.f = number
+    case .int(let number):
+      message.type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT
+      message.has_i = 1
+      message.i = number
+    case .string(let string):
+      message.type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING
+      message.has_s = 1
+      message.s = binary(string)
+    case .tensor(let value):
+      message.type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR
+      message.t = tensor(value, name: "")
+    case .graph(let value):
+      message.type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH
+      message.g = graph(value)
+    case .floats(let numbers):
+      message.type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS
+      message.n_floats = numbers.count
+      message.floats = list(numbers)
+    case .ints(let numbers):
+      message.type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS
+      message.n_ints = numbers.count
+      message.ints = list(numbers)
+    case .strings(let strings):
+      message.type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS
+      message.n_strings = strings.count
+      message.strings = list(strings.map(binary))
+    }
+    return new(message)
+  }
+
+  private func tensor(_ tensor: Tensor, name: String) -> UnsafeMutablePointer<Onnx__TensorProto> {
+    var message = Onnx__TensorProto()
+    onnx__tensor_proto__init(&message)
+    message.name = optional(name)
+    message.n_dims = tensor.shape.count
+    message.dims = list(tensor.shape.map { Int64($0) })
+    message.has_data_type = 1
+    message.data_type = ONNXDataType.code(tensor.elementType)
+    message.has_raw_data = 1
+    // Safe: the arena keeps the buffer, and packing only reads.
+    buffers.append(tensor.bytes)
+    message.raw_data = tensor.bytes.withUnsafeBytes {
+      ProtobufCBinaryData(
+        len: $0.count,
+        data: UnsafeMutableRawBufferPointer(mutating: $0).bindMemory(to: UInt8.self).baseAddress)
+    }
+    return new(message)
+  }
+
+  private func valueInfo(_ info: ONNXValueInfo) -> UnsafeMutablePointer<Onnx__ValueInfoProto> {
+    var message = Onnx__ValueInfoProto()
+    onnx__value_info_proto__init(&message)
+    message.name = text(info.name)
+    if let elementType = info.elementType {
+      var tensor = Onnx__TypeProto__Tensor()
+      onnx__type_proto__tensor__init(&tensor)
+      tensor.has_elem_type = 1
+      tensor.elem_type = ONNXDataType.code(elementType)
+      if let sizes = info.shape {
+        var shape = Onnx__TensorShapeProto()
+        onnx__tensor_shape_proto__init(&shape)
+        let dimensions = sizes.map(dimension)
+        shape.n_dim = dimensions.count
+        shape.dim = pointers(dimensions)
+        tensor.shape = new(shape)
+      }
+      var type = Onnx__TypeProto()
+      onnx__type_proto__init(&type)
+      type.value_case = ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE
+      type.tensor_type = new(tensor)
+      message.type = new(type)
+    }
+    return new(message)
+  }
+
+  private func dimension(
+    _ size: ONNXValueInfo.Dimension
+  ) -> UnsafeMutablePointer<Onnx__TensorShapeProto__Dimension> {
+    var message = Onnx__TensorShapeProto__Dimension()
+    onnx__tensor_shape_proto__dimension__init(&message)
+    switch size {
+    case .fixed(let number):
+      message.value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE
+      message.dim_value = Int64(number)
+    case .symbol(let name):
+      message.value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM
+      message.dim_param = text(name)
+    case .unknown: break
+    }
+    return new(message)
+  }
+}
