@@ -1,0 +1,138 @@
+internal import Glibc
+internal import Recurrent
+
+// Each function f gives |f̂(x̂) − f(x)| ≤ L·e + own: L bounds |f'| over [x − e, x + e], `own` is the runtime's and
+// our own error of f there. libm's functions here are taken to be good to 8 units of 2⁻⁵³ (glibc documents ≤ 2 ulp).
+
+private let ownFunction = 0x1p-50
+
+extension Bounded: Scalar {
+  typealias Rules = RoundingModel
+
+  static func activate(_ activation: Activation, _ x: Bounded, _ rules: RoundingModel) -> Bounded {
+    guard x.error < .infinity else { return .unknown }
+    var alpha: Bounded { constant(activation.alpha) }
+    var beta: Bounded { constant(activation.beta) }
+    switch activation.kind {
+    case .identity: return x
+    case .tanh: return tanh(x, rules)
+    case .sigmoid: return sigmoid(x, rules)
+    case .relu: return relu(x)
+    case .affine: return alpha * x + beta
+    case .leakyRelu: return leakyRelu(x, alpha)
+    case .thresholdedRelu: return thresholdedRelu(x, alpha)
+    case .scaledTanh: return alpha * tanh(beta * x, rules)
+    case .hardSigmoid: return unitClamp(alpha * x + beta)
+    case .elu: return elu(x, alpha, rules)
+    case .softsign: return softsign(x)
+    case .softplus: return softplus(x, rules)
+    case .gelu: return gelu(x, rules)
+    case .silu: return x * sigmoid(x, rules)
+    }
+  }
+
+  /// The least |x̂|.
+  private var least: Double { max(0, abs(value) - error * outwards) * (1 - 0x1p-50) }
+  private var isPositive: Bool { value > error * outwards }
+  private var isNegative: Bool { -value > error * outwards }
+
+  /// σ' = e^{−|x|} / (1 + e^{−|x|})², largest where |x| is least.
+  private static func sigmoidSlope(_ least: Double) -> Double {
+    let t = exp(-least) * (1 + ownFunction)
+    return min(0.25, t / ((1 + t) * (1 + t)) * (1 + 0x1p-45))
+  }
+
+  static func sigmoid(_ x: Bounded, _ rules: RoundingModel) -> Bounded {
+    func f(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
+    let y = f(x.value)
+    let reach = max(f(x.value + x.error) - y, y - f(x.value - x.error)) + ownFunction
+    let propagated = min(sigmoidSlope(x.least) * x.error, reach)
+    return Bounded(
+      y, propagated + rules.sigmoid.bound(min(1, y + propagated)) + ownFunction * y + 2 * tiny)
+  }
+
+  /// tanh' = 1 / cosh² = 4σ'(2x)
+  static func tanh(_ x: Bounded, _ rules: RoundingModel) -> Bounded {
+    guard x.error < .infinity else { return .unknown }
+    let y = Glibc.tanh(x.value)
+    let reach =
+      max(Glibc.tanh(x.value + x.error) - y, y - Glibc.tanh(x.value - x.error)) + 2 * ownFunction
+    let propagated = min(4 * sigmoidSlope(2 * x.least) * x.error, reach)
+    let most = min(1, abs(y) + propagated)
+    return Bounded(y, propagated + rules.tanh.bound(most) + ownFunction * most + 2 * tiny)
+  }
+
+  /// Exact but for its input.
+  private static func relu(_ x: Bounded) -> Bounded {
+    x.isNegative ? .zero : Bounded(max(0, x.value), x.error)
+  }
+
+  private static func leakyRelu(_ x: Bounded, _ alpha: Bounded) -> Bounded {
+    if x.isPositive { return x }
+    let negative = alpha * x
+    if x.isNegative { return negative }
+    let slope = max(1, alpha.magnitude)
+    let value = x.value < 0 ? negative.value : x.value
+    return Bounded(value, slope * x.error + alpha.error * x.magnitude + rounding(slope * x.magnitude))
+  }
+
+  /// Jumps at α: an interval on both sides of it covers 0 and x.
+  private static func thresholdedRelu(_ x: Bounded, _ alpha: Bounded) -> Bounded {
+    let margin = (x.error + alpha.error) * outwards
+    let distance = (x.value - alpha.value) * (1 - 0x1p-50)
+    if distance > margin { return x }
+    if -distance >= margin { return .zero }
+    return Bounded(x.value > alpha.value ? x.value : 0, x.magnitude)
+  }
+
+  /// min(max(x, 0), 1)
+  private static func unitClamp(_ x: Bounded) -> Bounded {
+    guard x.error < .infinity else { return .unknown }
+    if x.isNegative { return .zero }
+    if (x.value - 1) * (1 - 0x1p-50) > x.error * outwards { return .one }
+    return Bounded(min(max(x.value, 0), 1), x.error)
+  }
+
+  /// e^x − 1 has the absolute error of e^x and of a subtraction, unless a runtime has expm1.
+  private static func elu(_ x: Bounded, _ alpha: Bounded, _ rules: RoundingModel) -> Bounded {
+    if x.isPositive { return x }
+    let value = x.value < 0 ? alpha.value * expm1(x.value) : x.value
+    let slope =
+      x.isNegative ? alpha.magnitude * exp(x.value + x.error) * (1 + 0x1p-45) : max(1, alpha.magnitude)
+    let own = alpha.magnitude * (rules.elementary.bound(1) + 4 * (u + ownFunction)) + 2 * tiny
+    return Bounded(value, slope * x.error + alpha.error + own)
+  }
+
+  /// f' = 1 / (1 + |x|)²
+  private static func softsign(_ x: Bounded) -> Bounded {
+    let value = x.value / (1 + abs(x.value))
+    let slope = 1 / ((1 + x.least) * (1 + x.least))
+    let most = min(1, abs(value) + slope * x.error * outwards)
+    return Bounded(value, slope * x.error + 3.001 * rounding(most))
+  }
+
+  /// f' = σ; a runtime may compute ln(1 + e^x) without log1p, which costs an absolute error.
+  private static func softplus(_ x: Bounded, _ rules: RoundingModel) -> Bounded {
+    let value = max(0, x.value) + log1p(exp(-abs(x.value)))
+    let slope = min(1, 1 / (1 + exp(-(x.value + x.error))) * (1 + 0x1p-45))
+    let propagated = slope * x.error
+    let own = 2 * rules.elementary.bound(1) + 4 * (u + ownFunction)
+    return Bounded(
+      value, propagated + own + rules.elementary.relative * value + 2 * rounding(value + propagated))
+  }
+
+  /// f' = Φ + xφ, within (−0.13, 1.13); on (−∞, −√2) it falls from 0, so that |f'| is largest at the right end.
+  private static func gelu(_ x: Bounded, _ rules: RoundingModel) -> Bounded {
+    let value = x.value * (erfc(-x.value * 0.5.squareRoot()) / 2)
+    let right = x.value + x.error * outwards
+    var slope = 1.13
+    if right < -1.5 {
+      let density = exp(-right * right / 2) * 0.3989422804014327
+      slope = (abs(right) * density + erfc(-right * 0.5.squareRoot()) / 2) * (1 + 0x1p-40)
+    }
+    let propagated = slope * x.error
+    // 1 + erf(x/√2) cancels for x < 0: its error is absolute, and x scales it.
+    let absolute = x.magnitude * (rules.elementary.bound(1) + 4 * (u + ownFunction))
+    return Bounded(value, propagated + absolute + 4 * rounding(abs(value) + propagated))
+  }
+}

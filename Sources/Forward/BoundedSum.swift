@@ -1,0 +1,106 @@
+internal import Tensors
+
+/// A sum of products under way, with what bounds every order of summing it.
+struct BoundedSum: SumOfProducts {
+  var value = 0.0
+  /// Σ|a||b|
+  var magnitude = 0.0
+  /// What the errors of a and b add: Σ(|a|e_b + |b|e_a + e_a e_b).
+  var propagated = 0.0
+  /// n
+  var terms = 0
+
+  static func + (left: BoundedSum, right: BoundedSum) -> BoundedSum {
+    BoundedSum(
+      value: left.value + right.value, magnitude: left.magnitude + right.magnitude,
+      propagated: left.propagated + right.propagated, terms: left.terms + right.terms)
+  }
+}
+
+/// Numbers of a tensor; errors only where some do not fit the format.
+struct BoundedWeights: Sendable {
+  var values: [Double]
+  var errors: [Double]?
+}
+
+extension Bounded {
+  typealias Sum = BoundedSum
+  typealias Weights = BoundedWeights
+
+  static var emptySum: BoundedSum { BoundedSum() }
+
+  static func weights(_ tensor: Tensor) -> BoundedWeights {
+    var values = tensor.doubles
+    // A runtime rounds a quantised number's scale and the product.
+    let isQuantised = tensor.quantization != nil
+    func error(_ value: Double) -> Double {
+      guard value.isFinite else { return .infinity }
+      return isQuantised
+        ? 3 * u * abs(value) + ownUnit * abs(value) + storageError(value) : storageError(value)
+    }
+    guard values.contains(where: { error($0) != 0 }) else {
+      return BoundedWeights(values: values, errors: nil)
+    }
+    let errors = values.map(error)
+    for index in values.indices where !values[index].isFinite { values[index] = 0 }
+    return BoundedWeights(values: values, errors: errors)
+  }
+
+  static func element(_ weights: BoundedWeights, _ index: Int) -> Bounded {
+    Bounded(weights.values[index], weights.errors?[index] ?? 0)
+  }
+
+  static func elements(_ weights: BoundedWeights) -> [Bounded] {
+    weights.values.indices.map { element(weights, $0) }
+  }
+
+  static func dot(
+    _ weights: BoundedWeights, row: Int, _ x: [Bounded], at start: Int, count: Int
+  ) -> BoundedSum {
+    precondition(
+      row >= 0 && start >= 0 && (row + 1) * count <= weights.values.count && start + count <= x.count)
+    var sum = BoundedSum(terms: count)
+    let first = row * count
+    x.withUnsafeBufferPointer { x in
+      weights.values.withUnsafeBufferPointer { w in
+        // Indices are in range: checked above.
+        for k in 0..<count {
+          let product = w[first + k] * x[start + k].value
+          sum.value += product
+          sum.magnitude += abs(product)
+          sum.propagated += abs(w[first + k]) * x[start + k].error
+        }
+      }
+    }
+    if let errors = weights.errors {
+      for k in 0..<count { sum.propagated += errors[first + k] * x[start + k].magnitude }
+    }
+    return sum
+  }
+
+  static func + (left: BoundedSum, right: Bounded) -> BoundedSum {
+    BoundedSum(
+      value: left.value + right.value, magnitude: left.magnitude + abs(right.value),
+      propagated: left.propagated + right.error, terms: left.terms + 1)
+  }
+
+  /// γ_n Σ|â||b̂| for the evaluation's roundings (Higham 2002, eq. 3.5, any order), the same in Float64 for ours,
+  /// what was propagated, and n underflows.
+  init(_ sum: BoundedSum) {
+    // Two more than the terms: a factor 1/n, or a bias that starts from 0.
+    let n = Double(sum.terms + 2)
+    guard n * Self.u < 0.5 else {
+      self = .unknown
+      return
+    }
+    let gamma = n * Self.u / (1 - n * Self.u)
+    let ownGamma = n * ownUnit / (1 - n * ownUnit)
+    // Our own n additions of numbers ≥ 0 lose at most a share γ_n of them.
+    let magnitude = sum.magnitude * (1 + 2 * ownGamma)
+    let propagated = sum.propagated * (1 + 2 * ownGamma)
+    let rounding = gamma * (magnitude + propagated) + ownGamma * magnitude + 4 * n * Self.tiny
+    self =
+      magnitude + propagated + rounding <= Self.largest
+      ? Bounded(sum.value, propagated + rounding) : .unknown
+  }
+}

@@ -1,0 +1,190 @@
+internal import Recurrent
+internal import Tensors
+
+/// The weights of one direction, ready for a pass.
+struct DirectionWeights<Number: Scalar>: Sendable {
+  let cell: Cell
+  /// I, H and O.
+  let inputSize: Int
+  let hiddenSize: Int
+  let outputSize: Int
+  let coupled: Bool
+  let clip: Number?
+  /// W `[G·H, I]`, R `[G·H, O]`, b_W and b_R `[G·H]`, P `[3·H]`, projection `[O, H]`.
+  // swift-format-ignore: AlwaysUseLowerCamelCase
+  let W: Number.Weights
+  // swift-format-ignore: AlwaysUseLowerCamelCase
+  let R: Number.Weights
+  let bW: Number.Weights?
+  let bR: Number.Weights?
+  // swift-format-ignore: AlwaysUseLowerCamelCase
+  let P: Number.Weights?
+  let projection: Number.Weights?
+  let gateActivation: Activation
+  let candidateActivation: Activation
+  let outputActivation: Activation
+  let rules: Number.Rules
+
+  init(_ layer: RecurrentLayer, _ parameters: DirectionParameters, _ rules: Number.Rules) {
+    cell = layer.cell
+    inputSize = layer.inputSize
+    hiddenSize = layer.hiddenSize
+    outputSize = layer.outputSize
+    coupled = layer.inputForget
+    clip = layer.clip.map { Number.constant($0) }
+    W = Number.weights(parameters.inputWeight)
+    R = Number.weights(parameters.recurrentWeight)
+    bW = parameters.inputBias.map { Number.weights($0) }
+    bR = parameters.recurrentBias.map { Number.weights($0) }
+    P = parameters.peepholes.map { Number.weights($0) }
+    projection = parameters.projection.map { Number.weights($0) }
+    gateActivation = parameters.gateActivation
+    candidateActivation = parameters.candidateActivation
+    outputActivation = parameters.outputActivation
+    self.rules = rules
+  }
+}
+
+/// A row of the batch that runs in this step, and where its x begins.
+struct ActiveRow {
+  let batch: Int
+  let x: Int
+}
+
+/// h `[B, O]` and, for the LSTM, c `[B, H]` (empty otherwise).
+struct CellState<Number: Scalar>: Sendable {
+  var h: [Number]
+  var c: [Number]
+}
+
+extension DirectionWeights {
+  /// One step of the rows given; the others keep their state.
+  func step(_ x: [Number], _ rows: [ActiveRow], _ state: inout CellState<Number>) {
+    switch cell {
+    case .rnn: rnn(x, rows, &state)
+    case .lstm: lstm(x, rows, &state)
+    case .gru(resetAfter: true): gruResetAfter(x, rows, &state)
+    case .gru(resetAfter: false): gruResetBefore(x, rows, &state)
+    }
+  }
+
+  /// h_t = a(W x_t + b_W + R h_{t−1} + b_R)
+  private func rnn(_ x: [Number], _ rows: [ActiveRow], _ state: inout CellState<Number>) {
+    let last = state.h
+    for j in 0..<hiddenSize {
+      for row in rows {
+        let h = candidate(input(0, j, x, row) + recurrent(0, j, last, row))
+        state.h[row.batch * hiddenSize + j] = h
+      }
+    }
+  }
+
+  /// f, i, o = σ(W x_t + b_W + R h_{t−1} + b_R + P⊙c), g = a(W x_t + b_W + R h_{t−1} + b_R),
+  /// c_t = f⊙c_{t−1} + i⊙g, h_t = o⊙a(c_t); f and i see c_{t−1}, o sees c_t and so comes after it.
+  private func lstm(_ x: [Number], _ rows: [ActiveRow], _ state: inout CellState<Number>) {
+    let last = state.h
+    var hidden = projection == nil ? [] : [Number](repeating: .zero, count: state.c.count)
+    for j in 0..<hiddenSize {
+      for row in rows {
+        func sum(_ gate: Int) -> Number.Sum { input(gate, j, x, row) + recurrent(gate, j, last, row) }
+        let at = row.batch * hiddenSize + j
+        let c0 = state.c[at]
+
+        let i = gate(peephole(1, j, c0, sum(1)))
+        let f = coupled ? .one - i : gate(peephole(0, j, c0, sum(0)))
+        let g = candidate(sum(3))
+        let c = f * c0 + i * g
+        let o = gate(peephole(2, j, c, sum(2)))
+        let h = o * Number.activate(outputActivation, c, rules)
+
+        state.c[at] = c
+        if projection == nil { state.h[at] = h } else { hidden[at] = h }
+      }
+    }
+    guard let projection else { return }
+    // h_t = projection · (o⊙a(c_t))
+    for k in 0..<outputSize {
+      for row in rows {
+        let h = Number.dot(projection, row: k, hidden, at: row.batch * hiddenSize, count: hiddenSize)
+        state.h[row.batch * outputSize + k] = Number(h)
+      }
+    }
+  }
+
+  /// r, z = σ(W x_t + b_W + R h_{t−1} + b_R), n = a(W_n x_t + b_Wn + r⊙(R_n h_{t−1} + b_Rn)),
+  /// h_t = (1 − z)⊙n + z⊙h_{t−1}
+  private func gruResetAfter(_ x: [Number], _ rows: [ActiveRow], _ state: inout CellState<Number>) {
+    let last = state.h
+    for j in 0..<hiddenSize {
+      for row in rows {
+        let at = row.batch * hiddenSize + j
+
+        let r = gate(input(0, j, x, row) + recurrent(0, j, last, row))
+        let z = gate(input(1, j, x, row) + recurrent(1, j, last, row))
+        let n = candidate(input(2, j, x, row) + r * Number(recurrent(2, j, last, row)))
+        let h = Number.blend(n, last[at], z)
+
+        state.h[at] = h
+      }
+    }
+  }
+
+  /// r, z = σ(W x_t + b_W + R h_{t−1} + b_R), n = a(W_n x_t + b_Wn + R_n (r⊙h_{t−1}) + b_Rn),
+  /// h_t = (1 − z)⊙n + z⊙h_{t−1}
+  private func gruResetBefore(_ x: [Number], _ rows: [ActiveRow], _ state: inout CellState<Number>) {
+    let last = state.h
+    var reset = last
+    for j in 0..<hiddenSize {
+      for row in rows {
+        let at = row.batch * hiddenSize + j
+        let r = gate(input(0, j, x, row) + recurrent(0, j, last, row))
+        reset[at] = r * last[at]
+      }
+    }
+    for j in 0..<hiddenSize {
+      for row in rows {
+        let at = row.batch * hiddenSize + j
+        let z = gate(input(1, j, x, row) + recurrent(1, j, last, row))
+        let n = candidate(input(2, j, x, row) + recurrent(2, j, reset, row))
+        let h = Number.blend(n, last[at], z)
+        state.h[at] = h
+      }
+    }
+  }
+
+  /// W x_t + b_W: unit j of a gate.
+  @inline(__always)
+  private func input(_ gate: Int, _ j: Int, _ x: [Number], _ row: ActiveRow) -> Number.Sum {
+    let k = gate * hiddenSize + j
+    let sum = Number.dot(W, row: k, x, at: row.x, count: inputSize)
+    return bW.map { sum + Number.element($0, k) } ?? sum
+  }
+
+  /// R h + b_R: unit j of a gate.
+  @inline(__always)
+  private func recurrent(_ gate: Int, _ j: Int, _ h: [Number], _ row: ActiveRow) -> Number.Sum {
+    let k = gate * hiddenSize + j
+    let sum = Number.dot(R, row: k, h, at: row.batch * outputSize, count: outputSize)
+    return bR.map { sum + Number.element($0, k) } ?? sum
+  }
+
+  /// sum + P⊙c
+  @inline(__always)
+  private func peephole(_ gate: Int, _ j: Int, _ c: Number, _ sum: Number.Sum) -> Number.Sum {
+    P.map { sum + Number.element($0, gate * hiddenSize + j) * c } ?? sum
+  }
+
+  @inline(__always)
+  private func gate(_ sum: Number.Sum) -> Number { Number.activate(gateActivation, clipped(sum), rules) }
+
+  @inline(__always)
+  private func candidate(_ sum: Number.Sum) -> Number {
+    Number.activate(candidateActivation, clipped(sum), rules)
+  }
+
+  @inline(__always)
+  private func clipped(_ sum: Number.Sum) -> Number {
+    let a = Number(sum)
+    return clip.map { Number.clip(a, $0) } ?? a
+  }
+}

@@ -1,0 +1,118 @@
+public import Recurrent
+public import Tensors
+
+/// The number format of a forward pass.
+public enum Precision: String, Sendable, CaseIterable, Hashable {
+  case float32, float64
+}
+
+/// Runs a model.
+///
+/// - Parameters:
+///   - inputs: one tensor for each input port, by its name and in its axes' arrangement; floating-point ports take
+///     every floating-point element type, integer ports every integer type.
+///   - precision: the arithmetic of the pass; weights are rounded to it where they do not fit.
+/// - Returns: one tensor for each output port, in its axes' arrangement: float32 or float64 by `precision`, int64
+///   for token ids.
+public func forward(
+  _ model: Model, inputs: [String: Tensor], precision: Precision
+) throws(ForwardError) -> [String: Tensor] {
+  switch precision {
+  case .float32:
+    let values = try run(model, inputs, rules: (), as: Float.self)
+    return try model.arrangedOutputs(values) { Tensor($0, shape: $1) }
+  case .float64:
+    let values = try run(model, inputs, rules: (), as: Double.self)
+    return try model.arrangedOutputs(values) { Tensor($0, shape: $1) }
+  }
+}
+
+/// Runs a model in Float64 with a rigorous bound on what any evaluation in `rounding.format` may deviate.
+///
+/// See docs/error-bounds.md for what "any evaluation" covers.
+/// - Returns: for each output port, values and errors in its axes' arrangement.
+public func boundedForward(
+  _ model: Model, inputs: [String: Tensor], rounding: RoundingModel
+) throws(ForwardError) -> [String: BoundedTensor] {
+  switch rounding.format {
+  case .float32: return try bounded(model, inputs, rounding, as: Bounded<Float>.self)
+  case .float64: return try bounded(model, inputs, rounding, as: Bounded<Double>.self)
+  }
+}
+
+private func bounded<Format: BoundedFormat>(
+  _ model: Model, _ inputs: [String: Tensor], _ rounding: RoundingModel, as: Bounded<Format>.Type
+) throws(ForwardError) -> [String: BoundedTensor] {
+  let values = try run(model, inputs, rules: rounding, as: Bounded<Format>.self)
+  var result: [String: BoundedTensor] = [:]
+  for port in model.outputs {
+    let value = values[port.value]!
+    let arrangement = try port.arrangement(of: value)
+    switch value {
+    case .numbers(let numbers):
+      let elements = arrangement.arranged(numbers.elements)
+      result[port.name] = BoundedTensor(
+        shape: arrangement.shape, values: elements.map(\.value), errors: elements.map(\.error),
+        isInteger: false)
+    case .integers(let integers):
+      let errors = (0..<integers.elements.count).map { integers.isUndecided($0) ? Double.infinity : 0 }
+      result[port.name] = BoundedTensor(
+        shape: arrangement.shape, values: arrangement.arranged(integers.elements.map { Double($0) }),
+        errors: arrangement.arranged(errors), isInteger: true)
+    }
+  }
+  return result
+}
+
+/// All values of a pass, by name.
+private func run<Number: Scalar>(
+  _ model: Model, _ tensors: [String: Tensor], rules: Number.Rules, as: Number.Type
+) throws(ForwardError) -> [String: Value<Number>] {
+  do { try model.validated() } catch { throw .invalidModel(error) }
+  let inputs = try PassInputs<Number>(model, model.inputs, tensors)
+  var values = inputs.values
+  for layer in model.layers {
+    let outputs = try PreparedLayer<Number>(layer, rules).run(
+      layer.inputs.map { $0.flatMap { values[$0] } }, batch: inputs.batch)
+    for (name, output) in zip(layer.outputs, outputs) {
+      if let name { values[name] = output }
+    }
+  }
+  return values
+}
+
+extension Model {
+  /// The values of the output ports as tensors.
+  func arrangedOutputs<Number: Scalar>(
+    _ values: [String: Value<Number>], _ tensor: ([Number], [Int]) -> Tensor
+  ) throws(ForwardError) -> [String: Tensor] {
+    var result: [String: Tensor] = [:]
+    for port in outputs {
+      let value = values[port.value]!
+      let arrangement = try port.arrangement(of: value)
+      switch value {
+      case .numbers(let numbers):
+        result[port.name] = tensor(arrangement.arranged(numbers.elements), arrangement.shape)
+      case .integers(let integers):
+        result[port.name] = Tensor(arrangement.arranged(integers.elements), shape: arrangement.shape)
+      }
+    }
+    return result
+  }
+}
+
+extension Port {
+  /// How this port holds the value; throws where a size that the port fixes is another one.
+  func arrangement<Number>(of value: Value<Number>) throws(ForwardError) -> PortArrangement {
+    let batch =
+      switch value {
+      case .numbers(let numbers): numbers.batch
+      case .integers(let integers): integers.batch
+      }
+    let arrangement = PortArrangement(self, steps: value.steps ?? 1, batch: batch)
+    for (axis, size) in zip(axes, arrangement.shape) {
+      if let fixed = axis.size, fixed != size { throw wrongShape(arrangement.shape) }
+    }
+    return arrangement
+  }
+}

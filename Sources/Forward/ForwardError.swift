@@ -1,0 +1,51 @@
+public import Recurrent
+public import Tensors
+
+/// Everything that can be wrong with a forward pass. Each case names the port or the layer, and the row.
+public enum ForwardError: Error, Equatable, CustomStringConvertible {
+  case invalidModel(ModelError)
+  case missingInput(port: String)
+  case unknownInput(String)
+  case wrongShape(port: String, expected: String, found: [Int])
+  case wrongElementType(port: String, expected: String, found: ElementType)
+  /// T and B share an axis, and nothing else tells B.
+  case ambiguousShape(port: String, found: [Int])
+  case batchMismatch(source: String, expected: Int, found: Int)
+  case stepsMismatch(layer: String, expected: Int, found: Int)
+  case lengthOutOfRange(layer: String, row: Int, length: Int64, allowed: ClosedRange<Int>)
+  case tokenOutOfRange(layer: String, step: Int, row: Int, token: Int64, vocabulary: Int)
+  case stepOutOfRange(layer: String, step: Int, steps: Int)
+  /// A reduction over nothing.
+  case empty(layer: String, what: String)
+  case cannotStream(layer: String, reason: String)
+  /// A stream takes the ports without a time axis at its first step.
+  case inputAfterStart(port: String)
+
+  public var description: String {
+    switch self {
+    case .invalidModel(let error): "\(error)"
+    case .missingInput(let port): "input '\(port)' is missing"
+    case .unknownInput(let name): "the model has no input '\(name)'"
+    case .wrongShape(let port, let expected, let found):
+      "port '\(port)': shape \(found) does not match, expected \(expected)"
+    case .wrongElementType(let port, let expected, let found):
+      "port '\(port)': expected \(expected), found \(found.rawValue)"
+    case .ambiguousShape(let port, let found):
+      "port '\(port)': shape \(found) does not tell the batch size from the number of steps"
+    case .batchMismatch(let source, let expected, let found):
+      "\(source): batch of \(found), expected \(expected)"
+    case .stepsMismatch(let layer, let expected, let found):
+      "layer '\(layer)': sequences of \(expected) and \(found) steps do not combine"
+    case .lengthOutOfRange(let layer, let row, let length, let allowed):
+      "layer '\(layer)', row \(row): length \(length) is not in "
+        + "\(allowed.lowerBound)...\(allowed.upperBound)"
+    case .tokenOutOfRange(let layer, let step, let row, let token, let vocabulary):
+      "layer '\(layer)', step \(step), row \(row): token \(token) is outside a table of \(vocabulary) rows"
+    case .stepOutOfRange(let layer, let step, let steps):
+      "layer '\(layer)': a sequence of \(steps) steps has no step \(step)"
+    case .empty(let layer, let what): "layer '\(layer)': no \(what) to reduce"
+    case .cannotStream(let layer, let reason): "layer '\(layer)' cannot run step by step: \(reason)"
+    case .inputAfterStart(let port): "port '\(port)' has no time axis: it is read at the first step only"
+    }
+  }
+}

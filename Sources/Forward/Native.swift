@@ -1,0 +1,135 @@
+internal import Glibc
+internal import Recurrent
+internal import Tensors
+
+/// Float and Double: each operation rounds once, sums run in one fixed order.
+protocol Native: Scalar, SumOfProducts, BinaryFloatingPoint, SIMDScalar, Codable
+where Weights == [Self], Sum == Self, Rules == Void {
+  static func exponential(_ x: Self) -> Self
+  static func exponentialMinusOne(_ x: Self) -> Self
+  static func logarithm(_ x: Self) -> Self
+  static func logarithmOfOnePlus(_ x: Self) -> Self
+  static func hyperbolicTangent(_ x: Self) -> Self
+  static func complementaryError(_ x: Self) -> Self
+}
+
+extension Float: Native {
+  static func weights(_ tensor: Tensor) -> [Float] { tensor.floats }
+  static func exponential(_ x: Float) -> Float { expf(x) }
+  static func exponentialMinusOne(_ x: Float) -> Float { expm1f(x) }
+  static func logarithm(_ x: Float) -> Float { logf(x) }
+  static func logarithmOfOnePlus(_ x: Float) -> Float { log1pf(x) }
+  static func hyperbolicTangent(_ x: Float) -> Float { tanhf(x) }
+  static func complementaryError(_ x: Float) -> Float { erfcf(x) }
+}
+
+extension Double: Native {
+  static func weights(_ tensor: Tensor) -> [Double] { tensor.doubles }
+  static func exponential(_ x: Double) -> Double { exp(x) }
+  static func exponentialMinusOne(_ x: Double) -> Double { expm1(x) }
+  static func logarithm(_ x: Double) -> Double { log(x) }
+  static func logarithmOfOnePlus(_ x: Double) -> Double { log1p(x) }
+  static func hyperbolicTangent(_ x: Double) -> Double { tanh(x) }
+  static func complementaryError(_ x: Double) -> Double { erfc(x) }
+}
+
+extension Native {
+  static var one: Self { 1 }
+  static var emptySum: Self { 0 }
+  static var unknown: Self { .nan }
+  static func element(_ weights: [Self], _ index: Int) -> Self { weights[index] }
+  static func elements(_ weights: [Self]) -> [Self] { weights }
+  static func constant(_ number: Double) -> Self { Self(number) }
+
+  /// Sixteen partial sums, so that the order depends on `count` alone: never on batch, row or step.
+  static func dot(_ weights: [Self], row: Int, _ x: [Self], at start: Int, count: Int) -> Self {
+    precondition(row >= 0 && start >= 0 && (row + 1) * count <= weights.count && start + count <= x.count)
+    return weights.withUnsafeBufferPointer { weights in
+      x.withUnsafeBufferPointer { x in
+        guard count > 0, let weights = weights.baseAddress, let x = x.baseAddress else { return 0 }
+        // Both pointers have `count` elements ahead of them: checked above.
+        let w = weights + row * count
+        let v = x + start
+        var low = SIMD8<Self>.zero
+        var high = SIMD8<Self>.zero
+        var k = 0
+        while k + 16 <= count {
+          low += load(w + k) * load(v + k)
+          high += load(w + k + 8) * load(v + k + 8)
+          k += 16
+        }
+        if k + 8 <= count {
+          low += load(w + k) * load(v + k)
+          k += 8
+        }
+        var sum = (low + high).sum()
+        while k < count {
+          sum += w[k] * v[k]
+          k += 1
+        }
+        return sum
+      }
+    }
+  }
+
+  /// The caller has eight elements behind the pointer.
+  @inline(__always)
+  private static func load(_ pointer: UnsafePointer<Self>) -> SIMD8<Self> {
+    UnsafeRawPointer(pointer).loadUnaligned(as: SIMD8<Self>.self)
+  }
+
+  static func blend(_ n: Self, _ h: Self, _ z: Self) -> Self { (1 - z) * n + z * h }
+  static func clip(_ x: Self, _ limit: Self) -> Self { x > limit ? limit : x < -limit ? -limit : x }
+  static func maximum(_ left: Self, _ right: Self) -> Self { right > left || right.isNaN ? right : left }
+
+  static func sigmoid(_ x: Self) -> Self { 1 / (1 + exponential(-x)) }
+
+  static func activate(_ activation: Activation, _ x: Self, _ rules: Void) -> Self {
+    var alpha: Self { Self(activation.alpha) }
+    var beta: Self { Self(activation.beta) }
+    switch activation.kind {
+    case .identity: return x
+    case .tanh: return hyperbolicTangent(x)
+    case .sigmoid: return sigmoid(x)
+    case .relu: return x < 0 ? 0 : x
+    case .affine: return alpha * x + beta
+    case .leakyRelu: return x < 0 ? alpha * x : x
+    case .thresholdedRelu: return x > alpha || x.isNaN ? x : 0
+    case .scaledTanh: return alpha * hyperbolicTangent(beta * x)
+    case .hardSigmoid:
+      let y = alpha * x + beta
+      return y < 0 ? 0 : y > 1 ? 1 : y
+    case .elu: return x < 0 ? alpha * exponentialMinusOne(x) : x
+    case .softsign: return x / (1 + abs(x))
+    // Stable: e^x never overflows, and nothing cancels for x ≪ 0.
+    case .softplus: return (x < 0 ? 0 : x) + logarithmOfOnePlus(exponential(-abs(x)))
+    // Φ(x) = erfc(−x/√2) / 2, which keeps the left tail that 1 + erf(x/√2) cancels.
+    case .gelu: return x * (complementaryError(-x * Self(0.5.squareRoot())) / 2)
+    case .silu: return x * sigmoid(x)
+    }
+  }
+
+  static func softmax(_ x: ArraySlice<Self>, _ rules: Void, into result: inout [Self]) {
+    let shift = x.reduce(-.infinity) { maximum($0, $1) }
+    let start = result.count
+    var sum: Self = 0
+    for x in x {
+      let power = exponential(x - shift)
+      sum += power
+      result.append(power)
+    }
+    for index in start..<result.count { result[index] /= sum }
+  }
+
+  static func logSoftmax(_ x: ArraySlice<Self>, _ rules: Void, into result: inout [Self]) {
+    let shift = x.reduce(-.infinity) { maximum($0, $1) }
+    let logarithm = logarithm(x.reduce(0) { $0 + exponential($1 - shift) })
+    for x in x { result.append((x - shift) - logarithm) }
+  }
+
+  static func argMax(_ x: ArraySlice<Self>) -> (offset: Int, isDecided: Bool) {
+    var best = x.startIndex
+    for index in x.indices.dropFirst() where x[index] > x[best] { best = index }
+    return (best - x.startIndex, true)
+  }
+}

@@ -1,0 +1,249 @@
+internal import Recurrent
+internal import Tensors
+
+/// A layer whose tensors have been converted for a pass.
+struct PreparedLayer<Number: Scalar>: Sendable {
+  let name: String
+  let operation: Operation
+  let rules: Number.Rules
+  /// The tensors of `operation`, in its own order; the recurrent layer keeps its own.
+  private let weights: [Number.Weights]
+  private let recurrent: RecurrentPass<Number>?
+
+  init(_ layer: Layer, _ rules: Number.Rules) {
+    name = layer.name
+    operation = layer.operation
+    self.rules = rules
+    if case .recurrent(let recurrentLayer) = layer.operation {
+      recurrent = RecurrentPass(recurrentLayer, rules)
+      weights = []
+    } else {
+      recurrent = nil
+      weights = layer.operation.tensors.map { Number.weights($0.tensor) }
+    }
+  }
+
+  /// The outputs, from inputs whose kinds validation has checked.
+  func run(_ inputs: [Value<Number>?], batch: Int) throws(ForwardError) -> [Value<Number>] {
+    switch operation {
+    case .recurrent: return try runRecurrent(inputs)
+    case .embedding(let table): return [try embed(inputs[0]!.integers, table.shape[0], table.shape[1])]
+    case .dense(let weight, let bias):
+      return [.numbers(dense(inputs[0]!.numbers, outputs: weight.shape[0], hasBias: bias != nil))]
+    case .activation(let activation):
+      return [.numbers(inputs[0]!.numbers.map { Number.activate(activation, $0, rules) })]
+    case .softmax:
+      let x = inputs[0]!.numbers
+      return [.numbers(x.mapGroups(features: x.features) { Number.softmax($0, rules, into: &$1) })]
+    case .logSoftmax:
+      let x = inputs[0]!.numbers
+      return [.numbers(x.mapGroups(features: x.features) { Number.logSoftmax($0, rules, into: &$1) })]
+    case .select(let selection): return [try select(selection, inputs)]
+    case .concat: return [.numbers(try concatenate(inputs.map { $0!.numbers }))]
+    case .slice(let start, let count):
+      return [
+        .numbers(
+          inputs[0]!.numbers.mapGroups(features: count) { group, result in
+            result.append(contentsOf: group.dropFirst(start).prefix(count))
+          })
+      ]
+    case .arithmetic(let arithmetic, let constant, let constantFirst):
+      return [.numbers(try calculate(arithmetic, constant, constantFirst, inputs.map { $0!.numbers }))]
+    case .constant(let tensor):
+      let rows = tensor.shape[0]
+      let elements = Number.elements(weights[0])
+      return [
+        .numbers(
+          Numbers(
+            steps: nil, batch: batch, features: tensor.shape[1],
+            elements: rows == batch ? elements : (0..<batch).flatMap { _ in elements }))
+      ]
+    case .dropout: return [inputs[0]!]
+    case .argMax: return [.integers(try argMax(inputs[0]!.numbers))]
+    }
+  }
+
+  private func runRecurrent(_ inputs: [Value<Number>?]) throws(ForwardError) -> [Value<Number>] {
+    func input(_ index: Int) -> Value<Number>? { index < inputs.count ? inputs[index] : nil }
+    let x = inputs[0]!.numbers
+    let lengths = input(1)?.integers
+    let outputs = recurrent!.run(
+      x,
+      lengths: try lengths.map { lengths throws(ForwardError) in
+        try checked(lengths, allowed: 0...(x.steps ?? 1))
+      }, h: input(2)?.numbers, c: input(3)?.numbers)
+    guard let lengths, let undecided = lengths.undecided else { return outputs }
+    return outputs.map { output in
+      var numbers = output.numbers
+      for index in numbers.elements.indices where undecided[index / numbers.features % numbers.batch] {
+        numbers.elements[index] = .unknown
+      }
+      return .numbers(numbers)
+    }
+  }
+
+  private func checked(
+    _ lengths: Integers, allowed: ClosedRange<Int>
+  ) throws(ForwardError) -> [Int] {
+    var result: [Int] = []
+    for (row, length) in lengths.elements.enumerated() {
+      guard let checked = Int(exactly: length), allowed.contains(checked) else {
+        throw .lengthOutOfRange(layer: name, row: row, length: length, allowed: allowed)
+      }
+      result.append(checked)
+    }
+    return result
+  }
+
+  /// Rows of the table; ids −V…−1 count from its end, as in ONNX Gather.
+  private func embed(_ ids: Integers, _ vocabulary: Int, _ features: Int) throws(ForwardError) -> Value<
+    Number
+  > {
+    var elements: [Number] = []
+    elements.reserveCapacity(ids.elements.count * features)
+    for (index, id) in ids.elements.enumerated() {
+      if ids.isUndecided(index) {
+        elements.append(contentsOf: repeatElement(.unknown, count: features))
+        continue
+      }
+      guard id >= -vocabulary, id < vocabulary else {
+        throw .tokenOutOfRange(
+          layer: name, step: index / ids.batch, row: index % ids.batch, token: id, vocabulary: vocabulary)
+      }
+      let row = id < 0 ? Int(id) + vocabulary : Int(id)
+      for f in 0..<features { elements.append(Number.element(weights[0], row * features + f)) }
+    }
+    return .numbers(Numbers(steps: ids.steps, batch: ids.batch, features: features, elements: elements))
+  }
+
+  /// y = weight · x + bias
+  private func dense(_ x: Numbers<Number>, outputs: Int, hasBias: Bool) -> Numbers<Number> {
+    var y = Numbers<Number>(zeros: x.steps, batch: x.batch, features: outputs)
+    for k in 0..<outputs {
+      let bias = hasBias ? Number.element(weights[1], k) : nil
+      for group in 0..<x.groups {
+        let sum = Number.dot(weights[0], row: k, x.elements, at: group * x.features, count: x.features)
+        y.elements[group * outputs + k] = Number(bias.map { sum + $0 } ?? sum)
+      }
+    }
+    return y
+  }
+
+  private func select(
+    _ selection: Selection, _ inputs: [Value<Number>?]
+  ) throws(ForwardError) -> Value<Number> {
+    let sequence = inputs[0]!
+    let steps = sequence.steps ?? 1
+    if case .step(let step) = selection {
+      let t = step < 0 ? step + steps : step
+      guard t >= 0, t < steps else { throw .stepOutOfRange(layer: name, step: step, steps: steps) }
+      switch sequence {
+      case .numbers(let x):
+        let size = x.batch * x.features
+        return .numbers(
+          Numbers(
+            steps: nil, batch: x.batch, features: x.features,
+            elements: Array(x.elements[(t * size)..<((t + 1) * size)])))
+      case .integers(let ids):
+        let range = (t * ids.batch)..<((t + 1) * ids.batch)
+        return .integers(
+          Integers(
+            steps: nil, batch: ids.batch, elements: Array(ids.elements[range]),
+            undecided: ids.undecided.map { Array($0[range]) }))
+      }
+    }
+    let x = sequence.numbers
+    guard steps > 0 else { throw .empty(layer: name, what: "steps") }
+    var result = Numbers<Number>(zeros: nil, batch: x.batch, features: x.features)
+    let size = x.batch * x.features
+    switch selection {
+    case .lastValid:
+      let lengths = inputs[1]!.integers
+      for (b, length) in try checked(lengths, allowed: 1...steps).enumerated() {
+        for f in 0..<x.features {
+          let source = x.elements[(length - 1) * size + b * x.features + f]
+          result.elements[b * x.features + f] = lengths.isUndecided(b) ? .unknown : source
+        }
+      }
+    case .mean:
+      for index in 0..<size {
+        var sum = Number.emptySum
+        for t in 0..<steps { sum = sum + x.elements[t * size + index] }
+        result.elements[index] = Number(sum) / Number.constant(Double(steps))
+      }
+    default:
+      for index in 0..<size {
+        result.elements[index] = (1..<steps).reduce(x.elements[index]) {
+          Number.maximum($0, x.elements[$1 * size + index])
+        }
+      }
+    }
+    return .numbers(result)
+  }
+
+  private func concatenate(_ parts: [Numbers<Number>]) throws(ForwardError) -> Numbers<Number> {
+    let first = parts[0]
+    for part in parts.dropFirst() { try requireSameSteps(first, part) }
+    var elements: [Number] = []
+    for group in 0..<first.groups {
+      for part in parts {
+        elements.append(contentsOf: part.elements[(group * part.features)..<((group + 1) * part.features)])
+      }
+    }
+    return Numbers(
+      steps: first.steps, batch: first.batch, features: parts.reduce(0) { $0 + $1.features },
+      elements: elements)
+  }
+
+  private func calculate(
+    _ arithmetic: Operation.Arithmetic, _ constant: Tensor?, _ constantFirst: Bool,
+    _ inputs: [Numbers<Number>]
+  ) throws(ForwardError) -> Numbers<Number> {
+    func apply(_ left: Number, _ right: Number) -> Number {
+      switch arithmetic {
+      case .add: left + right
+      case .subtract: left - right
+      case .multiply: left * right
+      case .divide: left / right
+      }
+    }
+    var result = inputs[0]
+    if let constant {
+      let numbers = Number.elements(weights[0])
+      let isScalar = constant.shape == [1]
+      for index in result.elements.indices {
+        let number = numbers[isScalar ? 0 : index % result.features]
+        let x = result.elements[index]
+        result.elements[index] = constantFirst ? apply(number, x) : apply(x, number)
+      }
+    } else {
+      try requireSameSteps(inputs[0], inputs[1])
+      for index in result.elements.indices {
+        result.elements[index] = apply(result.elements[index], inputs[1].elements[index])
+      }
+    }
+    return result
+  }
+
+  private func argMax(_ x: Numbers<Number>) throws(ForwardError) -> Integers {
+    guard x.features > 0 else { throw .empty(layer: name, what: "features") }
+    var result = Integers(steps: x.steps, batch: x.batch, elements: [])
+    for group in 0..<x.groups {
+      let (offset, isDecided) = Number.argMax(x.elements[(group * x.features)..<((group + 1) * x.features)])
+      result.elements.append(Int64(offset))
+      if !isDecided, result.undecided == nil {
+        result.undecided = [Bool](repeating: false, count: x.groups)
+      }
+      if !isDecided { result.undecided![group] = true }
+    }
+    return result
+  }
+
+  private func requireSameSteps(
+    _ left: Numbers<Number>, _ right: Numbers<Number>
+  ) throws(ForwardError) {
+    guard left.steps == right.steps else {
+      throw .stepsMismatch(layer: name, expected: left.steps ?? 1, found: right.steps ?? 1)
+    }
+  }
+}

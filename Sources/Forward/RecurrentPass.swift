@@ -1,0 +1,71 @@
+internal import Recurrent
+
+/// A recurrent layer ready for a pass: one weight set a direction.
+struct RecurrentPass<Number: Scalar>: Sendable {
+  let layer: RecurrentLayer
+  let directions: [DirectionWeights<Number>]
+
+  init(_ layer: RecurrentLayer, _ rules: Number.Rules) {
+    self.layer = layer
+    directions = layer.directions.map { DirectionWeights(layer, $0, rules) }
+  }
+
+  /// x `[T, B, I]`, lengths `[B]` within 0…T, initial states `[B, D·O]` and `[B, D·H]` (zero where nil);
+  /// returns y `[T, B, D·O]` and the last states.
+  ///
+  /// A row of length 0 has y = 0 and keeps its initial state.
+  func run(
+    _ x: Numbers<Number>, lengths: [Int]?, h: Numbers<Number>?, c: Numbers<Number>?
+  ) -> [Value<Number>] {
+    let steps = x.steps ?? 1
+    let batch = x.batch
+    let lengths = lengths ?? [Int](repeating: steps, count: batch)
+    let units = layer.outputSize
+    let cells = layer.cell == .lstm ? layer.hiddenSize : 0
+    let count = directions.count
+    var y = Numbers<Number>(zeros: steps, batch: batch, features: count * units)
+    var lastH = h ?? Numbers(zeros: nil, batch: batch, features: count * units)
+    var lastC = c ?? Numbers(zeros: nil, batch: batch, features: count * cells)
+
+    for (d, direction) in directions.enumerated() {
+      let isReverse = layer.direction == .reverse || d == 1
+      var state = CellState(
+        h: lastH.part(d, of: count, features: units), c: lastC.part(d, of: count, features: cells))
+      for k in 0..<(lengths.max() ?? 0) {
+        var rows: [ActiveRow] = []
+        for b in 0..<batch where k < lengths[b] {
+          let t = isReverse ? lengths[b] - 1 - k : k
+          rows.append(ActiveRow(batch: b, x: (t * batch + b) * layer.inputSize))
+        }
+        direction.step(x.elements, rows, &state)
+        for row in rows {
+          let target = (row.x / layer.inputSize * count + d) * units
+          for j in 0..<units { y.elements[target + j] = state.h[row.batch * units + j] }
+        }
+      }
+      lastH.setPart(d, of: count, features: units, state.h)
+      lastC.setPart(d, of: count, features: cells, state.c)
+    }
+    return layer.cell == .lstm
+      ? [.numbers(y), .numbers(lastH), .numbers(lastC)] : [.numbers(y), .numbers(lastH)]
+  }
+}
+
+extension Numbers {
+  /// `[B, features]`: part d of `[B, count·features]`.
+  fileprivate func part(_ d: Int, of count: Int, features: Int) -> [Number] {
+    if count == 1 { return elements }
+    var part: [Number] = []
+    for b in 0..<batch {
+      let start = (b * count + d) * features
+      part.append(contentsOf: elements[start..<(start + features)])
+    }
+    return part
+  }
+
+  fileprivate mutating func setPart(_ d: Int, of count: Int, features: Int, _ part: [Number]) {
+    for b in 0..<batch {
+      for j in 0..<features { elements[(b * count + d) * features + j] = part[b * features + j] }
+    }
+  }
+}

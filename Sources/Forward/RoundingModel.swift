@@ -1,0 +1,61 @@
+/// How far one elementary function of a runtime may be off: `relative · |f(x)| + absolute`.
+public struct FunctionError: Sendable, Hashable {
+  public var relative: Double
+  public var absolute: Double
+
+  public init(relative: Double, absolute: Double) {
+    self.relative = relative
+    self.absolute = absolute
+  }
+
+  /// The bound where |f(x)| ≤ magnitude.
+  func bound(_ magnitude: Double) -> Double { relative * magnitude + absolute }
+}
+
+/// What is assumed of the arithmetic of an evaluation: the format's rounding and its elementary functions.
+public struct RoundingModel: Sendable, Hashable {
+  public var format: Precision
+  /// 1 / (1 + e^{−x})
+  public var sigmoid: FunctionError
+  public var tanh: FunctionError
+  /// e^x, ln x and the error function.
+  public var elementary: FunctionError
+
+  public init(format: Precision, sigmoid: FunctionError, tanh: FunctionError, elementary: FunctionError) {
+    self.format = format
+    self.sigmoid = sigmoid
+    self.tanh = tanh
+    self.elementary = elementary
+  }
+
+  /// u: half the distance from 1 to the next number.
+  public var unitRoundoff: Double { format == .float32 ? 0x1p-24 : 0x1p-53 }
+
+  /// η: the smallest normal number, which also covers hardware that flushes subnormal numbers to zero.
+  public var underflow: Double { format == .float32 ? 0x1p-126 : 0x1p-1022 }
+
+  /// Any Float32 runtime whose functions are good to 4 ulp.
+  public static let float32 = RoundingModel(.float32, ulps: 4)
+
+  /// Any Float64 runtime whose functions are good to 4 ulp.
+  public static let float64 = RoundingModel(.float64, ulps: 4)
+
+  /// PyTorch on a CPU: vectorised functions of 1 to 4 ulp.
+  public static let pytorch = RoundingModel(.float32, ulps: 4)
+
+  /// onnxruntime on a CPU: rational approximations, whose error is absolute.
+  public static let onnxruntime: RoundingModel = {
+    var model = RoundingModel.float32
+    model.sigmoid = FunctionError(relative: 0, absolute: 3e-7)
+    model.tanh = FunctionError(relative: 5e-7, absolute: 5e-7)
+    return model
+  }()
+
+  private init(_ format: Precision, ulps: Double) {
+    let unit = format == .float32 ? 0x1p-24 : 0x1p-53
+    let underflow = format == .float32 ? 0x1p-126 : 0x1p-1022
+    // ulp(y) ≤ 2u·|y|
+    let error = FunctionError(relative: 2 * unit * ulps, absolute: underflow)
+    self.init(format: format, sigmoid: error, tanh: error, elementary: error)
+  }
+}

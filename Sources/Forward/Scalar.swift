@@ -1,0 +1,54 @@
+internal import Recurrent
+internal import Tensors
+
+/// Partial sums of one sum add up.
+protocol SumOfProducts {
+  static func + (left: Self, right: Self) -> Self
+}
+
+/// The arithmetic of a forward pass, written once for Float, Double and `Bounded`.
+///
+/// A `Sum` is a sum of products under way. Native numbers round as they go; `Bounded` keeps what it needs to
+/// bound every order of summation, and turns into a number at the end.
+protocol Scalar: Sendable, BitwiseCopyable {
+  /// A tensor's numbers, converted once a pass.
+  associatedtype Weights: Sendable
+  associatedtype Sum: SumOfProducts
+  /// What the arithmetic must be told: nothing for native numbers, the rounding model for bounds.
+  associatedtype Rules: Sendable
+
+  static var zero: Self { get }
+  static var one: Self { get }
+  static var emptySum: Sum { get }
+  /// Stands where a value depends on an undecided integer.
+  static var unknown: Self { get }
+
+  static func weights(_ tensor: Tensor) -> Weights
+  static func element(_ weights: Weights, _ index: Int) -> Self
+  static func elements(_ weights: Weights) -> [Self]
+  /// A number of the model that is no tensor, such as α or a clip threshold.
+  static func constant(_ number: Double) -> Self
+
+  /// Row `row` of the weights `[…, count]` times `x[at ..< at + count]`.
+  static func dot(_ weights: Weights, row: Int, _ x: [Self], at: Int, count: Int) -> Sum
+
+  init(_ sum: Sum)
+  static func + (left: Sum, right: Self) -> Sum
+  static func + (left: Self, right: Self) -> Self
+  static func - (left: Self, right: Self) -> Self
+  static func * (left: Self, right: Self) -> Self
+  static func / (left: Self, right: Self) -> Self
+
+  /// (1 − z)·n + z·h, however the runtime factors it.
+  static func blend(_ n: Self, _ h: Self, _ z: Self) -> Self
+  /// min(max(x, −limit), limit)
+  static func clip(_ x: Self, _ limit: Self) -> Self
+  static func maximum(_ left: Self, _ right: Self) -> Self
+  static func activate(_ activation: Activation, _ x: Self, _ rules: Rules) -> Self
+  /// Appends e^{x_i} / Σ e^{x_j}.
+  static func softmax(_ x: ArraySlice<Self>, _ rules: Rules, into result: inout [Self])
+  /// Appends x_i − ln Σ e^{x_j}.
+  static func logSoftmax(_ x: ArraySlice<Self>, _ rules: Rules, into result: inout [Self])
+  /// The offset of the largest of at least one number, the first of equals; and whether no rounding changes it.
+  static func argMax(_ x: ArraySlice<Self>) -> (offset: Int, isDecided: Bool)
+}
