@@ -46,6 +46,8 @@ public struct Limits: Sendable, Equatable {
   public var nodes = 1_000_000
   /// Nested subgraphs, JSON levels, pickle levels.
   public var nesting = 64
+  /// Values of one JSON text, which takes up to 40 times its bytes as a tree.
+  public var jsonValues = 8_000_000
   /// Elements of one tensor that a graph computes while it is read or evaluated.
   public var elements = 1 << 31
 

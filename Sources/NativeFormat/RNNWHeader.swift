@@ -1,0 +1,156 @@
+internal import ByteIO
+internal import Recurrent
+internal import Tensors
+
+/// The JSON header, parsed but for its layers, which need the tensors.
+struct RNNWHeader {
+  /// Top-level keys that begin so are other people's: a reader that does not know them skips them.
+  static let optionalPrefix = "x-"
+
+  let name: String
+  let inputs: [Port]
+  let outputs: [Port]
+  let layers: [HeaderNode]
+  let metadata: [String: String]
+  let tensors: [RNNWTensorEntry]
+
+  init(parsing bytes: ByteBuffer, _ preamble: RNNWPreamble, limits: Limits) throws(RNNWError) {
+    let start = RNNWPreamble.size
+    let text = bytes.slice(offset: start, count: preamble.headerLength)!
+    let json: JSONValue
+    do { json = try JSONValue(parsing: text, limits: limits) } catch {
+      throw .json(ParseError(offset: start + error.offset, reason: error.reason))
+    }
+    self = try HeaderNode(value: json, path: "header").object { object throws(RNNWError) in
+      try RNNWHeader(&object)
+    }
+    // One model, one text: two files differ only where their models do.
+    if let canonical = try? json.canonicalBytes(), let place = text.firstDifference(from: canonical) {
+      throw .notCanonical(offset: start + place)
+    }
+    try checkFeatures(preamble.features)
+  }
+
+  private init(_ object: inout HeaderObject) throws(RNNWError) {
+    name = try object.required("name").string()
+    inputs = try object.required("inputs").array().map { node throws(RNNWError) in try Port(parsing: node) }
+    outputs = try object.required("outputs").array().map { node throws(RNNWError) in try Port(parsing: node) }
+    layers = try object.required("layers").array()
+    metadata = try object.required("metadata").stringDictionary()
+    tensors = try object.required("tensors").array().map { node throws(RNNWError) in
+      try RNNWTensorEntry(parsing: node)
+    }
+    object.skip(prefix: Self.optionalPrefix)
+  }
+
+  /// Each flag is set exactly where a tensor needs it.
+  private func checkFeatures(_ stored: RNNWFeatures) throws(RNNWError) {
+    let used = RNNWFeatures(tensors.map(\.features))
+    for (feature, name) in RNNWFeatures.known where stored.contains(feature) != used.contains(feature) {
+      throw .wrongFlag(name, isSet: stored.contains(feature))
+    }
+  }
+}
+
+extension ByteBuffer {
+  fileprivate func firstDifference(from other: [UInt8]) -> Int? {
+    withUnsafeBytes { bytes in
+      if bytes.elementsEqual(other) { return nil }
+      return zip(bytes, other).enumerated().first { $1.0 != $1.1 }?.offset ?? min(bytes.count, other.count)
+    }
+  }
+}
+
+extension HeaderNode {
+  fileprivate func stringDictionary() throws(RNNWError) -> [String: String] {
+    guard case .object(let members) = value else {
+      throw .wrongKind(path: path, expected: "an object", found: value.kindName)
+    }
+    var result: [String: String] = [:]
+    for member in members {
+      let text = try HeaderNode(value: member.value, path: "\(path).\(member.key)").string()
+      // Distinct bytes can still be one Swift string ("é" composed and decomposed); neither may vanish.
+      guard result.updateValue(text, forKey: member.key) == nil else {
+        throw .header(path: path, reason: "two keys are canonically equivalent to '\(member.key)'")
+      }
+    }
+    return result
+  }
+}
+
+// MARK: Ports
+
+extension Port {
+  init(parsing node: HeaderNode) throws(RNNWError) {
+    self = try node.object { port throws(RNNWError) in
+      let kindNode = try port.required("kind")
+      let kind: ValueKind
+      switch try kindNode.string() {
+      case "sequence": kind = .sequence(features: try port.required("features").size())
+      case "vector": kind = .vector(features: try port.required("features").size())
+      case "tokens": kind = .tokens
+      case "indices": kind = .indices
+      case let name: throw .unknownName(path: kindNode.path, what: "kind of value", name: name)
+      }
+      return Port(
+        name: try port.required("name").string(), value: try port.required("value").string(),
+        elementType: try port.required("dtype").name("element type"), kind: kind,
+        axes: try port.required("axes").array().map { axis throws(RNNWError) in try PortAxis(parsing: axis) })
+    }
+  }
+
+  var json: JSONValue {
+    let (kindName, features): (String, Int?) =
+      switch kind {
+      case .sequence(let features): ("sequence", features)
+      case .vector(let features): ("vector", features)
+      case .tokens: ("tokens", nil)
+      case .indices: ("indices", nil)
+      }
+    return .present([
+      ("name", .string(name)), ("value", .string(value)), ("dtype", .string(elementType.rawValue)),
+      ("kind", .string(kindName)), ("features", features.map(JSONValue.size)),
+      ("axes", .array(axes.map(\.json))),
+    ])
+  }
+}
+
+extension PortAxis {
+  init(parsing node: HeaderNode) throws(RNNWError) {
+    self = try node.object { axis throws(RNNWError) in
+      PortAxis(
+        try axis.required("factors").array().map { factor throws(RNNWError) in
+          try AxisFactor(parsing: factor)
+        },
+        size: try axis.optional("size")?.size(), symbol: try axis.optional("symbol")?.string())
+    }
+  }
+
+  var json: JSONValue {
+    .present([
+      ("factors", .array(factors.map(\.json))), ("size", size.map(JSONValue.size)),
+      ("symbol", symbol.map(JSONValue.string)),
+    ])
+  }
+}
+
+extension AxisFactor {
+  init(parsing node: HeaderNode) throws(RNNWError) {
+    switch node.value {
+    case "time": self = .time
+    case "batch": self = .batch
+    default:
+      self = try node.object { factor throws(RNNWError) in
+        .features(stride: try factor.required("stride").size(), count: try factor.required("count").size())
+      }
+    }
+  }
+
+  var json: JSONValue {
+    switch self {
+    case .time: "time"
+    case .batch: "batch"
+    case .features(let stride, let count): ["stride": .size(stride), "count": .size(count)]
+    }
+  }
+}
