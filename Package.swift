@@ -53,7 +53,7 @@ let package = Package(
     .executableTarget(
       name: "CommandLine",
       dependencies: [
-        "RNNConv", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "RNNConv", "ByteIO", "Forward", "ONNXFormat", "Recurrent", "Tensors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
 

@@ -26,6 +26,7 @@ extension ONNXExporter {
     case .select(let selection): return try exportSelect(layer, selection)
     case .concat:
       let values = layer.inputs.compactMap { $0 }
+      if exportStackedConcat(layer, values) { break }
       let axes = View.canonicalAxes(kinds[values[0]]!).dropLast()
       let names = try values.map { (value) throws(ONNXError) in
         try materialise(value, axes + [View.features(kinds[value]!.features)], value)
@@ -33,6 +34,13 @@ extension ONNXExporter {
       let name = add("Concat", names, as: result(layer), ["axis": .int(Int64(axes.count))], name: layer.name)
       hold(output(layer, 0), name, axes + [View.features(kinds[output(layer, 0)!]!.features)])
     case .slice(let start, let count):
+      if let (holder, axis, stride) = stackedHolder(layer.inputs[0]!), start % stride == 0, count % stride == 0 {
+        let range = (start / stride)..<((start + count) / stride)
+        var axes = holder.axes
+        axes[axis] = [.features(stride: stride, count: range.count)]
+        hold(output(layer, 0), slice(holder.name, axis: axis, range, as: result(layer)), axes)
+        break
+      }
       let holder = try endingInFeatures(layer.inputs[0]!)
       let name = slice(holder.name, axis: holder.axes.count - 1, start..<(start + count), as: result(layer))
       hold(output(layer, 0), name, holder.axes.dropLast() + [View.features(count)])
@@ -75,6 +83,45 @@ extension ONNXExporter {
   private func result(_ layer: Layer) -> String { output(layer, 0) ?? layer.name }
 
   private func anyHolder(_ value: String) -> Holder { holders[value]!.first! }
+
+  /// A tensor that holds the major part of a value's features on an axis of its own, such as directions or layers.
+  private func stackedHolder(_ value: String) -> (holder: Holder, axis: Int, stride: Int)? {
+    let features = kinds[value]!.features
+    for holder in holders[value] ?? [] {
+      for (axis, factors) in holder.axes.enumerated() {
+        if case .features(let stride, let count)? = factors.first, factors.count == 1, stride > 1,
+          stride * count == features
+        {
+          return (holder, axis, stride)
+        }
+      }
+    }
+    return nil
+  }
+
+  /// Joins states `[D, B, H]` along their first axis as they are; false where they are arranged differently.
+  private mutating func exportStackedConcat(_ layer: Layer, _ values: [String]) -> Bool {
+    var names: [String] = []
+    var joined: (axes: [[AxisFactor]], axis: Int, stride: Int)?
+    var total = 0
+    for value in values {
+      // With one direction the axis of directions is of size 1 and holds no factor.
+      let unit = View.features(kinds[value]!.features)
+      let single = holders[value]?.first { $0.axes == [[], [.batch], unit] }
+      guard let found = stackedHolder(value) ?? single.map({ ($0, 0, kinds[value]!.features) }) else { return false }
+      var axes = found.holder.axes
+      axes[found.axis] = []
+      guard joined == nil || joined! == (axes, found.axis, found.stride) else { return false }
+      joined = (axes, found.axis, found.stride)
+      names.append(found.holder.name)
+      total += kinds[value]!.features / found.stride
+    }
+    guard var joined else { return false }
+    joined.axes[joined.axis] = [.features(stride: joined.stride, count: total)]
+    let name = add("Concat", names, as: result(layer), ["axis": .int(Int64(joined.axis))], name: layer.name)
+    hold(output(layer, 0), name, joined.axes)
+    return true
+  }
 
   private mutating func exportDense(_ layer: Layer, _ weight: Tensor, _ bias: Tensor?) throws(ONNXError) {
     let holder = try endingInFeatures(layer.inputs[0]!)

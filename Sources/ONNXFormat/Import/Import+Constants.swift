@@ -314,12 +314,23 @@ extension ONNXImporter {
       return false
     }
     // A shape that an operator on data reads is that operator's business.
-    if ["Reshape", "Expand", "ConstantOfShape", "Tile"].contains(node.operation) { return false }
+    if ["Expand", "ConstantOfShape", "Tile"].contains(node.operation) { return false }
+    if node.operation == "Reshape" { guard case .sizes = try value(node, 0) else { return false } }
     let (first, isScalar) = try sizes(node, 0, "0")
     let result: ImportedValue
     switch node.operation {
     case "Identity", "Cast": result = .sizes(first, isScalar: isScalar)
     case "Unsqueeze": result = .sizes(first, isScalar: false)
+    case "Reshape":
+      let target = try integers(node, 1, "shape")
+      guard target.isEmpty || target == [-1] || target == [first.count] else {
+        throw .notImportable(node: node.label, reason: "it reshapes sizes to \(target)")
+      }
+      result = .sizes(first, isScalar: target.isEmpty)
+    case "ReduceProd":
+      var attributes = AttributeReader(node)
+      let keeps = try attributes.int("keepdims", default: 1) != 0
+      result = .sizes([first.reduce(.known(1), *)], isScalar: !keeps)
     case "Squeeze": result = .sizes(first, isScalar: true)
     case "Gather":
       guard case .constant(let tensor) = try value(node, 1), let indices = try? tensor.integers() else {
@@ -418,6 +429,7 @@ extension ONNXImporter {
     guard let input = node.inputs.first, case .filled(let base, let shape)? = values[input] else {
       return false
     }
+    if node.operation == "Concat" { return try joinFilled(node) }
     // Apply the operator to the base; axes that are repeated are of size 1 there.
     switch node.operation {
     case "Identity": set(try output(node), .filled(base: base, shape: shape))
@@ -463,8 +475,42 @@ extension ONNXImporter {
         bare.insert(1, at: axis)
       }
       set(try output(node), .filled(base: try reshape(base, bare, node), shape: sizes))
+    case "Squeeze":
+      let given = try squeezeAxes(node) ?? shape.indices.filter { shape[$0] == .known(1) }
+      let axes = try given.map { (axis) throws(ONNXError) in try self.axis(axis, rank: shape.count, node) }
+      guard axes.allSatisfy({ shape[$0] == .known(1) }) else {
+        throw .notImportable(node: node.label, reason: "it drops an axis whose size is open")
+      }
+      let rest = shape.indices.filter { !axes.contains($0) }
+      set(
+        try output(node),
+        .filled(base: try reshape(base, rest.map { base.shape[$0] }, node), shape: rest.map { shape[$0] }))
     default: return false
     }
+    return true
+  }
+
+  /// Repeated constants joined along an axis whose sizes are known.
+  private mutating func joinFilled(_ node: ONNXNode) throws(ONNXError) -> Bool {
+    guard case .int(let wanted)? = node.attributes["axis"] else {
+      throw .missingAttribute(node: node.label, attribute: "axis")
+    }
+    var parts: [Tensor] = []
+    var joined: [Size] = []
+    var total = 0
+    for position in node.inputs.indices {
+      guard case .filled(let base, let shape) = try value(node, position) else { return false }
+      let axis = try axis(Int(wanted), rank: shape.count, node)
+      guard let size = shape[axis].known, size <= 1 << 20 else { return false }
+      var full = base.shape
+      full[axis] = size
+      parts.append(base.broadcast(to: full))
+      total += size
+      joined = shape
+      joined[axis] = .known(total)
+    }
+    let result = try concatenate(parts, try axis(Int(wanted), rank: joined.count, node), node)
+    set(try output(node), try filled(result, joined, node))
     return true
   }
 

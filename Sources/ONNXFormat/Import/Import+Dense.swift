@@ -44,12 +44,24 @@ extension ONNXImporter {
       }
       bias = vector
     }
-    guard alpha == 1, beta == 1 || bias == nil else {
-      throw .unsupportedAttribute(
-        node: node.label, attribute: alpha == 1 ? "beta" : "alpha",
-        reason: "only 1 can be imported exactly: fold the factor into the weights")
-    }
-    try addDense(node, x, weight: rows, bias: bias)
+    try addDense(
+      node, x, weight: try scaled(rows, alpha, "alpha", node),
+      bias: try bias.map { (bias) throws(ONNXError) in try scaled(bias, beta, "beta", node) })
+  }
+
+  /// A factor of Gemm multiplied into its constant: one rounding an element, none for powers of two.
+  private mutating func scaled(
+    _ tensor: Tensor, _ factor: Float, _ name: String, _ node: ONNXNode
+  ) throws(ONNXError) -> Tensor {
+    if factor == 1 { return tensor }
+    let products = Tensor(tensor.doubles.map { $0 * Double(factor) }, shape: tensor.shape)
+    do {
+      let (result, rounded) = try products.converted(to: tensor.elementType)
+      note(
+        node.label, rounded == 0 ? .exact : .rounded,
+        "\(name) \(factor) multiplied into the constants: \(rounded) of \(tensor.count) rounded")
+      return result
+    } catch { throw .invalid(node: node.label, reason: error.description) }
   }
 
   private mutating func addDense(

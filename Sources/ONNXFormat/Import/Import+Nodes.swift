@@ -34,10 +34,6 @@ extension ONNXImporter {
     case "Add", "Sub", "Mul", "Div": try importArithmetic(node)
     case "Dropout": try importDropout(node)
     case "Softmax", "LogSoftmax": try importSoftmax(node)
-    case "If", "Loop", "Scan":
-      throw .notImportable(
-        node: node.label,
-        reason: "control flow is evaluated by verify and run, but has no place in the canonical model yet")
     default:
       guard let activation = try pointwise(node) else {
         throw .unknownOperator(
@@ -54,7 +50,10 @@ extension ONNXImporter {
     switch try value(node, position) {
     case .view(let view): return view
     case .unbound:
-      throw .unboundWeight(node: node.label, input: "\(position)", value: node.inputs[position])
+      throw .graphInput(
+        node.inputs[position],
+        reason: "what its axes mean cannot be told: node \(node.label) reads it, and no recurrent operator follows in "
+          + "a way that can be traced")
     case .constant, .sizes, .filled:
       throw .notImportable(
         node: node.label, reason: "its input '\(node.inputs[position])' does not depend on the model's inputs"

@@ -81,6 +81,14 @@ struct InputRoles {
         let position = axis < 0 ? axis + roles.count + 1 : axis
         guard (0...roles.count).contains(position) else { return }
         roles.insert(.features(nil), at: position)
+      case "Reshape":
+        // Features cut into parts come from one axis.
+        var merged: [AxisRole] = []
+        for role in roles where role != .single {
+          if case .features = role, case .features? = merged.last { merged[merged.count - 1] = .features(nil) } else { merged.append(role) }
+        }
+        guard let rank = rank(first) else { return }
+        if rank == merged.count { roles = merged } else if rank != roles.count { return }
       case "MatMul", "Gemm":
         guard !roles.isEmpty else { return }
         if case .features = roles[roles.count - 1] { roles[roles.count - 1] = .features(nil) }

@@ -24,8 +24,6 @@ public struct ONNXImporter {
   var layers: [Layer] = []
   var notes: [ConversionNote] = []
   var layerNames: Set<String> = []
-  var valueNames: Set<String> = []
-  var usedBindings: Set<String> = []
   /// The batch size where the source fixes it.
   var batchSize: Int?
 
@@ -61,6 +59,7 @@ public struct ONNXImporter {
     for node in nodes { for input in node.inputs where !input.isEmpty { uses[input, default: 0] += 1 } }
     for output in graph.outputs { uses[output.name, default: 0] += 1 }
 
+    try refuseWrittenOut(nodes)
     let inputs = try importInputs(nodes)
     for node in nodes { try importNode(node) }
     let outputs = try graph.outputs.map { (info) throws(ONNXError) in try outputPort(info) }
@@ -72,6 +71,25 @@ public struct ONNXImporter {
     noteUnused(&model)
     do { try model.validated() } catch { throw .model(error) }
     return ONNXImport(model: model, notes: notes)
+  }
+
+  /// Recurrences that are no RNN, LSTM or GRU node: control flow, or steps written out one by one.
+  private func refuseWrittenOut(_ nodes: [ONNXNode]) throws(ONNXError) {
+    if let node = nodes.first(where: { ["If", "Loop", "Scan"].contains($0.operation) && $0.domain.isEmpty }) {
+      throw .notImportable(
+        node: node.label,
+        reason: "control flow has no place in the canonical model; `run` and `verify` evaluate it as it is")
+    }
+    let recurrent = ["RNN", "LSTM", "GRU"]
+    let squashing = nodes.filter { ["Tanh", "Sigmoid", "Relu"].contains($0.operation) }
+    if !nodes.contains(where: { recurrent.contains($0.operation) }), squashing.count >= 2,
+      let product = nodes.first(where: { ["MatMul", "Gemm"].contains($0.operation) })
+    {
+      throw .notImportable(
+        node: product.label,
+        reason: "the graph holds no RNN, LSTM or GRU: its recurrence is written out step by step, as torch's dynamo "
+          + "exporter does to nn.RNN; export it with dynamo=False (`run` and `verify` evaluate it as it is)")
+    }
   }
 
   // MARK: Ports
@@ -178,7 +196,7 @@ public struct ONNXImporter {
       guard features == 1 else { throw .graphInput(info.name, reason: "integers cannot be features") }
       kind = hasTime ? .tokens : .indices
     }
-    let value = uniqueValue(info.name)
+    let value = info.name
     let view = View(value: value, kind: kind, axes: axes.map(\.factors), timeSize: timeSize)
     set(info.name, .view(view), type)
     return Port(name: info.name, value: value, elementType: type, kind: kind, axes: axes)
@@ -233,8 +251,6 @@ public struct ONNXImporter {
     values[name] = value
     elementTypes[name] = type
   }
-
-  func uniqueValue(_ wanted: String) -> String { wanted }
 
   /// Adds a layer whose single output is the value of the ONNX output `name`.
   mutating func add(
