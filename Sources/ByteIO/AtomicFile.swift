@@ -19,7 +19,7 @@ public enum AtomicFile {
       return try writeAll(chunks, descriptor: descriptor, path: path)
     }
 
-    let target = resolvedLink(path)
+    let target = try resolvedLink(path)
     let temporary = "\(target).\(getpid()).\(UInt32.random(in: .min ... .max)).tmp"
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw FileError(path: path, action: "create", code: errno) }
@@ -61,15 +61,34 @@ public enum AtomicFile {
     }
   }
 
-  private static func resolvedLink(_ path: String) -> String {
-    guard let resolved = realpath(path, nil) else { return path }
-    defer { free(resolved) }
-    return String(cString: resolved)
+  /// The file that a chain of symbolic links leads to, whether or not it exists yet.
+  private static func resolvedLink(_ path: String) throws(FileError) -> String {
+    if let resolved = realpath(path, nil) {
+      defer { free(resolved) }
+      return String(cString: resolved)
+    }
+    // Nothing is there: a new file, or links to one. As many links as Linux follows.
+    var target = path
+    for _ in 0..<40 {
+      guard let destination = destination(ofLink: target) else { return target }
+      target = destination.hasPrefix("/") ? destination : "\(folder(of: target))/\(destination)"
+    }
+    throw FileError(path: path, action: "write", code: ELOOP)
+  }
+
+  private static func destination(ofLink path: String) -> String? {
+    var name = [UInt8](repeating: 0, count: Int(PATH_MAX))
+    let count = readlink(path, &name, name.count)
+    return count > 0 ? String(decoding: name[0..<count], as: UTF8.self) : nil
+  }
+
+  private static func folder(of path: String) -> String {
+    path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
   }
 
   /// The rename itself must reach the disk: sync the folder that holds the name.
   private static func syncFolder(of path: String) {
-    let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+    let folder = folder(of: path)
     let descriptor = open(folder.isEmpty ? "/" : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else { return }
     fsync(descriptor)

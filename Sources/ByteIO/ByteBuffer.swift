@@ -18,13 +18,36 @@ public struct ByteBuffer: Sendable {
 
   /// Copies `bytes` to memory aligned to 64 bytes.
   public init(_ bytes: some Collection<UInt8>) {
-    self.init(byteCount: bytes.count) { $0.copyBytes(from: bytes) }
+    self.init(unsafeUninitializedByteCount: bytes.count) { $0.copyBytes(from: bytes) }
+  }
+
+  /// Copies the chunks, one after another.
+  public init(joining chunks: [ByteBuffer]) {
+    self.init(unsafeUninitializedByteCount: chunks.reduce(0) { $0 + $1.count }) { target in
+      var offset = 0
+      for chunk in chunks {
+        chunk.withUnsafeBytes {
+          UnsafeMutableRawBufferPointer(rebasing: target[offset...]).copyMemory(from: $0)
+        }
+        offset += chunk.count
+      }
+    }
   }
 
   /// Memory of `byteCount` zero bytes, aligned to 64, filled by `fill` before anybody else sees it.
   public init(byteCount: Int, filledBy fill: (UnsafeMutableRawBufferPointer) throws -> Void) rethrows {
+    try self.init(unsafeUninitializedByteCount: byteCount) {
+      $0.initializeMemory(as: UInt8.self, repeating: 0)
+      try fill($0)
+    }
+  }
+
+  /// Memory of `byteCount` bytes, aligned to 64, whose every byte `fill` must write before it returns.
+  public init(
+    unsafeUninitializedByteCount byteCount: Int,
+    filledBy fill: (UnsafeMutableRawBufferPointer) throws -> Void
+  ) rethrows {
     let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: max(byteCount, 1), alignment: 64)
-    memory.initializeMemory(as: UInt8.self, repeating: 0)
     let owner = Owner(base: UnsafeRawPointer(memory.baseAddress!), kind: .heap)
     try fill(UnsafeMutableRawBufferPointer(rebasing: memory[0..<byteCount]))
     self.init(owner: owner, start: 0, count: byteCount)

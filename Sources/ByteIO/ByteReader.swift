@@ -11,13 +11,13 @@ public struct ByteReader {
     self.offset = offset
   }
 
-  public var remaining: Int { buffer.count - offset }
+  public var remaining: Int { (0...buffer.count).contains(offset) ? buffer.count - offset : 0 }
 
   /// The next `count` bytes as a window onto the same memory.
   public mutating func take(_ count: Int, _ field: String) throws(ParseError) -> ByteBuffer {
     guard let slice = buffer.slice(offset: offset, count: count) else {
       throw ParseError(
-        offset: offset, reason: "\(field) needs \(count) bytes, only \(max(0, remaining)) are left")
+        offset: offset, reason: "\(field) needs \(count) bytes, only \(remaining) are left")
     }
     offset += count
     return slice

@@ -27,6 +27,7 @@ public enum DeflateError: Error, Equatable, CustomStringConvertible {
   case corrupt
   case wrongLength(expected: Int)
   case trailingBytes(Int)
+  case overLimit(Int)
   case overRatio(Int)
 
   public var description: String {
@@ -35,6 +36,7 @@ public enum DeflateError: Error, Equatable, CustomStringConvertible {
     case .corrupt: "the deflate stream is corrupt"
     case .wrongLength(let expected): "the deflate stream does not unfold to \(expected) bytes as declared"
     case .trailingBytes(let count): "\(count) bytes follow the end of the deflate stream"
+    case .overLimit(let limit): "the declared length is more than the limit of \(limit) bytes"
     case .overRatio(let ratio): "the declared length is more than \(ratio) times the compressed bytes"
     }
   }
@@ -44,11 +46,12 @@ public enum DeflateError: Error, Equatable, CustomStringConvertible {
 public func inflate(
   _ source: ByteBuffer, length: Int, framing: DeflateFraming, limits: Limits = .standard
 ) throws(DeflateError) -> ByteBuffer {
-  guard length <= limits.inflatedBytes, length / limits.inflationRatio <= source.count else {
-    throw .overRatio(limits.inflationRatio)
-  }
+  guard length >= 0 else { throw .wrongLength(expected: length) }
+  guard length <= limits.inflatedBytes else { throw .overLimit(limits.inflatedBytes) }
+  guard length / limits.inflationRatio <= source.count else { throw .overRatio(limits.inflationRatio) }
   var failure: DeflateError?
-  let result = ByteBuffer(byteCount: length) { target in
+  // Safe: where `inflate` returns no failure it wrote all `length` bytes; otherwise nobody sees the memory.
+  let result = ByteBuffer(unsafeUninitializedByteCount: length) { target in
     failure = source.withUnsafeBytes { inflate($0, into: target, framing: framing) }
   }
   if let failure { throw failure }

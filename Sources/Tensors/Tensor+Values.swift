@@ -16,8 +16,10 @@ extension Tensor {
     try! self.init(type, shape: shape, bytes: bytes)
   }
 
-  /// The elements as numbers of type `Result`, each converted through `Double` or `Int64` exactly where it fits.
-  private func map<Result>(_ float: (Double) -> Result, _ integer: (Int64) -> Result) -> [Result] {
+  /// The elements as numbers of type `Result`: floats through `Double`, which holds each exactly.
+  private func map<Result>(
+    _ float: (Double) -> Result, _ signed: (Int64) -> Result, _ unsigned: (UInt64) -> Result
+  ) -> [Result] {
     func load<Raw: BitwiseCopyable>(_ type: Raw.Type, _ convert: (Raw) -> Result) -> [Result] {
       bytes.withUnsafeBytes { raw in
         (0..<count).map {
@@ -30,85 +32,111 @@ extension Tensor {
     case .float32: return load(Float.self) { float(Double($0)) }
     case .float16: return load(Float16.self) { float(Double($0)) }
     case .bfloat16: return load(UInt16.self) { float(Double(BFloat16.float($0))) }
-    case .int64: return load(Int64.self, integer)
-    case .int32: return load(Int32.self) { integer(Int64($0)) }
-    case .int16: return load(Int16.self) { integer(Int64($0)) }
-    case .int8: return load(Int8.self) { integer(Int64($0)) }
-    case .uint64: return load(UInt64.self) { integer(Int64(clamping: $0)) }
-    case .uint32: return load(UInt32.self) { integer(Int64($0)) }
-    case .uint16: return load(UInt16.self) { integer(Int64($0)) }
-    case .uint8: return load(UInt8.self) { integer(Int64($0)) }
-    case .bool: return load(UInt8.self) { integer($0 == 0 ? 0 : 1) }
+    case .int64: return load(Int64.self, signed)
+    case .int32: return load(Int32.self) { signed(Int64($0)) }
+    case .int16: return load(Int16.self) { signed(Int64($0)) }
+    case .int8: return load(Int8.self) { signed(Int64($0)) }
+    case .uint64: return load(UInt64.self, unsigned)
+    case .uint32: return load(UInt32.self) { signed(Int64($0)) }
+    case .uint16: return load(UInt16.self) { signed(Int64($0)) }
+    case .uint8: return load(UInt8.self) { signed(Int64($0)) }
+    case .bool: return load(UInt8.self) { signed($0 == 0 ? 0 : 1) }
     }
   }
 
-  /// The elements as Float64, exact for every float type; quantised elements are scaled.
+  /// The elements as they are stored, where they already are of the type asked for.
+  private func stored<Value: BitwiseCopyable>(_ type: Value.Type) -> [Value] {
+    bytes.withUnsafeBytes { raw in
+      [Value](unsafeUninitializedCapacity: count) { target, filled in
+        UnsafeMutableRawBufferPointer(target).copyMemory(from: raw)
+        filled = count
+      }
+    }
+  }
+
+  /// The elements as Float64: exact for every float type and up to 53 bits of an integer; quantised elements
+  /// are scaled.
   public var doubles: [Double] {
-    if elementType == .float64 {
-      return bytes.withUnsafeBytes { raw in
-        [Double](unsafeUninitializedCapacity: count) { target, filled in
-          UnsafeMutableRawBufferPointer(target).copyMemory(from: raw)
-          filled = count
-        }
-      }
-    }
+    if elementType == .float64 { return stored(Double.self) }
     if let quantization {
-      return map({ $0 }, { quantization.scale * Double($0 - Int64(quantization.zeroPoint)) })
+      let zero = Double(quantization.zeroPoint)
+      return map(
+        { $0 }, { quantization.scale * (Double($0) - zero) }, { quantization.scale * (Double($0) - zero) })
     }
-    return map({ $0 }, { Double($0) })
+    return map({ $0 }, { Double($0) }, { Double($0) })
   }
 
-  /// The elements as Float32, rounded to nearest where they do not fit.
+  /// The elements as Float32, each rounded once, to nearest, where it does not fit.
   public var floats: [Float] {
-    if elementType == .float32 {
-      return bytes.withUnsafeBytes { raw in
-        [Float](unsafeUninitializedCapacity: count) { target, filled in
-          UnsafeMutableRawBufferPointer(target).copyMemory(from: raw)
-          filled = count
-        }
-      }
-    }
-    return doubles.map { Float($0) }
+    if elementType == .float32 { return stored(Float.self) }
+    if quantization != nil { return doubles.map { Float($0) } }
+    return map({ Float($0) }, { Float($0) }, { Float($0) })
   }
 
-  /// The elements of an integer or bool tensor.
+  /// The elements of an integer or bool tensor, as they are stored: quantised elements are not scaled.
   public func integers() throws(TensorError) -> [Int64] {
     guard !elementType.isFloat else { throw .notIntegers(elementType) }
-    return map({ Int64($0) }, { $0 })
+    let exact: [Int64?] = map({ _ in nil }, { $0 }, { Int64(exactly: $0) })
+    var result: [Int64] = []
+    result.reserveCapacity(exact.count)
+    for value in exact {
+      guard let value else { throw .notConvertible(from: elementType, to: .int64) }
+      result.append(value)
+    }
+    return result
   }
 
   /// The same numbers in another element type, and how many of them had to be rounded.
+  ///
+  /// Quantised elements become the numbers that they stand for in a float type, and stay quantised in an
+  /// integer type. Integers that do not fit, and floats as integers, are errors.
   public func converted(to target: ElementType) throws(TensorError) -> (tensor: Tensor, roundedElements: Int)
   {
     if target == elementType { return (self, 0) }
-    if target.isFloat {
-      let source = doubles
-      var rounded = 0
-      func narrowed<Raw: BitwiseCopyable>(_ narrow: (Double) -> Raw, _ widen: (Raw) -> Double) -> ByteBuffer {
-        let raw = source.map { value in
-          let result = narrow(value)
-          let back = widen(result)
-          if back != value && !(back.isNaN && value.isNaN) { rounded += 1 }
-          return result
-        }
-        return raw.withUnsafeBytes { ByteBuffer($0) }
-      }
-      let bytes =
-        switch target {
-        case .float64: narrowed({ $0 }, { $0 })
-        case .float32: narrowed({ Float($0) }, { Double($0) })
-        case .float16: narrowed({ Float16($0) }, { Double($0) })
-        default: narrowed({ BFloat16.bits($0.roundedToOddFloat) }, { Double(BFloat16.float($0)) })
-        }
-      return (try Tensor(target, shape: shape, bytes: bytes), rounded)
+    return target.isFloat ? try convertedToFloat(target) : (try convertedToInteger(target), 0)
+  }
+
+  private func convertedToFloat(_ target: ElementType) throws(TensorError) -> (Tensor, Int) {
+    if target == .float64 {
+      let inexact =
+        quantization != nil
+        ? []
+        : map({ _ in false }, { Int64(exactly: Double($0)) != $0 }, { UInt64(exactly: Double($0)) != $0 })
+      return (Tensor(doubles, shape: shape), inexact.count { $0 })
     }
-    guard !elementType.isFloat else { throw .notConvertible(from: elementType, to: target) }
-    let source = try integers()
-    func exact<Raw: FixedWidthInteger & BitwiseCopyable>(_ type: Raw.Type) throws(TensorError) -> ByteBuffer {
+    let source =
+      quantization != nil
+      ? doubles : map({ $0 }, { Double(roundedToOdd: $0) }, { Double(roundedToOdd: $0) })
+    var rounded = 0
+    func narrowed<Raw: BitwiseCopyable>(_ narrow: (Double) -> Raw, _ widen: (Raw) -> Double) -> ByteBuffer {
+      let raw = source.map { value in
+        let result = narrow(value)
+        let back = widen(result)
+        if back != value && !(back.isNaN && value.isNaN) { rounded += 1 }
+        return result
+      }
+      return raw.withUnsafeBytes { ByteBuffer($0) }
+    }
+    let bytes =
+      switch target {
+      case .float32: narrowed({ Float($0) }, { Double($0) })
+      case .float16: narrowed({ Float16($0) }, { Double($0) })
+      default: narrowed({ BFloat16.bits(Float(roundedToOdd: $0)) }, { Double(BFloat16.float($0)) })
+      }
+    return (try Tensor(target, shape: shape, bytes: bytes), rounded)
+  }
+
+  private func convertedToInteger(_ target: ElementType) throws(TensorError) -> Tensor {
+    let failure = TensorError.notConvertible(from: elementType, to: target)
+    guard !elementType.isFloat else { throw failure }
+    let signed: [Int64?] = map({ _ in nil }, { $0 }, { Int64(exactly: $0) })
+    func exact<Raw: FixedWidthInteger & BitwiseCopyable>(
+      _ type: Raw.Type, in range: ClosedRange<Int64> = .min ... .max
+    ) throws(TensorError) -> ByteBuffer {
       var raw: [Raw] = []
-      raw.reserveCapacity(source.count)
-      for value in source {
-        guard let fitted = Raw(exactly: value) else { throw .notConvertible(from: elementType, to: target) }
+      raw.reserveCapacity(signed.count)
+      for value in signed {
+        guard let value, range.contains(value), let fitted = Raw(exactly: value) else { throw failure }
         raw.append(fitted)
       }
       return raw.withUnsafeBytes { ByteBuffer($0) }
@@ -122,91 +150,39 @@ extension Tensor {
       case .uint64: try exact(UInt64.self)
       case .uint32: try exact(UInt32.self)
       case .uint16: try exact(UInt16.self)
-      default: try exact(UInt8.self)
+      case .uint8: try exact(UInt8.self)
+      default: try exact(UInt8.self, in: 0...1)
       }
-    return (try Tensor(target, shape: shape, bytes: bytes), 0)
-  }
-
-  /// Axes reordered: axis k of the result is axis `permutation[k]` of this tensor.
-  public func transposed(_ permutation: [Int]) -> Tensor {
-    precondition(permutation.sorted() == Array(0..<shape.count), "not a permutation: \(permutation)")
-    var strides = [Int](repeating: 1, count: shape.count)
-    for axis in stride(from: shape.count - 2, through: 0, by: -1) {
-      strides[axis] = strides[axis + 1] * shape[axis + 1]
-    }
-    let newShape = permutation.map { shape[$0] }
-    let newStrides = permutation.map { strides[$0] }
-    return gather(shape: newShape) { index in
-      var source = 0
-      for (axis, position) in index.enumerated() { source += position * newStrides[axis] }
-      return source
-    }
-  }
-
-  /// The blocks `ranges` of axis 0, one after another.
-  public func rows(_ ranges: [Range<Int>]) -> Tensor {
-    let rowBytes = shape[0] == 0 ? 0 : bytes.count / shape[0]
-    let rows = ranges.reduce(0) { $0 + $1.count }
-    let result = ByteBuffer(byteCount: rows * rowBytes) { target in
-      bytes.withUnsafeBytes { source in
-        var offset = 0
-        for range in ranges {
-          let slice = source[(range.lowerBound * rowBytes)..<(range.upperBound * rowBytes)]
-          UnsafeMutableRawBufferPointer(rebasing: target[offset..<(offset + slice.count)]).copyBytes(
-            from: slice)
-          offset += slice.count
-        }
-      }
-    }
-    return try! Tensor(
-      elementType, shape: [rows] + shape.dropFirst(), bytes: result, quantization: quantization)
-  }
-
-  public func rows(_ range: Range<Int>) -> Tensor { rows([range]) }
-
-  /// Tensors of one element type and equal trailing shape, joined along axis 0.
-  public static func concatenated(_ parts: [Tensor]) -> Tensor {
-    precondition(!parts.isEmpty, "nothing to concatenate")
-    precondition(parts.allSatisfy { $0.elementType == parts[0].elementType }, "mixed element types")
-    let rows = parts.reduce(0) { $0 + $1.shape[0] }
-    var writer = ByteWriter()
-    for part in parts { writer.append(part.bytes) }
-    return try! Tensor(
-      parts[0].elementType, shape: [rows] + parts[0].shape.dropFirst(), bytes: ByteBuffer(writer.bytes),
-      quantization: parts[0].quantization)
-  }
-
-  /// A new tensor whose element at each index of `newShape` is the element of this one at the flat position that
-  /// `position` names; bit-exact.
-  public func gather(shape newShape: [Int], _ position: ([Int]) -> Int) -> Tensor {
-    let size = elementType.size
-    let total = newShape.reduce(1, *)
-    let result = ByteBuffer(byteCount: total * size) { target in
-      bytes.withUnsafeBytes { source in
-        var index = [Int](repeating: 0, count: newShape.count)
-        for element in 0..<total {
-          let from = position(index) * size
-          for byte in 0..<size { target[element * size + byte] = source[from + byte] }
-          var axis = newShape.count - 1
-          while axis >= 0 {
-            index[axis] += 1
-            if index[axis] < newShape[axis] { break }
-            index[axis] = 0
-            axis -= 1
-          }
-        }
-      }
-    }
-    return try! Tensor(elementType, shape: newShape, bytes: result, quantization: quantization)
+    return try Tensor(target, shape: shape, bytes: bytes, quantization: quantization)
   }
 }
 
 extension Double {
-  /// Rounded to Float32 towards the odd neighbour, so that rounding again to bfloat16 is rounding once.
-  fileprivate var roundedToOddFloat: Float {
-    let nearest = Float(self)
-    if Double(nearest) == self || !nearest.isFinite { return nearest }
-    if nearest.bitPattern & 1 == 1 { return nearest }
-    return Double(nearest) < self ? nearest.nextUp : nearest.nextDown
+  /// Where the integer has more than 53 bits, the odd one of its two neighbours, so that rounding the result
+  /// to Float32 or less is rounding once.
+  fileprivate init(roundedToOdd value: some FixedWidthInteger) {
+    let nearest = Double(value)
+    let back = type(of: value).init(exactly: nearest)
+    if back == value || nearest.bitPattern & 1 == 1 {
+      self = nearest
+    } else if let back {
+      self = back < value ? nearest.nextUp : nearest.nextDown
+    } else {
+      // The nearest Float64 is one past the largest integer of the type.
+      self = nearest.nextDown
+    }
+  }
+}
+
+extension Float {
+  /// Where the number does not fit, the odd one of its two neighbours, so that rounding the result to
+  /// bfloat16 is rounding once.
+  fileprivate init(roundedToOdd value: Double) {
+    let nearest = Float(value)
+    if Double(nearest) == value || !nearest.isFinite || nearest.bitPattern & 1 == 1 {
+      self = nearest
+    } else {
+      self = Double(nearest) < value ? nearest.nextUp : nearest.nextDown
+    }
   }
 }
