@@ -1,8 +1,9 @@
 import ByteIO
 import Forward
+import ONNXFormat
 import Recurrent
 import Tensors
-import ONNXFormat
+
 for path in CommandLine.arguments.dropFirst() {
   do {
     let bytes = try ByteBuffer.open(path: path)
@@ -10,8 +11,12 @@ for path in CommandLine.arguments.dropFirst() {
     let source = try ONNXDecoder.decode(bytes, folder: folder)
     let result = try ONNXImporter.importModel(source)
     let export = try ONNXExporter.export(result.model)
-    let back = try ONNXImporter.importModel(try ONNXDecoder.decode(try ONNXEncoder.encode(export.model), folder: nil))
-    print("ok   ", path, result.model.layers.map { $0.operation.name }.joined(separator: " "), back.model.fingerprint == result.model.fingerprint ? "" : "FINGERPRINT \(back.model.layers.map { $0.operation.name }.joined(separator: " "))")
+    let back = try ONNXImporter.importModel(
+      try ONNXDecoder.decode(try ONNXEncoder.encode(export.model), folder: nil))
+    print(
+      "ok   ", path, result.model.layers.map { $0.operation.name }.joined(separator: " "),
+      back.model.fingerprint == result.model.fingerprint
+        ? "" : "FINGERPRINT \(back.model.layers.map { $0.operation.name }.joined(separator: " "))")
   } catch {
     print("ERROR", path, "\(error)")
   }

@@ -92,7 +92,7 @@ extension Tensor {
   /// names; bit-exact.
   ///
   /// - Precondition: every position lies inside this tensor.
-  public func gather(shape: [Int], _ position: ([Int]) -> Int) -> Tensor {
+  public func picked(shape: [Int], _ position: ([Int]) -> Int) -> Tensor {
     let size = elementType.size
     let total = shape.reduce(1, *)
     let result = ByteBuffer(byteCount: total * size) { target in

@@ -67,10 +67,12 @@ extension Probe {
     if port.kind.isInteger {
       let range = integerRange(of: port, in: model, time: time)
       let values = (0..<count).map { _ in Int64.random(in: range, using: &generator) }
-      return (try? Tensor(values, shape: shape).converted(to: port.elementType).tensor) ?? Tensor(values, shape: shape)
+      return (try? Tensor(values, shape: shape).converted(to: port.elementType).tensor)
+        ?? Tensor(values, shape: shape)
     }
     let values = (0..<count).map { _ in Float.random(in: -1...1, using: &generator) * scale }
-    return (try? Tensor(values, shape: shape).converted(to: port.elementType).tensor) ?? Tensor(values, shape: shape)
+    return (try? Tensor(values, shape: shape).converted(to: port.elementType).tensor)
+      ?? Tensor(values, shape: shape)
   }
 
   /// Token ids below the vocabulary, lengths between 1 and T.

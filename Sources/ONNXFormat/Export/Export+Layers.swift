@@ -34,7 +34,9 @@ extension ONNXExporter {
       let name = add("Concat", names, as: result(layer), ["axis": .int(Int64(axes.count))], name: layer.name)
       hold(output(layer, 0), name, axes + [View.features(kinds[output(layer, 0)!]!.features)])
     case .slice(let start, let count):
-      if let (holder, axis, stride) = stackedHolder(layer.inputs[0]!), start % stride == 0, count % stride == 0 {
+      if let (holder, axis, stride) = stackedHolder(layer.inputs[0]!), start % stride == 0,
+        count % stride == 0
+      {
         let range = (start / stride)..<((start + count) / stride)
         var axes = holder.axes
         axes[axis] = [.features(stride: stride, count: range.count)]
@@ -108,7 +110,9 @@ extension ONNXExporter {
       // With one direction the axis of directions is of size 1 and holds no factor.
       let unit = View.features(kinds[value]!.features)
       let single = holders[value]?.first { $0.axes == [[], [.batch], unit] }
-      guard let found = stackedHolder(value) ?? single.map({ ($0, 0, kinds[value]!.features) }) else { return false }
+      guard let found = stackedHolder(value) ?? single.map({ ($0, 0, kinds[value]!.features) }) else {
+        return false
+      }
       var axes = found.holder.axes
       axes[found.axis] = []
       guard joined == nil || joined! == (axes, found.axis, found.stride) else { return false }

@@ -158,7 +158,7 @@ extension ONNXImporter {
   private func select(_ tensor: Tensor, _ axis: Int, _ picks: [Int]) -> Tensor {
     var shape = tensor.shape
     shape[axis] = picks.count
-    return tensor.gather(shape: shape) { index in
+    return tensor.picked(shape: shape) { index in
       var flat = 0
       for (position, coordinate) in index.enumerated() {
         flat = flat * tensor.shape[position] + (position == axis ? picks[coordinate] : coordinate)

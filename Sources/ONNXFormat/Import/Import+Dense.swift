@@ -184,7 +184,7 @@ extension Tensor {
   func asVector(of count: Int) -> Tensor? {
     guard shape.dropLast().allSatisfy({ $0 == 1 }), elementType.isFloat else { return nil }
     if self.count == count { return try? reshaped([count]) }
-    if self.count == 1 { return gather(shape: [count]) { _ in 0 } }
+    if self.count == 1 { return picked(shape: [count]) { _ in 0 } }
     return nil
   }
 }

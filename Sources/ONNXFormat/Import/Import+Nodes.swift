@@ -52,7 +52,8 @@ extension ONNXImporter {
     case .unbound:
       throw .graphInput(
         node.inputs[position],
-        reason: "what its axes mean cannot be told: node \(node.label) reads it, and no recurrent operator follows in "
+        reason:
+          "what its axes mean cannot be told: node \(node.label) reads it, and no recurrent operator follows in "
           + "a way that can be traced")
     case .constant, .sizes, .filled:
       throw .notImportable(

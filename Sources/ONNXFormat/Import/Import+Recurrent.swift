@@ -165,7 +165,7 @@ extension ONNXImporter {
   /// Direction `index` of a tensor whose first axis is num_directions.
   private func part(_ tensor: Tensor, _ index: Int) -> Tensor {
     let rows = tensor.rows(index..<(index + 1))
-    return rows.gather(shape: Array(tensor.shape.dropFirst())) { position in
+    return rows.picked(shape: Array(tensor.shape.dropFirst())) { position in
       var flat = 0
       for (axis, coordinate) in position.enumerated() { flat = flat * tensor.shape[axis + 1] + coordinate }
       return flat
@@ -309,7 +309,7 @@ extension Tensor {
   /// Axes of size 1 repeated; the caller has checked that the shapes agree.
   func broadcast(to target: [Int]) -> Tensor {
     if target == shape { return self }
-    return gather(shape: target) { index in
+    return picked(shape: target) { index in
       var flat = 0
       for axis in shape.indices { flat = flat * shape[axis] + (shape[axis] == 1 ? 0 : index[axis]) }
       return flat

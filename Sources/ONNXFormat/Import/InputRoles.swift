@@ -85,7 +85,11 @@ struct InputRoles {
         // Features cut into parts come from one axis.
         var merged: [AxisRole] = []
         for role in roles where role != .single {
-          if case .features = role, case .features? = merged.last { merged[merged.count - 1] = .features(nil) } else { merged.append(role) }
+          if case .features = role, case .features? = merged.last {
+            merged[merged.count - 1] = .features(nil)
+          } else {
+            merged.append(role)
+          }
         }
         guard let rank = rank(first) else { return }
         if rank == merged.count { roles = merged } else if rank != roles.count { return }

@@ -87,7 +87,8 @@ public struct ONNXImporter {
     {
       throw .notImportable(
         node: product.label,
-        reason: "the graph holds no RNN, LSTM or GRU: its recurrence is written out step by step, as torch's dynamo "
+        reason:
+          "the graph holds no RNN, LSTM or GRU: its recurrence is written out step by step, as torch's dynamo "
           + "exporter does to nn.RNN; export it with dynamo=False (`run` and `verify` evaluate it as it is)")
     }
   }
