@@ -5,16 +5,25 @@ internal import Tensors
 
 /// Writing ONNX files: `ONNXModel` to a serialized ModelProto, through libprotobuf-c.
 public enum ONNXEncoder {
-  /// - Throws: `ONNXError.tooLarge` where the result would pass protobuf's 2 GiB.
-  public static func encode(_ model: ONNXModel) throws(ONNXError) -> ByteBuffer {
-    let arena = MessageArena()
+  /// What a model becomes: the ModelProto, and the content of its external data file if it has one.
+  public struct Encoded: Sendable {
+    public let model: ByteBuffer
+    public let externalData: [ByteBuffer]
+  }
+
+  /// - Parameter externalData: the name of a file beside the model that shall hold all initializers of 1 KiB and
+  ///   more; nil to keep them in the model.
+  /// - Throws: `ONNXError.tooLarge` where the ModelProto would pass protobuf's 2 GiB.
+  public static func encode(_ model: ONNXModel, externalData: String? = nil) throws(ONNXError) -> Encoded {
+    let arena = MessageArena(externalData: externalData)
     let message = arena.model(model)
     let size = onnx__model_proto__get_packed_size(message)
     guard size <= Int(Int32.max) else { throw .tooLarge(bytes: size) }
-    return ByteBuffer(byteCount: size) { target in
+    let bytes = ByteBuffer(byteCount: size) { target in
       // Safe: get_packed_size said how many bytes pack writes.
       _ = onnx__model_proto__pack(message, target.bindMemory(to: UInt8.self).baseAddress)
     }
+    return Encoded(model: bytes, externalData: arena.external)
   }
 }
 
@@ -23,6 +32,12 @@ private final class MessageArena {
   private var blocks: [UnsafeMutableRawPointer] = []
   /// Tensors whose bytes the messages point into.
   private var buffers: [ByteBuffer] = []
+  private let externalName: String?
+  /// What goes to the external file, in order, with its padding.
+  private(set) var external: [ByteBuffer] = []
+  private var externalSize = 0
+
+  init(externalData: String?) { externalName = externalData }
 
   deinit { for block in blocks { block.deallocate() } }
 
@@ -182,6 +197,20 @@ private final class MessageArena {
     message.dims = list(tensor.shape.map { Int64($0) })
     message.has_data_type = 1
     message.data_type = ONNXDataType.code(tensor.elementType)
+    if let externalName, !name.isEmpty, tensor.bytes.count >= 1024 {
+      let offset = (externalSize + 4095) / 4096 * 4096  // page-aligned, so that readers can map each tensor
+      if offset > externalSize { external.append(ByteBuffer(byteCount: offset - externalSize) { _ in }) }
+      external.append(tensor.bytes)
+      externalSize = offset + tensor.bytes.count
+      let place = entries([
+        "location": externalName, "offset": String(offset), "length": String(tensor.bytes.count),
+      ])
+      message.n_external_data = place.count
+      message.external_data = pointers(place)
+      message.has_data_location = 1
+      message.data_location = ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL
+      return new(message)
+    }
     message.has_raw_data = 1
     // Safe: the arena keeps the buffer, and packing only reads.
     buffers.append(tensor.bytes)

@@ -57,3 +57,29 @@ extension Model {
 
   public var parameterCount: Int { tensors.reduce(0) { $0 + $1.tensor.count } }
 }
+
+extension Operation {
+  /// The operation with each of its tensors replaced.
+  public func mapTensors(_ transform: (Tensor) -> Tensor) -> Operation {
+    switch self {
+    case .recurrent(var layer):
+      layer.directions = layer.directions.map { direction in
+        var direction = direction
+        direction.inputWeight = transform(direction.inputWeight)
+        direction.recurrentWeight = transform(direction.recurrentWeight)
+        direction.inputBias = direction.inputBias.map(transform)
+        direction.recurrentBias = direction.recurrentBias.map(transform)
+        direction.peepholes = direction.peepholes.map(transform)
+        direction.projection = direction.projection.map(transform)
+        return direction
+      }
+      return .recurrent(layer)
+    case .embedding(let table): return .embedding(table: transform(table))
+    case .dense(let weight, let bias): return .dense(weight: transform(weight), bias: bias.map(transform))
+    case .arithmetic(let arithmetic, let constant, let constantFirst):
+      return .arithmetic(arithmetic, constant: constant.map(transform), constantFirst: constantFirst)
+    case .constant(let tensor): return .constant(transform(tensor))
+    default: return self
+    }
+  }
+}

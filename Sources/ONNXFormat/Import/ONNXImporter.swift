@@ -68,7 +68,6 @@ public struct ONNXImporter {
     var model = Model(
       name: graph.name, inputs: inputs, outputs: outputs, layers: layers, metadata: metadata())
     model.dropUnused()
-    noteUnused(&model)
     do { try model.validated() } catch { throw .model(error) }
     return ONNXImport(model: model, notes: notes)
   }
@@ -235,15 +234,6 @@ public struct ONNXImporter {
     ]
     for (key, value) in facts where !value.isEmpty { metadata[key] = value }
     return metadata
-  }
-
-  private mutating func noteUnused(_ model: inout Model) {
-    let used = Set(model.layers.flatMap { $0.inputs.compactMap { $0 } } + model.outputs.map(\.value))
-    for port in model.inputs where !used.contains(port.value) {
-      notes.append(
-        ConversionNote(layer: port.name, .lossy, "input '\(port.name)' reaches no output: left out"))
-    }
-    model.inputs.removeAll { !used.contains($0.value) }
   }
 
   // MARK: Values

@@ -1,0 +1,120 @@
+public import ByteIO
+internal import Forward
+public import Recurrent
+public import Tensors
+public import Verification
+
+/// A finished conversion: what was written where, how exact, and what verification found.
+public struct Conversion: Sendable {
+  public let path: String
+  public let notes: [ConversionNote]
+  /// Nil where verification was turned off.
+  public let report: VerificationReport?
+
+  /// The worst of all notes.
+  public var exactness: Exactness { notes.map(\.exactness).max() ?? .exact }
+}
+
+/// How a conversion is done.
+public struct ConversionOptions: Sendable {
+  public var write = WriteOptions()
+  /// Convert every float tensor to this type.
+  public var elementType: ElementType?
+  public var allowLoss = false
+  public var verify = true
+  public var seed: UInt64 = 1
+  /// The target's format; nil to go by the extension.
+  public var format: String?
+
+  public init() {}
+}
+
+extension ModelFile {
+  /// Converts to another file and proves the result before anything is written.
+  ///
+  /// The target is encoded in memory, read again by its own reader and compared with this file; only then does it
+  /// replace what was at `path`.
+  /// - Throws: `RNNConvError.loss` where something would be lost without leave, `.notExpressible` where the target
+  ///   lacks what a layer means. A verdict of `different` is not thrown: the report says so, and nothing is written.
+  public func convert(to path: String, _ options: ConversionOptions = ConversionOptions()) throws(RNNConvError) -> Conversion {
+    let target = try options.format.map { (name) throws(RNNConvError) in try Format.named(name) } ?? Format.forPath(path)
+    var model = try model
+    var notes = notes
+    if let elementType = options.elementType { notes += try model.convertTensors(to: elementType) }
+    let written = try target.write(model, options.write)
+    notes += written.notes
+    let losses = notes.filter { $0.exactness == .lossy }
+    if !losses.isEmpty {
+      guard options.allowLoss else { throw .loss(format: target.name, notes: losses) }
+    }
+    let changes = notes.filter { $0.exactness != .exact }
+    var final = written
+    if !changes.isEmpty {
+      // What was not exact is written into the file itself.
+      model.metadata["rnnconv:loss"] = changes.map { "\($0.exactness.rawValue): \($0.layer): \($0.detail)" }
+        .joined(separator: "\n")
+      final = try target.write(model, options.write)
+    }
+    var report: VerificationReport?
+    if options.verify {
+      let bytes = final.chunks.count == 1 ? final.chunks[0] : ByteBuffer.joined(final.chunks)
+      // External data is only on disk once written; the check reads an encoding that holds it all.
+      var whole = options.write
+      whole.externalData = nil
+      let content = final.external == nil ? bytes : ByteBuffer.joined(try target.write(model, whole).chunks)
+      let copy = try ModelFile(content, path: path, folder: nil, format: target.name)
+      report = try RNNConv.verify(self, copy, VerificationOptions(seed: options.seed))
+      if report!.verdict == .different { return Conversion(path: path, notes: notes, report: report) }
+    }
+    do {
+      if let external = final.external {
+        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
+        guard !external.name.contains("/"), external.name != "..", external.name != "." else {
+          throw RNNConvError.arguments("--external-data takes a file name, not the path '\(external.name)'")
+        }
+        try AtomicFile.write(external.chunks, to: folder + external.name)
+      }
+      try AtomicFile.write(final.chunks, to: path)
+    } catch let error as FileError { throw .file(error) } catch let error as RNNConvError { throw error } catch {
+      throw .arguments("\(error)")
+    }
+    return Conversion(path: path, notes: notes, report: report)
+  }
+}
+
+extension Model {
+  /// Converts every float tensor; says of each layer how far its weights moved.
+  mutating func convertTensors(to type: ElementType) throws(RNNConvError) -> [ConversionNote] {
+    guard type.isFloat else { throw .arguments("weights cannot be converted to \(type.rawValue)") }
+    var notes: [ConversionNote] = []
+    for index in layers.indices {
+      var rounded = 0
+      var largest = 0.0
+      layers[index].operation = layers[index].operation.mapTensors { tensor in
+        guard tensor.elementType.isFloat, let (result, count) = try? tensor.converted(to: type) else { return tensor }
+        rounded += count
+        if count > 0 {
+          for (before, after) in zip(tensor.doubles, result.doubles) where before != 0 {
+            largest = max(largest, abs(after - before) / abs(before))
+          }
+        }
+        return result
+      }
+      if rounded > 0 {
+        notes.append(
+          ConversionNote(
+            layer: layers[index].name, .rounded,
+            "\(rounded) weights rounded to \(type.rawValue), by at most \(largest) of their value"))
+      }
+    }
+    return notes
+  }
+}
+
+extension ByteBuffer {
+  static func joined(_ chunks: [ByteBuffer]) -> ByteBuffer {
+    var writer = ByteWriter()
+    for chunk in chunks { writer.append(chunk) }
+    return ByteBuffer(writer.bytes)
+  }
+}

@@ -1,0 +1,153 @@
+public import ByteIO
+internal import Forward
+internal import NativeFormat
+internal import ONNXFormat
+public import Recurrent
+public import Tensors
+
+/// A file format, as one value: to add a format, write its target and register it in `Format.all`.
+public struct Format: Sendable {
+  /// Such as `onnx`; what `--format` takes.
+  public let name: String
+  public let extensions: [String]
+  public let summary: String
+  let recognises: @Sendable (ByteBuffer) -> Bool
+  let read: @Sendable (ByteBuffer, ReadOptions) throws(RNNConvError) -> Content
+  let write: @Sendable (Model, WriteOptions) throws(RNNConvError) -> Written
+
+  /// What reading a file gave.
+  struct Content: Sendable {
+    /// The canonical model, or why the file cannot be imported.
+    let model: Result<Model, RNNConvError>
+    let notes: [ConversionNote]
+    /// Runs the file by its own format's rules; shares no mapping with the import.
+    let evaluate: @Sendable ([String: Tensor], Precision) throws(RNNConvError) -> [String: Tensor]
+    /// Names of graph inputs that the file gives no values for.
+    let inputNames: [String]
+  }
+
+  /// The content of a file that is to be written, and of a second one beside it.
+  struct Written: Sendable {
+    let chunks: [ByteBuffer]
+    var external: (name: String, chunks: [ByteBuffer])?
+    let notes: [ConversionNote]
+  }
+
+  /// Every format, in the order in which content is tried.
+  public static let all: [Format] = [.native, .onnx]
+
+  static func named(_ name: String) throws(RNNConvError) -> Format {
+    guard let format = all.first(where: { $0.name == name || $0.extensions.contains(name) }) else {
+      throw .arguments("unknown format '\(name)'; known are \(all.map(\.name).joined(separator: ", "))")
+    }
+    return format
+  }
+
+  /// By a path's extension.
+  static func forPath(_ path: String) throws(RNNConvError) -> Format {
+    let suffix = path.split(separator: "/").last.flatMap { $0.split(separator: ".").last }.map(String.init) ?? ""
+    guard let format = all.first(where: { $0.extensions.contains(suffix.lowercased()) }) else {
+      throw .arguments(
+        "\(path): the extension names no format; use one of "
+          + "\(all.flatMap(\.extensions).map { ".\($0)" }.joined(separator: ", ")), or --format")
+    }
+    return format
+  }
+}
+
+/// How a file is read.
+public struct ReadOptions: Sendable {
+  /// The folder that external data may come from.
+  public var folder: String?
+  /// What messages call the file.
+  public var path: String
+  /// Values for graph inputs that hold weights.
+  public var bindings: [String: Tensor]
+  public var limits: Limits
+
+  public init(path: String, folder: String?, bindings: [String: Tensor] = [:], limits: Limits = .standard) {
+    self.path = path
+    self.folder = folder
+    self.bindings = bindings
+    self.limits = limits
+  }
+}
+
+/// How a file is written.
+public struct WriteOptions: Sendable {
+  /// ONNX: the operator set; nil for the standard one.
+  public var opset: Int64?
+  /// ONNX: keep large tensors in a file of this name beside the model.
+  public var externalData: String?
+  /// `.rnnw`: shuffle and deflate the tensors.
+  public var compressed: Bool
+
+  public init(opset: Int64? = nil, externalData: String? = nil, compressed: Bool = false) {
+    self.opset = opset
+    self.externalData = externalData
+    self.compressed = compressed
+  }
+}
+
+extension Format {
+  /// Our own file; its rules are those of the canonical model.
+  static let native = Format(
+    name: "rnnw", extensions: ["rnnw"], summary: "rnnconv's own documented weight format",
+    recognises: { NativeFormat.recognises($0) },
+    read: { (bytes, options) throws(RNNConvError) in
+      let model: Model
+      do { model = try NativeFormat.decode(bytes, limits: options.limits) } catch {
+        throw .unreadable(path: options.path, reason: error.description)
+      }
+      return Content(
+        model: .success(model), notes: [],
+        evaluate: { (inputs, precision) throws(RNNConvError) in
+          do { return try forward(model, inputs: inputs, precision: precision) } catch {
+            throw .inputs("\(options.path): \(error)")
+          }
+        }, inputNames: model.inputs.map(\.name))
+    },
+    write: { (model, options) throws(RNNConvError) in
+      do {
+        let chunks = try NativeFormat.encode(model, codec: options.compressed ? .shuffleDeflate : .raw)
+        return Written(chunks: chunks, notes: [])
+      } catch { throw .notExpressible(format: "rnnw", reason: error.description) }
+    })
+
+  static let onnx = Format(
+    name: "onnx", extensions: ["onnx"], summary: "ONNX, opset 7 to 28",
+    recognises: { ONNXDecoder.recognises($0) },
+    read: { (bytes, options) throws(RNNConvError) in
+      let source: ONNXModel
+      let evaluator: ONNXEvaluator
+      do {
+        source = try ONNXDecoder.decode(bytes, folder: options.folder, limits: options.limits)
+        evaluator = try ONNXEvaluator(source, limits: options.limits)
+      } catch { throw .unreadable(path: options.path, reason: error.description) }
+      var notes: [ConversionNote] = []
+      let model: Result<Model, RNNConvError>
+      do {
+        let imported = try ONNXImporter.importModel(source, bindings: options.bindings, limits: options.limits)
+        notes = imported.notes
+        model = .success(imported.model)
+      } catch { model = .failure(.unreadable(path: options.path, reason: error.description)) }
+      let given = Set(source.graph.initializers.map(\.name))
+      return Content(
+        model: model, notes: notes,
+        evaluate: { (inputs, precision) throws(RNNConvError) in
+          let all = inputs.merging(options.bindings) { own, _ in own }
+          do {
+            return try evaluator.run(all, precision: precision == .float32 ? .float32 : .float64)
+          } catch { throw .inputs("\(options.path): \(error)") }
+        }, inputNames: source.graph.inputs.map(\.name).filter { !given.contains($0) })
+    },
+    write: { (model, options) throws(RNNConvError) in
+      do {
+        let exported = try ONNXExporter.export(model, opset: options.opset ?? ONNXExporter.standardOpset)
+        let encoded = try ONNXEncoder.encode(exported.model, externalData: options.externalData)
+        return Written(
+          chunks: [encoded.model],
+          external: options.externalData.map { ($0, encoded.externalData) }, notes: exported.notes)
+      } catch { throw .notExpressible(format: "onnx", reason: error.description) }
+    })
+}

@@ -1,0 +1,85 @@
+public import ByteIO
+public import Forward
+public import Recurrent
+public import Tensors
+
+/// A model file of any format: its canonical model, and its own format's evaluator.
+public struct ModelFile: Sendable {
+  public let path: String
+  public let format: Format
+  public let byteCount: Int
+  private let content: Format.Content
+
+  /// Opens a file; `-` is standard input. The format is told by content, or named.
+  ///
+  /// - Parameters:
+  ///   - bindings: values for graph inputs that hold weights (ONNX).
+  /// - Throws: `RNNConvError` naming the file and the place in it.
+  public static func open(
+    _ path: String, format name: String? = nil, bindings: [String: Tensor] = [:], limits: Limits = .standard
+  ) throws(RNNConvError) -> ModelFile {
+    let bytes: ByteBuffer
+    do { bytes = try ByteBuffer.open(path: path, limit: limits.fileBytes) } catch { throw .file(error) }
+    let folder = path == "-" ? nil : path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+    return try ModelFile(
+      bytes, path: path, folder: folder, format: name, bindings: bindings, limits: limits)
+  }
+
+  init(
+    _ bytes: ByteBuffer, path: String, folder: String?, format name: String? = nil,
+    bindings: [String: Tensor] = [:], limits: Limits = .standard
+  ) throws(RNNConvError) {
+    if let name {
+      format = try Format.named(name)
+    } else if let found = Format.all.first(where: { $0.recognises(bytes) }) {
+      format = found
+    } else if let byName = try? Format.forPath(path) {
+      format = byName
+    } else {
+      throw .unknownFormat(path: path, known: Format.all.map(\.name))
+    }
+    self.path = path
+    byteCount = bytes.count
+    content = try format.read(bytes, ReadOptions(path: path, folder: folder, bindings: bindings, limits: limits))
+  }
+
+  /// The canonical model; throws where the file can be evaluated but not imported.
+  public var model: Model {
+    get throws(RNNConvError) { try content.model.get() }
+  }
+
+  /// How exact the import was, layer by layer.
+  public var notes: [ConversionNote] { content.notes }
+
+  /// Names of the inputs that a run needs.
+  public var inputNames: [String] { content.inputNames }
+
+  /// Runs the file by its own format's rules.
+  ///
+  /// - Parameter inputs: by input name, shaped as the file says.
+  public func evaluate(
+    _ inputs: [String: Tensor], precision: Precision = .float32
+  ) throws(RNNConvError) -> [String: Tensor] {
+    try content.evaluate(inputs, precision)
+  }
+
+  /// Runs the canonical model.
+  ///
+  /// - Parameter inputs: by port name, each in its port's arrangement, such as `[T, B, I]`.
+  public func run(
+    _ inputs: [String: Tensor], precision: Precision = .float32
+  ) throws(RNNConvError) -> [String: Tensor] {
+    let model = try model
+    do { return try forward(model, inputs: inputs, precision: precision) } catch {
+      throw .inputs("\(path): \(error)")
+    }
+  }
+
+  /// A session that takes one time step at a time and carries h and c of every recurrent layer.
+  public func stream(batch: Int = 1, precision: Precision = .float32) throws(RNNConvError) -> Stream {
+    let model = try model
+    do { return try Stream(model, batch: batch, precision: precision) } catch {
+      throw .inputs("\(path): \(error)")
+    }
+  }
+}
