@@ -1,0 +1,43 @@
+# rnnconv: the commands that people use. `make help` lists them.
+
+BUILD_PACKAGES = libprotobuf-c-dev zlib1g-dev pkg-config
+TEST_PACKAGES = $(BUILD_PACKAGES) protobuf-c-compiler python3-venv
+SWIFT_SOURCES = Sources Tests Package.swift
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-peers schemas fixtures lint format clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+setup: ## install the Debian packages that a build needs
+	@scripts/setup.sh $(BUILD_PACKAGES)
+
+demo: setup ## build, convert a PyTorch LSTM from ONNX to .rnnw and back, prove the two equal
+	@scripts/demo.sh
+
+test: ## install what the tests need and run every test but those of the large peers
+	@scripts/setup.sh $(TEST_PACKAGES)
+	@scripts/test.sh
+
+test-peers: ## run PyTorch and Keras again and compare with the recorded fixtures (PEER_WHEELS=DIR: wheels first)
+	@scripts/setup.sh python3-venv
+	@scripts/test-peers.sh
+
+schemas: ## generate Sources/COnnx from schemas/onnx.proto
+	@scripts/setup.sh $(BUILD_PACKAGES) protobuf-c-compiler
+	@scripts/schemas.sh
+
+fixtures: ## record fixtures/ again with the pinned peers
+	@scripts/peers.sh .peers-large fixtures/peers.txt fixtures/peers-large.txt
+	@for maker in make_torch make_keras make_onnx make_hostile; do \
+	  .peers-large/bin/python fixtures/$$maker.py || exit 1; done
+
+lint: ## check the format of the Swift sources
+	swift format lint --strict --recursive $(SWIFT_SOURCES)
+
+format: ## format the Swift sources
+	swift format --in-place --recursive $(SWIFT_SOURCES)
+
+clean: ## remove everything that was built or downloaded
+	rm -rf .build .peers .peers-large

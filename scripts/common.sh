@@ -1,0 +1,22 @@
+# Shared by the scripts beside it; sourced, never run.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+
+say() { printf '%s\n' "$*"; }
+
+fail() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+# Print a command as a user would type it, then run it.
+show() {
+  printf '\n$ %s\n' "$*"
+  "$@"
+}
+
+need_swift() {
+  command -v swift >/dev/null ||
+    fail "swift is not on PATH; rnnconv needs Swift 6.3: https://www.swift.org/install/linux/"
+}

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Run the large peers (PyTorch, Keras with TensorFlow) again, and compare with what fixtures/ recorded.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+scripts/peers.sh .peers-large fixtures/peers.txt fixtures/peers-large.txt
+fresh=$(mktemp -d)
+trap 'rm -rf "$fresh"' EXIT
+say "Recording the fixtures again"
+for maker in make_torch make_keras make_onnx make_hostile; do
+  .peers-large/bin/python "fixtures/$maker.py" --out "$fresh"
+done
+.peers-large/bin/python fixtures/compare_recordings.py "$fresh"
+
+# Scripts that play a live peer against rnnconv, where there are some.
+for script in Tests/judges/live_*.py; do
+  [ -e "$script" ] || continue
+  say "Running $script"
+  .peers-large/bin/python "$script"
+done

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Everything that `make test` runs, after the Debian packages are there.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+need_swift
+scripts/peers.sh .peers fixtures/peers.txt
+scripts/backend-data.sh
+scripts/matrix.sh
+.peers/bin/python fixtures/check_manifest.py
+scripts/schemas.sh --check
+
+mkdir -p .build
+log=.build/test.log
+say "Running swift test"
+swift test "$@" 2>&1 | tee "$log"
+# A run that found no test must not pass for a run without failures.
+grep -Eq 'Test run with [1-9][0-9]* tests? .*passed|Executed [1-9][0-9]* tests?, with 0 failures' "$log" ||
+  fail "no test was run"
