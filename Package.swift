@@ -53,7 +53,7 @@ let package = Package(
     .executableTarget(
       name: "CommandLine",
       dependencies: [
-        "ByteIO", "NumPyFormat", "RNNConv",
+        "ByteIO", "Forward", "RNNConv", "Verification",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),

@@ -57,13 +57,15 @@ extension ModelFile {
     }
     var report: VerificationReport?
     if options.verify {
-      let bytes = final.chunks.count == 1 ? final.chunks[0] : ByteBuffer.joined(final.chunks)
+      let bytes = final.chunks.count == 1 ? final.chunks[0] : ByteBuffer(joining: final.chunks)
       // External data is only on disk once written; the check reads an encoding that holds it all.
       var whole = options.write
       whole.externalData = nil
-      let content = final.external == nil ? bytes : ByteBuffer.joined(try target.write(model, whole).chunks)
+      let content = final.external == nil ? bytes : ByteBuffer(joining: try target.write(model, whole).chunks)
       let copy = try ModelFile(content, path: path, folder: nil, format: target.name)
-      report = try RNNConv.verify(self, copy, VerificationOptions(seed: options.seed))
+      // Where the user asked for narrower weights, the rounded model is what the file must hold.
+      let reference = options.elementType == nil ? self : ModelFile(model, name: "\(self.path) as \(options.elementType!.rawValue)")
+      report = try reference.verify(against: copy, VerificationOptions(seed: options.seed))
       if report!.verdict == .different { return Conversion(path: path, notes: notes, report: report) }
     }
     do {
@@ -108,13 +110,5 @@ extension Model {
       }
     }
     return notes
-  }
-}
-
-extension ByteBuffer {
-  static func joined(_ chunks: [ByteBuffer]) -> ByteBuffer {
-    var writer = ByteWriter()
-    for chunk in chunks { writer.append(chunk) }
-    return ByteBuffer(writer.bytes)
   }
 }

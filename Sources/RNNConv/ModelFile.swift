@@ -83,3 +83,19 @@ public struct ModelFile: Sendable {
     }
   }
 }
+
+extension ModelFile {
+  /// A model in memory as if it came from a `.rnnw` file.
+  public init(_ model: Model, name: String) {
+    path = name
+    format = .native
+    byteCount = 0
+    content = Format.Content(
+      model: .success(model), notes: [],
+      evaluate: { (inputs, precision) throws(RNNConvError) in
+        do { return try forward(model, inputs: inputs, precision: precision) } catch {
+          throw .inputs("\(name): \(error)")
+        }
+      }, inputNames: model.inputs.map(\.name))
+  }
+}

@@ -1,0 +1,38 @@
+internal import ArgumentParser
+internal import ByteIO
+internal import RNNConv
+internal import Verification
+
+/// What import, export and convert share: convert, say how exact, say what verification found.
+func convert(_ file: ModelFile, to path: String, _ options: ConversionOptions, json: Bool) throws {
+  let conversion = try Terminal.progress("converting \(file.path)") { try file.convert(to: path, options) }
+  let failed = conversion.report?.verdict == .different
+  if json {
+    try Terminal.printJSON(
+      .object([
+        JSONMember("source", .string(file.path)), JSONMember("target", .string(path)),
+        JSONMember("written", .bool(!failed)), JSONMember("exactness", .string(conversion.exactness.rawValue)),
+        JSONMember("notes", .array(conversion.notes.map(\.json))),
+        JSONMember("verification", conversion.report?.json ?? .null),
+      ]))
+  } else if path != "-" {
+    Terminal.print("\(file.path) → \(path)")
+    for note in conversion.notes where note.exactness != .exact {
+      Terminal.print("  \(Terminal.paint(note.exactness.rawValue, .yellow))  \(note.layer): \(note.detail)")
+    }
+    let exact = Set(conversion.notes.filter { $0.exactness == .exact }.map(\.layer))
+      .subtracting(conversion.notes.filter { $0.exactness != .exact }.map(\.layer))
+    if !exact.isEmpty { Terminal.print("  exact    \(exact.count) layers bit for bit") }
+    if let report = conversion.report {
+      Terminal.print(
+        "  verified \(Terminal.paint(report.verdict)): the written file against the source, on \(report.probes.count) probes")
+      for reason in report.reasons { Terminal.print("           \(reason)") }
+    } else {
+      Terminal.print("  verified not at all (--no-verify)")
+    }
+  }
+  if failed {
+    Terminal.error("\(path) was not written: the converted model computes something else; please report this")
+    throw ExitCode(1)
+  }
+}

@@ -1,0 +1,69 @@
+internal import ArgumentParser
+internal import RNNConv
+
+struct Import: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Import a model into .rnnw.",
+    discussion: """
+      Examples:
+        rnnconv import model.onnx -o model.rnnw
+        rnnconv import model.onnx -o model.rnnw --bind W=weights.npz --compress
+      """)
+
+  @Argument(help: "The model; - for standard input.")
+  var file: String
+
+  @Option(name: .shortAndLong, help: "The .rnnw file to write; - for standard output.")
+  var output: String
+
+  @OptionGroup var source: SourceOptions
+  @OptionGroup var target: TargetOptions
+
+  func run() throws {
+    var options = try target.options
+    options.format = options.format ?? "rnnw"
+    try convert(try source.open(file), to: output, options, json: target.json)
+  }
+}
+
+struct Export: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Export a .rnnw model to another format.",
+    discussion: """
+      Examples:
+        rnnconv export model.rnnw -o model.onnx
+        rnnconv export model.rnnw -o model.onnx --opset 14 --external-data model.bin
+      """)
+
+  @Argument(help: "The model; - for standard input.")
+  var file: String
+
+  @Option(name: .shortAndLong, help: "The file to write; its extension names the format. - for standard output.")
+  var output: String
+
+  @OptionGroup var source: SourceOptions
+  @OptionGroup var target: TargetOptions
+
+  func run() throws { try convert(try source.open(file), to: output, try target.options, json: target.json) }
+}
+
+struct Convert: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Convert between any two formats and prove the result.",
+    discussion: """
+      Examples:
+        rnnconv convert model.onnx model.rnnw
+        rnnconv convert old.onnx new.onnx --opset 22
+      """)
+
+  @Argument(help: "The model; - for standard input.")
+  var input: String
+
+  @Argument(help: "The file to write; its extension names the format.")
+  var output: String
+
+  @OptionGroup var source: SourceOptions
+  @OptionGroup var target: TargetOptions
+
+  func run() throws { try convert(try source.open(input), to: output, try target.options, json: target.json) }
+}

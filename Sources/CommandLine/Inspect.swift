@@ -1,0 +1,66 @@
+internal import ArgumentParser
+internal import RNNConv
+
+struct Inspect: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Show a model: layers, shapes, element types, parameters, gate order, fingerprint.",
+    discussion: """
+      Examples:
+        rnnconv inspect model.onnx
+        rnnconv inspect model.rnnw --json
+      """)
+
+  @Argument(help: "The model; - for standard input.")
+  var file: String
+
+  @Flag(help: "Print everything as JSON.")
+  var json = false
+
+  @OptionGroup var source: SourceOptions
+
+  func run() throws {
+    let file = try source.open(file)
+    if json { return try Terminal.printJSON(try file.summary()) }
+    let model = try file.model
+    Terminal.print("\(Terminal.paint(file.path, .bold))  \(file.format.name), \(file.byteCount) bytes")
+    Terminal.print("  fingerprint  \(model.fingerprint)")
+    Terminal.print("  parameters   \(model.parameterCount)")
+    for port in model.inputs {
+      Terminal.print("  input        \(port.name) \(port.elementType.rawValue) \(port.shapeDescription)")
+    }
+    for port in model.outputs {
+      Terminal.print("  output       \(port.name) \(port.elementType.rawValue) \(port.shapeDescription)")
+    }
+    Terminal.print()
+    for layer in model.layers {
+      Terminal.print("  \(Terminal.paint(layer.name, .bold))  \(describe(layer.operation))")
+      for (role, tensor) in layer.operation.tensors {
+        Terminal.print("    \(role)  \(tensor.elementType.rawValue) \(tensor.shape)")
+      }
+    }
+    for (key, value) in model.metadata.sorted(by: { $0.key < $1.key }) {
+      Terminal.print("  \(Terminal.paint(key, .dim))  \(value)")
+    }
+  }
+
+  private func describe(_ operation: Operation) -> String {
+    switch operation {
+    case .recurrent(let layer):
+      var text = "\(layer.cell.name) \(layer.inputSize) → \(layer.hiddenSize), \(layer.direction.rawValue)"
+      text += ", gates \(layer.cell.gateOrder)"
+      if let size = layer.projectionSize { text += ", projected to \(size)" }
+      if case .gru(let resetAfter) = layer.cell { text += resetAfter ? ", reset after" : ", reset before" }
+      if let clip = layer.clip { text += ", clip \(clip)" }
+      if layer.inputForget { text += ", f = 1 − i" }
+      return text
+    case .dense(let weight, _): return "Dense \(weight.shape[1]) → \(weight.shape[0])"
+    case .embedding(let table): return "Embedding \(table.shape[0]) × \(table.shape[1])"
+    case .activation(let activation): return "Activation \(activation)"
+    case .select(let selection): return "Select \(selection)"
+    case .slice(let start, let count): return "Slice \(start) ..< \(start + count)"
+    case .arithmetic(let arithmetic, _, _): return "Arithmetic \(arithmetic.rawValue)"
+    case .dropout(let ratio): return "Dropout \(ratio) (identity at inference)"
+    default: return operation.name
+    }
+  }
+}

@@ -1,0 +1,42 @@
+internal import ArgumentParser
+internal import Glibc
+internal import RNNConv
+
+/// The command line: one file a subcommand, and no logic beyond arguments and words.
+@main
+struct RNNConvCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "rnnconv",
+    abstract: "Converts recurrent models between formats and proves the conversion right.",
+    discussion: """
+      Examples:
+        rnnconv import model.onnx -o model.rnnw
+        rnnconv export model.rnnw -o model.onnx --opset 14
+        rnnconv verify model.onnx other.onnx
+        rnnconv run model.onnx --input x.npy -o y.npy
+
+      Exit codes: 0 identical, equal, close, or done; 1 different; 2 bad arguments; 3 not expressible in the target \
+      format; 4 a file is malformed, unsupported or inaccessible; 5 inconclusive.
+      """,
+    version: RNNConvVersion.current,
+    subcommands: [Import.self, Export.self, Convert.self, Verify.self, Inspect.self, Run.self])
+
+  static func main() {
+    // A reader that goes away (`| head`) is not our failure.
+    signal(SIGPIPE, SIG_DFL)
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch let error as RNNConvError {
+      Terminal.error(error.description)
+      Glibc.exit(error.exitCode)
+    } catch {
+      // Wrong arguments are exit code 2 here, not the library's 64.
+      if exitCode(for: error) == .validationFailure {
+        Terminal.write(fullMessage(for: error) + "\n", to: 2)
+        Glibc.exit(2)
+      }
+      exit(withError: error)
+    }
+  }
+}

@@ -1,0 +1,60 @@
+internal import ArgumentParser
+internal import Forward
+internal import RNNConv
+
+struct Run: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Run a model on tensors.",
+    discussion: """
+      Examples:
+        rnnconv run model.onnx --input x.npy -o y.npy
+        rnnconv run model.onnx --input x=x.npy --input h0=h.npy -o outputs.npz
+        rnnconv run model.onnx --input inputs.npz -o y.npz --engine evaluator --precision float64
+      """)
+
+  enum Engine: String, ExpressibleByArgument, CaseIterable {
+    /// The canonical model, or the evaluator where the file cannot be imported.
+    case auto, forward, evaluator
+  }
+
+  @Argument(help: "The model; - for standard input.")
+  var file: String
+
+  @Option(help: ArgumentHelp("Input tensors (.npy, .npz, .pb); repeat for more.", valueName: "[name=]file"))
+  var input: [String]
+
+  @Option(name: .shortAndLong, help: "Where the outputs go: .npy for one, .npz for several; - for standard output.")
+  var output: String
+
+  @Option(name: .customLong("output-name"), help: "Write only this output; repeat for more.")
+  var outputNames: [String] = []
+
+  @Option(help: "forward (the imported model), evaluator (the file by its own rules) or auto.")
+  var engine = Engine.auto
+
+  @Option(help: "float32 or float64.")
+  var precision = "float32"
+
+  @OptionGroup var source: SourceOptions
+
+  func run() throws {
+    guard let precision = Precision(rawValue: precision) else {
+      throw RNNConvError.arguments("--precision \(precision): use float32 or float64")
+    }
+    let file = try source.open(file, binding: try namedTensors(input))
+    let inputs = try tensors(input, for: file.inputNames, "input")
+    let results = try Terminal.progress("running \(file.path)") {
+      let useEvaluator = engine == .evaluator || engine == .auto && (try? file.model) == nil
+      if useEvaluator { return try file.evaluate(inputs, precision: precision) }
+      let model = try file.model
+      let own = inputs.filter { input in model.inputs.contains { $0.name == input.key } }
+      return try file.run(own, precision: precision)
+    }
+    let order = (try? file.model)?.outputs.map(\.name) ?? results.keys.sorted()
+    for name in outputNames where results[name] == nil {
+      throw RNNConvError.arguments("there is no output '\(name)'; there are \(order.joined(separator: ", "))")
+    }
+    let chosen = order.filter { outputNames.isEmpty || outputNames.contains($0) }
+    try TensorFile.write(chosen.compactMap { name in results[name].map { (name, $0) } }, to: output)
+  }
+}

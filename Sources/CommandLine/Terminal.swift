@@ -1,0 +1,68 @@
+internal import ByteIO
+internal import Dispatch
+internal import Glibc
+internal import RNNConv
+internal import Verification
+
+/// What a person sees: colour where it is welcome, progress where there is time for it.
+enum Terminal {
+  enum Colour: String {
+    case green = "32"
+    case yellow = "33"
+    case red = "31"
+    case bold = "1"
+    case dim = "2"
+  }
+
+  static func write(_ text: String, to descriptor: Int32) {
+    var bytes = Array(text.utf8)[...]
+    while !bytes.isEmpty {
+      let wrote = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress!, $0.count) }
+      if wrote < 0 && errno == EINTR { continue }
+      guard wrote > 0 else { return }
+      bytes = bytes.dropFirst(wrote)
+    }
+  }
+
+  static func print(_ line: String = "") { write(line + "\n", to: 1) }
+  static func error(_ message: String) { write(paint("error:", .red, on: 2) + " \(message)\n", to: 2) }
+
+  /// Coloured on a terminal, unless NO_COLOR is set (no-color.org).
+  static func paint(_ text: String, _ colour: Colour, on descriptor: Int32 = 1) -> String {
+    let wanted = getenv("NO_COLOR").map { $0.pointee == 0 } ?? true
+    guard wanted, isatty(descriptor) == 1, getenv("TERM").map({ String(cString: $0) != "dumb" }) ?? false else {
+      return text
+    }
+    return "\u{1B}[\(colour.rawValue)m\(text)\u{1B}[0m"
+  }
+
+  static func paint(_ verdict: Verdict) -> String {
+    switch verdict {
+    case .identical, .equal: paint(verdict.rawValue, .green)
+    case .close, .inconclusive: paint(verdict.rawValue, .yellow)
+    case .different: paint(verdict.rawValue, .red)
+    }
+  }
+
+  static func printJSON(_ value: JSONValue) throws {
+    write(String(decoding: try value.prettyBytes(), as: UTF8.self) + "\n", to: 1)
+  }
+
+  /// Runs `work`; on a terminal, says on standard error what is going on once it takes longer than a second.
+  static func progress<Result>(_ what: String, _ work: () throws -> Result) rethrows -> Result {
+    guard isatty(2) == 1 else { return try work() }
+    let timer = DispatchSource.makeTimerSource(queue: .global())
+    let start = DispatchTime.now()
+    timer.schedule(deadline: start + 1, repeating: 1)
+    timer.setEventHandler {
+      let seconds = (DispatchTime.now().uptimeNanoseconds - start.uptimeNanoseconds) / 1_000_000_000
+      write("\r\(what) … \(seconds) s", to: 2)
+    }
+    timer.resume()
+    defer {
+      timer.cancel()
+      if DispatchTime.now() > start + 1 { write("\r\u{1B}[K", to: 2) }
+    }
+    return try work()
+  }
+}

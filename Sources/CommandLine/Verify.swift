@@ -1,0 +1,116 @@
+internal import ArgumentParser
+internal import Glibc
+internal import RNNConv
+internal import Verification
+
+struct Verify: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Compare two models, or a model with recorded outputs, and say whether they compute the same.",
+    discussion: """
+      Each file runs by its own format's rules. Without --input, inputs are made up from the seed: random, single step, \
+      long, zeros, saturating and tiny. With one file and no --expected, the file is compared with its own import.
+
+      Examples:
+        rnnconv verify model.onnx model.rnnw
+        rnnconv verify model.onnx --input x.npy --expected y.npy --runtime pytorch
+        rnnconv verify model.onnx --input input_0.pb --expected output_0.pb
+      """)
+
+  @Argument(help: "The model, and what it is compared with.")
+  var files: [String]
+
+  @Option(help: ArgumentHelp("Input tensors (.npy, .npz, .pb); repeat for more.", valueName: "[name=]file"))
+  var input: [String] = []
+
+  @Option(help: ArgumentHelp("Expected outputs (.npy, .npz, .pb); repeat for more.", valueName: "[name=]file"))
+  var expected: [String] = []
+
+  @Option(help: "The runtime that made the expected outputs: any, onnxruntime or pytorch.")
+  var runtime = "any"
+
+  @Option(help: "Accept this absolute deviation beyond the derived bound; the verdict is then 'close'.")
+  var atol: Double?
+
+  @Option(help: "Accept this relative deviation beyond the derived bound; the verdict is then 'close'.")
+  var rtol: Double?
+
+  @Option(help: "Seed of the inputs that are made up.")
+  var seed: UInt64 = 1
+
+  @Flag(help: "Print the report as JSON.")
+  var json = false
+
+  @OptionGroup var source: SourceOptions
+
+  func validate() throws {
+    guard (1...2).contains(files.count) else { throw ValidationError("give one or two files") }
+    guard expected.isEmpty || files.count == 1 else {
+      throw ValidationError("compare either with a second file or with --expected, not both")
+    }
+  }
+
+  func run() throws {
+    let report = try Terminal.progress("verifying") { try verify() }
+    if json {
+      try Terminal.printJSON(report.json)
+    } else {
+      show(report)
+    }
+    if report.verdict.exitCode != 0 { throw ExitCode(report.verdict.exitCode) }
+  }
+
+  private func verify() throws -> VerificationReport {
+    guard let runtime = VerificationOptions.Runtime(rawValue: runtime) else {
+      throw RNNConvError.arguments("--runtime \(runtime): use any, onnxruntime or pytorch")
+    }
+    var options = VerificationOptions(seed: seed, runtime: runtime)
+    if atol != nil || rtol != nil { options.tolerance = Tolerance(absolute: atol ?? 0, relative: rtol ?? 0) }
+    // Weights that are graph inputs may be among the inputs given.
+    let named = try namedTensors(input)
+    let left = try source.open(files[0], binding: named)
+    if !input.isEmpty {
+      options.inputs = try tensors(input, for: left.inputNames, "input")
+    }
+    if files.count == 2 {
+      return try left.verify(against: try source.open(files[1], binding: named), options)
+    }
+    if !expected.isEmpty {
+      let names = (try? left.model)?.outputs.map(\.name) ?? []
+      let wanted = try tensors(expected, for: names, "output")
+      return try left.verify(expected: wanted, from: expected.joined(separator: ", "), options)
+    }
+    return try left.verify(options)
+  }
+
+  private func show(_ report: VerificationReport) {
+    Terminal.print("\(Terminal.paint(report.left, .bold)) against \(Terminal.paint(report.right, .bold))")
+    let prints = report.fingerprints.compactMap { $0 }
+    if prints.count == 2 {
+      Terminal.print(
+        prints[0] == prints[1]
+          ? "  fingerprint  \(prints[0].prefix(16))… the same model"
+          : "  fingerprint  \(prints[0].prefix(16))… and \(prints[1].prefix(16))…")
+    }
+    let seed = report.seed.map { ", seed \($0)" } ?? ""
+    Terminal.print("  probes       \(report.probes.count)\(seed): \(report.probes.joined(separator: ", "))")
+    for output in report.outputs {
+      Terminal.print(
+        "  output       \(output.name): \(Terminal.paint(output.verdict)), largest deviation \(number(output.maxDeviation))"
+          + (output.maxDeviation == 0 ? "" : ", bound there \(number(output.boundThere))")
+          + ", \(output.elements) elements")
+    }
+    for road in report.roads {
+      Terminal.print("  import       \(road.side): \(Terminal.paint(road.verdict)) to its own evaluator")
+    }
+    for reason in report.reasons { Terminal.print("  because      \(reason)") }
+    Terminal.print("verdict: \(Terminal.paint(report.verdict))")
+  }
+
+  private func number(_ value: Double) -> String {
+    if value == 0 { return "0" }
+    guard value.isFinite else { return "\(value)" }
+    let exponent = Int(log10(value).rounded(.down))
+    let mantissa = (value / pow(10, Double(exponent)) * 10).rounded() / 10
+    return (-3..<6).contains(exponent) ? "\((value * 1e6).rounded() / 1e6)" : "\(mantissa)e\(exponent)"
+  }
+}

@@ -1,0 +1,136 @@
+public import ByteIO
+public import Recurrent
+internal import Tensors
+public import Verification
+
+// Facts about models and verdicts as JSON, for `--json` (schemas/cli-json.md).
+
+extension ModelFile {
+  /// Everything that `inspect` shows.
+  public func summary() throws(RNNConvError) -> JSONValue {
+    let model = try model
+    let layers = model.layers.map { layer -> JSONValue in
+      var members: [JSONMember] = [
+        JSONMember("name", .string(layer.name)), JSONMember("operation", .string(layer.operation.name)),
+      ]
+      if case .recurrent(let recurrent) = layer.operation {
+        members.append(JSONMember("direction", .string(recurrent.direction.rawValue)))
+        members.append(JSONMember("inputSize", .integer(Int64(recurrent.inputSize))))
+        members.append(JSONMember("hiddenSize", .integer(Int64(recurrent.hiddenSize))))
+        if let size = recurrent.projectionSize { members.append(JSONMember("projectionSize", .integer(Int64(size)))) }
+        members.append(JSONMember("gateOrder", .string(recurrent.cell.gateOrder.description)))
+        if let clip = recurrent.clip { members.append(JSONMember("clip", .number(clip))) }
+        if recurrent.inputForget { members.append(JSONMember("inputForget", .bool(true))) }
+        if case .gru(let resetAfter) = recurrent.cell { members.append(JSONMember("resetAfter", .bool(resetAfter))) }
+      }
+      let tensors = layer.operation.tensors.map { role, tensor -> JSONValue in
+        .object([
+          JSONMember("role", .string(role)), JSONMember("elementType", .string(tensor.elementType.rawValue)),
+          JSONMember("shape", .array(tensor.shape.map { .integer(Int64($0)) })),
+          JSONMember("bytes", .integer(Int64(tensor.bytes.count))),
+        ])
+      }
+      members.append(JSONMember("inputs", .array(layer.inputs.map { $0.map(JSONValue.string) ?? .null })))
+      members.append(JSONMember("outputs", .array(layer.outputs.map { $0.map(JSONValue.string) ?? .null })))
+      members.append(JSONMember("tensors", .array(tensors)))
+      return .object(members)
+    }
+    return .object([
+      JSONMember("path", .string(path)), JSONMember("format", .string(format.name)),
+      JSONMember("fileBytes", .integer(Int64(byteCount))), JSONMember("name", .string(model.name)),
+      JSONMember("fingerprint", .string(model.fingerprint.description)),
+      JSONMember("parameters", .integer(Int64(model.parameterCount))),
+      JSONMember("weightBytes", .integer(Int64(model.tensors.reduce(0) { $0 + $1.tensor.bytes.count }))),
+      JSONMember("inputs", .array(model.inputs.map(\.json))), JSONMember("outputs", .array(model.outputs.map(\.json))),
+      JSONMember("layers", .array(layers)),
+      JSONMember(
+        "metadata",
+        .object(model.metadata.sorted { $0.key < $1.key }.map { JSONMember($0.key, .string($0.value)) })),
+      JSONMember("notes", .array(notes.map(\.json))),
+    ])
+  }
+}
+
+extension Port {
+  /// `[T, B, 8]`, with the source's names for open sizes.
+  public var shapeDescription: String {
+    "["
+      + axes.map { axis -> String in
+        if axis.factors.isEmpty { return "1" }
+        let size = axis.factors.map { factor -> String in
+          switch factor {
+          case .time: "T"
+          case .batch: "B"
+          case .features(_, let count): String(count)
+          }
+        }.joined(separator: "·")
+        if let fixed = axis.size, String(fixed) != size { return "\(size)=\(fixed)" }
+        return size
+      }.joined(separator: ", ") + "]"
+  }
+
+  var json: JSONValue {
+    .object([
+      JSONMember("name", .string(name)), JSONMember("elementType", .string(elementType.rawValue)),
+      JSONMember("shape", .string(shapeDescription)),
+    ])
+  }
+}
+
+extension ConversionNote {
+  public var json: JSONValue {
+    .object([
+      JSONMember("layer", .string(layer)), JSONMember("exactness", .string(exactness.rawValue)),
+      JSONMember("detail", .string(detail)),
+    ])
+  }
+}
+
+extension VerificationReport {
+  public var json: JSONValue {
+    .object([
+      JSONMember("verdict", .string(verdict.rawValue)), JSONMember("left", .string(left)),
+      JSONMember("right", .string(right)),
+      JSONMember("fingerprints", .array(fingerprints.map { $0.map(JSONValue.string) ?? .null })),
+      JSONMember("outputs", .array(outputs.map(\.json))),
+      JSONMember(
+        "roads",
+        .array(
+          roads.map { road in
+            .object([
+              JSONMember("side", .string(road.side)), JSONMember("verdict", .string(road.verdict.rawValue)),
+              JSONMember("outputs", .array(road.outputs.map(\.json))),
+            ])
+          })),
+      JSONMember("probes", .array(probes.map(JSONValue.string))),
+      JSONMember("seed", seed.map { .integer(Int64(bitPattern: $0)) } ?? .null),
+      JSONMember("reasons", .array(reasons.map(JSONValue.string))),
+    ])
+  }
+}
+
+extension OutputComparison {
+  var json: JSONValue {
+    .object([
+      JSONMember("name", .string(name)), JSONMember("verdict", .string(verdict.rawValue)),
+      JSONMember("elements", .integer(Int64(elements))), JSONMember("undecided", .integer(Int64(undecided))),
+      JSONMember("maxDeviation", maxDeviation.json), JSONMember("bound", boundThere.json),
+      JSONMember("tightness", tightness.json), JSONMember("firstOutside", firstOutside?.json ?? .null),
+      JSONMember("worst", worst?.json ?? .null),
+    ])
+  }
+}
+
+extension OutputComparison.Place {
+  var json: JSONValue {
+    .object([
+      JSONMember("probe", .string(probe)), JSONMember("index", .array(index.map { .integer(Int64($0)) })),
+      JSONMember("left", left.json), JSONMember("right", right.json),
+    ])
+  }
+}
+
+extension Double {
+  /// JSON has no infinity or NaN: they are written as text.
+  fileprivate var json: JSONValue { isFinite ? .number(self) : .string("\(self)") }
+}

@@ -1,0 +1,48 @@
+public import ByteIO
+internal import NumPyFormat
+internal import ONNXFormat
+public import Tensors
+
+/// Files of tensors: `.npy`, `.npz`, and ONNX's `.pb` test data.
+public enum TensorFile {
+  /// The tensors of a file; the name is nil for `.npy`, which holds none.
+  public static func read(
+    _ path: String, limits: Limits = .standard
+  ) throws(RNNConvError) -> [(name: String?, tensor: Tensor)] {
+    let bytes: ByteBuffer
+    do { bytes = try ByteBuffer.open(path: path, limit: limits.fileBytes) } catch { throw .file(error) }
+    do {
+      switch NumPyFormat.kind(of: bytes) {
+      case .array: return [(nil, try NumPyFormat.decodeArray(bytes, limits: limits))]
+      case .archive: return try NumPyFormat.decodeArchive(bytes, limits: limits).map { ($0.name, $0.tensor) }
+      case nil: break
+      }
+    } catch { throw .unreadable(path: path, reason: error.description) }
+    do {
+      let (name, tensor) = try ONNXFormat.decodeTensor(bytes)
+      return [(name.isEmpty ? nil : name, tensor)]
+    } catch {
+      throw .unreadable(path: path, reason: "neither .npy nor .npz nor an ONNX tensor (.pb): \(error)")
+    }
+  }
+
+  /// Writes `.npz`, or `.npy` where there is one tensor and the path does not say otherwise; `-` is standard output.
+  public static func write(_ tensors: [(name: String, tensor: Tensor)], to path: String) throws(RNNConvError) {
+    do {
+      let chunks: [ByteBuffer]
+      if path.hasSuffix(".npz") || tensors.count != 1 {
+        guard !path.hasSuffix(".npy") else {
+          throw RNNConvError.arguments(
+            "\(path): there are \(tensors.count) outputs (\(tensors.map(\.name).joined(separator: ", "))); "
+              + "write .npz, or choose one with --output")
+        }
+        chunks = try NumPyFormat.encodeArchive(tensors)
+      } else {
+        chunks = try NumPyFormat.encodeArray(tensors[0].tensor)
+      }
+      try AtomicFile.write(chunks, to: path)
+    } catch let error as RNNConvError { throw error } catch let error as FileError { throw .file(error) } catch {
+      throw .unreadable(path: path, reason: "\(error)")
+    }
+  }
+}

@@ -1,0 +1,103 @@
+public import Forward
+public import Recurrent
+public import Tensors
+public import Verification
+
+/// How verification is done.
+public struct VerificationOptions: Sendable {
+  /// Of the generated probes.
+  public var seed: UInt64
+  /// Inputs given by the user, instead of generated ones.
+  public var inputs: [String: Tensor]?
+  /// Accepts deviations beyond the derived bound; the verdict is then `close` at best.
+  public var tolerance: Tolerance?
+  /// How accurate the runtime is that made expected outputs.
+  public var runtime: Runtime
+
+  /// The runtimes whose activations were measured (docs/activation-accuracy.md).
+  public enum Runtime: String, Sendable, CaseIterable {
+    case any, onnxruntime, pytorch
+
+    var rounding: RoundingModel {
+      switch self {
+      case .any, .onnxruntime: .onnxruntime
+      case .pytorch: .pytorch
+      }
+    }
+  }
+
+  public init(
+    seed: UInt64 = 1, inputs: [String: Tensor]? = nil, tolerance: Tolerance? = nil, runtime: Runtime = .any
+  ) {
+    self.seed = seed
+    self.inputs = inputs
+    self.tolerance = tolerance
+    self.runtime = runtime
+  }
+}
+
+extension ModelFile {
+  var subject: Subject {
+    let file = self
+    return Subject(
+      name: path, model: try? model, inputNames: (try? model)?.inputs.map(\.name) ?? inputNames,
+      evaluate: { inputs, precision in try file.evaluate(inputs, precision: precision) })
+  }
+
+  private func probes(_ other: ModelFile?, _ options: VerificationOptions) throws(RNNConvError) -> [Probe] {
+    if let inputs = options.inputs { return [Probe(name: "given inputs", inputs: inputs)] }
+    if let model = try? model { return Probe.generated(for: model, seed: options.seed) }
+    guard let other, let model = try? other.model else {
+      // Why this file has no canonical model is the reason that nothing can be generated.
+      _ = try model
+      return []
+    }
+    // The other side's inputs under this side's names.
+    let names = Dictionary(uniqueKeysWithValues: zip(model.inputs.map(\.name), inputNames))
+    let same = Set(model.inputs.map(\.name)) == Set(inputNames)
+    return Probe.generated(for: model, seed: options.seed).map { probe in
+      Probe(
+        name: probe.name,
+        inputs: Dictionary(
+          uniqueKeysWithValues: probe.inputs.map { (same ? $0.key : names[$0.key] ?? $0.key, $0.value) }))
+    }
+  }
+
+  /// Compares two files.
+  ///
+  /// Each side runs by its own format's rules; the bound on their difference is derived from the canonical models.
+  /// - Throws: `RNNConvError.inputs` where they cannot be compared.
+  public func verify(
+    against other: ModelFile, _ options: VerificationOptions = VerificationOptions()
+  ) throws(RNNConvError) -> VerificationReport {
+    let probes = try probes(other, options)
+    do {
+      return try Verification.verify(
+        subject, other.subject, probes: probes, tolerance: options.tolerance,
+        seed: options.inputs == nil ? options.seed : nil)
+    } catch { throw .inputs(error.description) }
+  }
+
+  /// Compares the file's own evaluator with its imported model: is it understood as it is meant?
+  public func verify(_ options: VerificationOptions = VerificationOptions()) throws(RNNConvError) -> VerificationReport {
+    let model = try model
+    let imported = ModelFile(model, name: "\(path) as imported")
+    return try verify(against: imported, options)
+  }
+
+  /// Compares the file with recorded outputs.
+  ///
+  /// - Parameter expected: by output name.
+  public func verify(
+    expected: [String: Tensor], from source: String, _ options: VerificationOptions
+  ) throws(RNNConvError) -> VerificationReport {
+    guard let inputs = options.inputs else {
+      throw .arguments("expected outputs need the inputs that they were made with: --input")
+    }
+    do {
+      return try Verification.verify(
+        subject, expected: expected, from: source, probe: Probe(name: "given inputs", inputs: inputs),
+        rounding: options.runtime.rounding, tolerance: options.tolerance)
+    } catch { throw .inputs(error.description) }
+  }
+}
