@@ -64,7 +64,12 @@ let package = Package(
     tests("Tensors", ["ByteIO", "Tensors", "TestSupport"]),
     tests("Recurrent", ["Recurrent", "Tensors", "TestSupport"]),
     tests("Forward", ["Forward", "Recurrent", "Tensors", "TestSupport"]),
-    tests("NativeFormat", ["ByteIO", "NativeFormat", "Recurrent", "Tensors", "TestSupport"]),
+    tests(
+      "NativeFormat",
+      [
+        "ByteIO", "NativeFormat", "Recurrent", "Tensors", "TestSupport",
+        .product(name: "Crypto", package: "swift-crypto"),
+      ]),
     tests("NumPyFormat", ["ByteIO", "NumPyFormat", "Tensors", "TestSupport"]),
     tests(
       "ONNXFormat",

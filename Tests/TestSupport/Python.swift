@@ -8,6 +8,9 @@ public enum Repository {
   public static let schemas = root.appending(path: "schemas")
 }
 
+/// The path of a file below schemas/.
+public func schemaPath(_ name: String) -> String { Repository.schemas.appending(path: name).path }
+
 public struct PythonFailure: Error, CustomStringConvertible {
   public let description: String
 }
@@ -37,4 +40,13 @@ public func runPython(_ arguments: [String]) throws -> String {
     throw PythonFailure(description: "python \(arguments) exited with \(process.terminationStatus): \(text)")
   }
   return String(decoding: outputData, as: UTF8.self)
+}
+
+/// Writes `bytes` to a file of its own folder below the system's temporary one; returns its path.
+public func temporaryFile(_ name: String, _ bytes: [UInt8]) throws -> String {
+  let folder = FileManager.default.temporaryDirectory.appending(path: "rnnconv-\(UUID().uuidString)")
+  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+  let path = folder.appending(path: name)
+  try Data(bytes).write(to: path)
+  return path.path
 }

@@ -1,0 +1,102 @@
+import ByteIO
+import NativeFormat
+import TestSupport
+import Testing
+
+@Suite("damaged .rnnw files")
+struct CorruptionTests {
+  @Test("each fault gives the error that names it", arguments: Corruption.allCases)
+  func faultIsNamed(corruption: Corruption) throws {
+    let (bytes, expected) = try corruption.file()
+    let error = #expect(throws: RNNWError.self) { try NativeFormat.decode(ByteBuffer(bytes)) }
+    #expect(error == expected, "\(error?.description ?? "nothing"); expected: \(expected)")
+    #expect(error?.description.contains("Optional") == false)
+  }
+
+  @Test("the Python reader refuses every fault of the layout too")
+  func pythonRefuses() throws {
+    let script = """
+      import sys
+      sys.path.insert(0, "schemas")
+      import rnnw_reader
+      for path in sys.argv[1:]:
+          try:
+              rnnw_reader.read(path)
+              print("accepted", path)
+          except Exception:
+              pass
+      """
+    let paths = try Corruption.allCases.filter { !$0.isBeyondTheLayout }.map {
+      try temporaryFile("\($0).rnnw", $0.file().bytes)
+    }
+    #expect(try runPython(["-c", script] + paths) == "")
+  }
+
+  @Test(
+    "a file cut anywhere is refused",
+    arguments: ["empty", "lstm-raw", "dense-deflate", "embedding-quantized"])
+  func truncation(vector: String) throws {
+    let bytes = try FileParts.vector(vector).bytes
+    for count in 0..<bytes.count {
+      #expect(throws: RNNWError.self, "cut to \(count) bytes") {
+        try NativeFormat.decode(ByteBuffer(bytes[..<count]))
+      }
+    }
+  }
+
+  @Test(
+    "no single bit can flip unseen", arguments: ["empty", "lstm-raw", "dense-deflate", "embedding-quantized"])
+  func bitFlips(vector: String) throws {
+    var bytes = try FileParts.vector(vector).bytes
+    for index in bytes.indices {
+      for bit in 0..<8 {
+        bytes[index] ^= 1 << bit
+        #expect(throws: RNNWError.self, "bit \(bit) of byte \(index)") {
+          try NativeFormat.decode(ByteBuffer(bytes))
+        }
+        bytes[index] ^= 1 << bit
+      }
+    }
+  }
+
+  @Test("a header changed at random, its CRC-32 put right, never traps")
+  func randomHeaders() throws {
+    var generator = SeededGenerator(seed: 5)
+    let pieces = ["0", "-1", "9223372036854775807", "null", "[]", "{}", "\"x\"", "1e300", "true", "1"]
+    for vector in ["lstm-raw", "dense-deflate", "embedding-quantized"] {
+      let original = try FileParts.vector(vector)
+      for _ in 0..<1_000 {
+        var parts = original
+        // Replace one token between two delimiters, so that most texts stay JSON.
+        let text = Array(parts.header)
+        let cuts = text.indices.filter { ":[],{}".contains(text[$0]) }
+        let cut = Int.random(in: 0..<(cuts.count - 1), using: &generator)
+        parts.header =
+          String(text[...cuts[cut]]) + pieces.randomElement(using: &generator)!
+          + String(text[cuts[cut + 1]...])
+        _ = try? NativeFormat.decode(ByteBuffer(parts.bytes))
+      }
+    }
+  }
+
+  @Test("optional sections are skipped, whatever they hold")
+  func optionalSections() throws {
+    let original = try FileParts.vector("lstm-raw")
+    var parts = original
+    parts.header.removeLast()
+    parts.header += ",\"x-note\":{\"a\":[1,2.5,null]},\"x-z\":\"\"}"
+    let model = try NativeFormat.decode(ByteBuffer(parts.bytes))
+    #expect(try model == NativeFormat.decode(ByteBuffer(original.bytes)))
+  }
+
+  @Test("limits of the caller hold")
+  func limits() throws {
+    let file = ByteBuffer(try FileParts.vector("lstm-raw").bytes)
+    var limits = Limits.standard
+    limits.headerBytes = 100
+    let length = try FileParts.vector("lstm-raw").header.utf8.count
+    #expect(throws: RNNWError.headerTooLong(length: length, limit: 100)) {
+      try NativeFormat.decode(file, limits: limits)
+    }
+  }
+}

@@ -1,0 +1,60 @@
+import ByteIO
+import Crypto
+import NativeFormat
+import Recurrent
+import Tensors
+import TestSupport
+import Testing
+
+/// schemas/rnnw_reader.py was written from schemas/rnnw.md alone: where it agrees, the document is enough.
+@Suite("the Python reader")
+struct PythonReaderTests {
+  @Test("agrees with each vector's JSON", arguments: VectorTests.all)
+  func vectors(name: String) throws {
+    let path = schemaPath("vectors/\(name).rnnw")
+    let output = try JSONValue(parsing: ByteBuffer(Array(runPython(["schemas/rnnw_reader.py", path]).utf8)))
+    let expected = try parsed("vectors/\(name).json")
+    #expect(try output["header"]?.canonicalBytes() == expected["header"]?.canonicalBytes())
+    guard case .array(let tensors) = output["tensors"], case .array(let wanted) = expected["tensors"] else {
+      Issue.record("no tensors")
+      return
+    }
+    #expect(tensors == wanted.map { $0.without("values") })
+  }
+
+  @Test("agrees with ours on what we write: names, element types, shapes and bits")
+  func ours() throws {
+    var models = [try Samples.everyOperation(), try Samples.oddTensors()]
+    for type in Samples.elementTypes { models.append(try Samples.recurrent(.lstm, .bidirectional, type)) }
+    for codec in NativeFormat.Codec.allCases {
+      let files = try models.map { joined(try NativeFormat.encode($0, codec: codec)) }
+      let paths = try files.map { try temporaryFile("model.rnnw", $0.array) }
+      let lines = try runPython(["schemas/rnnw_reader.py"] + paths).split(separator: "\n")
+      #expect(lines.count == files.count)
+      for (line, file) in zip(lines, files) {
+        let summary = try JSONValue(parsing: ByteBuffer(Array(line.utf8)))
+        let tensors = try NativeFormat.decode(file).tensors.map(\.tensor)
+        guard case .array(let found) = summary["tensors"] else {
+          Issue.record("no tensors")
+          return
+        }
+        let expected = tensors.map { tensor -> JSONValue in
+          let hash = SHA256.hash(data: tensor.bytes.array)
+          return [
+            "dtype": .string(tensor.elementType.rawValue),
+            "shape": .array(tensor.shape.map { .integer(Int64($0)) }),
+            "sha256": .string(hash.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()),
+          ]
+        }
+        #expect(found.map { $0.without("name") } == expected)
+      }
+    }
+  }
+}
+
+extension JSONValue {
+  fileprivate func without(_ key: String) -> JSONValue {
+    guard case .object(let members) = self else { return self }
+    return .object(members.filter { $0.key != key })
+  }
+}

@@ -1,0 +1,133 @@
+import ByteIO
+import Recurrent
+import Tensors
+import TestSupport
+
+/// Models that between them use all that a `.rnnw` file can hold.
+enum Samples {
+  static let cells: [Cell] = [.rnn, .lstm, .gru(resetAfter: false), .gru(resetAfter: true)]
+
+  /// How the weights of a model are stored.
+  static let elementTypes = ElementType.allCases.filter { $0 != .bool }
+
+  /// A layer of everything that its cell allows, its weights converted to `type`.
+  static func recurrent(_ cell: Cell, _ direction: Direction, _ type: ElementType) throws -> Model {
+    var specification = LayerSpecification(cell)
+    specification.direction = direction
+    specification.clip = 3.5
+    if cell == .lstm {
+      specification.peepholes = true
+      specification.projectionSize = 2
+      specification.inputForget = true
+    }
+    var model = specification.model(seed: 1, lengths: true, initialStates: true)
+    model.name = "\(cell.name) \(direction.rawValue)"
+    model.metadata = ["producer": "tests \u{1F9EA}", "": "empty key", "line": "a\nb\u{0}\"\\"]
+    guard case .recurrent(var layer) = model.layers[0].operation else { return model }
+    layer.directions = try layer.directions.map { direction in
+      var direction = direction
+      direction.inputWeight = try stored(direction.inputWeight, as: type)
+      direction.recurrentWeight = try stored(direction.recurrentWeight, as: type)
+      direction.inputBias = try direction.inputBias.map { try stored($0, as: type) }
+      direction.recurrentBias = nil
+      direction.gateActivation = Activation(.hardSigmoid, alpha: 0.2, beta: -0.0)
+      direction.outputActivation = Activation(.leakyRelu, alpha: .leastNonzeroMagnitude)
+      return direction
+    }
+    model.layers[0].operation = .recurrent(layer)
+    return model
+  }
+
+  private static func stored(_ tensor: Tensor, as type: ElementType) throws -> Tensor {
+    if type.isFloat { return try tensor.converted(to: type).tensor }
+    // Every byte is a fair integer.
+    let bytes = ByteBuffer(byteCount: tensor.count * type.size) { target in
+      for index in target.indices { target[index] = UInt8(truncatingIfNeeded: index &* 37 &+ 11) }
+    }
+    return try Tensor(
+      type, shape: tensor.shape, bytes: bytes,
+      quantization: Tensor.Quantization(scale: 0.1.nextUp, zeroPoint: -128))
+  }
+
+  /// One layer of each operation that is not recurrent, and axes of every kind.
+  static func everyOperation() throws -> Model {
+    var generator = SeededGenerator(seed: 2)
+    let table = try Tensor(
+      .int8, shape: [5, 4], bytes: ByteBuffer((0..<20).map { UInt8($0 * 13) }),
+      quantization: Tensor.Quantization(scale: 0x1p-7, zeroPoint: 3))
+    let ids = Port(
+      name: "ids", value: "ids", elementType: .int64, kind: .tokens,
+      axes: [PortAxis([.batch], symbol: "batch"), PortAxis([.time], size: 7), PortAxis([], size: 1)])
+    let lengths = Port(
+      name: "lengths", value: "lengths", elementType: .int32, kind: .indices, axes: [PortAxis([.batch])])
+    var layers = [
+      Layer("embedding", .embedding(table: table), inputs: ["ids"], outputs: ["e"]),
+      Layer("drop", .dropout(ratio: 0.1), inputs: ["e"], outputs: ["d"]),
+      Layer(
+        "dense", .dense(weight: generator.tensor([6, 4]), bias: generator.tensor([6])), inputs: ["d"],
+        outputs: ["s6"]),
+      Layer("dense", .dense(weight: generator.tensor([6, 4]), bias: nil), inputs: ["d"], outputs: ["t6"]),
+      Layer("slice", .slice(start: 1, count: 3), inputs: ["s6"], outputs: ["s3"]),
+      Layer("concat", .concat, inputs: ["s3", "t6", "s3"], outputs: ["s12"]),
+      Layer("softmax", .softmax, inputs: ["s12"], outputs: ["p"]),
+      Layer("logSoftmax", .logSoftmax, inputs: ["s12"], outputs: ["logp"]),
+      Layer("argMax", .argMax, inputs: ["p"], outputs: ["best"]),
+      Layer("constant", .constant(generator.tensor([1, 12])), inputs: [], outputs: ["k"]),
+      Layer("token", .select(.step(0)), inputs: ["ids"], outputs: ["first"]),
+    ]
+    for selection in [Selection.step(-2), .lastValid, .mean, .max] {
+      layers.append(
+        Layer(
+          "select", .select(selection), inputs: selection == .lastValid ? ["p", "lengths"] : ["p"],
+          outputs: ["v\(layers.count)"]))
+    }
+    for arithmetic in Operation.Arithmetic.allCases {
+      layers.append(
+        Layer(
+          "", .arithmetic(arithmetic, constant: nil, constantFirst: false), inputs: ["p", "logp"],
+          outputs: [nil]))
+      layers.append(
+        Layer(
+          "a", .arithmetic(arithmetic, constant: generator.tensor([1]), constantFirst: true), inputs: ["p"],
+          outputs: []))
+    }
+    for kind in Activation.Kind.allCases {
+      let activation = Activation(kind, alpha: 1 / 3, beta: -0.0)
+      layers.append(Layer("\(kind)", .activation(activation), inputs: ["p"], outputs: ["\(kind)"]))
+    }
+    let outputs = [
+      Port(
+        name: "out", value: "p", elementType: .float16, kind: .sequence(features: 12),
+        axes: [
+          PortAxis([.features(stride: 6, count: 2)], size: 2),
+          PortAxis([.time, .batch], symbol: "time*batch"),
+          PortAxis([.features(stride: 1, count: 6)], size: 6),
+        ]),
+      Port.vector("v14", features: 12),
+    ]
+    return Model(name: "every operation", inputs: [ids, lengths], outputs: outputs, layers: layers)
+  }
+
+  /// A tensor of no elements, one of odd bits (NaNs with payloads), and no metadata.
+  static func oddTensors() throws -> Model {
+    let odd = try Tensor(
+      .float32, shape: [2, 2],
+      bytes: ByteBuffer([1, 0, 0xC0, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0x80, 1, 0, 0, 0]))
+    return Model(
+      inputs: [.vector("x", features: 2)], outputs: [],
+      layers: [
+        Layer(
+          "none", .dense(weight: Tensor([] as [Float], shape: [0, 2]), bias: nil), inputs: ["x"], outputs: []),
+        Layer("odd", .dense(weight: odd, bias: nil), inputs: ["x"], outputs: []),
+        Layer(
+          "none", .dense(weight: Tensor([] as [Float], shape: [0, 2]), bias: nil), inputs: ["x"], outputs: []),
+      ])
+  }
+}
+
+/// The chunks of a file as one buffer.
+func joined(_ chunks: [ByteBuffer]) -> ByteBuffer {
+  var writer = ByteWriter()
+  for chunk in chunks { writer.append(chunk) }
+  return ByteBuffer(writer.bytes)
+}
