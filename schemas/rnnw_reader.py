@@ -1,4 +1,4 @@
-"""Reads .rnnw files; written from schemas/rnnw.md alone, to prove that the document is enough.
+"""Reads .rnnw files by what schemas/rnnw.md says, sharing no code with rnnconv.
 
 python rnnw_reader.py FILE ... prints one JSON line a file: the header and, of each tensor, name, dtype, shape and
 SHA-256 of its decoded little-endian bytes.

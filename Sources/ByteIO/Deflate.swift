@@ -1,12 +1,5 @@
 internal import CZlib
 
-/// CRC-32 (ISO 3309, as in zip and PNG) through zlib.
-public func crc32(_ buffer: ByteBuffer, continuing previous: UInt32 = 0) -> UInt32 {
-  buffer.withUnsafeBytes {
-    UInt32(CZlib.crc32_z(UInt(previous), $0.bindMemory(to: UInt8.self).baseAddress, $0.count))
-  }
-}
-
 /// The two framings of deflate that files use.
 public enum DeflateFraming: Sendable {
   /// RFC 1950: with a zlib header and an Adler-32.

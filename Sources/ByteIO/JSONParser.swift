@@ -86,13 +86,13 @@ private struct JSONParser {
     skipSpace()
     if skip(UInt8(ascii: "}")) { return .object([]) }
     var members: [JSONMember] = []
-    var keys: Set<ExactString> = []
+    var keys = DistinctKeys()
     while true {
       skipSpace()
       guard next == UInt8(ascii: "\"") else { throw error("expected a key, which is a string") }
       let start = offset
       let key = try string()
-      guard keys.insert(ExactString(key)).inserted else {
+      guard keys.insert(key, among: members) else {
         throw error("the key '\(key)' occurs twice in one object", at: start)
       }
       skipSpace()
@@ -103,6 +103,19 @@ private struct JSONParser {
       if skip(UInt8(ascii: "}")) { return .object(members) }
       guard skip(UInt8(ascii: ",")) else { throw error("expected ',' or '}' in an object") }
     }
+  }
+}
+
+/// Finds a key that occurs twice: by comparison in small objects, by hash in large ones.
+private struct DistinctKeys {
+  private var hashed: Set<ExactString> = []
+
+  /// False where `key` is one of the `members` that came before it.
+  mutating func insert(_ key: String, among members: [JSONMember]) -> Bool {
+    let threshold = 16
+    if members.count < threshold { return !members.contains { $0.key.utf8.elementsEqual(key.utf8) } }
+    if members.count == threshold { hashed = Set(members.map { ExactString($0.key) }) }
+    return hashed.insert(ExactString(key)).inserted
   }
 }
 
@@ -150,27 +163,33 @@ extension JSONParser {
   mutating func string() throws(ParseError) -> String {
     let start = offset
     offset += 1
-    // The bytes between escapes are taken in runs; a string without escapes is one run.
-    var bytes: [UInt8] = []
-    var run = offset
-    while true {
-      guard let byte = next else { throw error("the string is not closed", at: start) }
-      if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
-        text.slice(offset: run, count: offset - run)!.withUnsafeBytes { bytes.append(contentsOf: $0) }
-        if byte == UInt8(ascii: "\"") { break }
-        offset += 1
-        try escape(&bytes)
-        run = offset
-      } else if byte < 0x20 {
-        throw error("a control character stands unescaped in a string")
-      } else {
-        offset += 1
-      }
+    var run = try plainRun(from: start)
+    if skip(UInt8(ascii: "\"")) { return try validated(run, from: start) }
+    var bytes = run.array
+    while !skip(UInt8(ascii: "\"")) {
+      offset += 1
+      try escape(&bytes)
+      run = try plainRun(from: start)
+      bytes.append(contentsOf: run.array)
     }
-    offset += 1
-    guard let string = String(validating: bytes, as: UTF8.self) else {
-      throw error("the string is not valid UTF-8", at: start)
+    return try validated(ByteBuffer(bytes), from: start)
+  }
+
+  /// The bytes up to the next quote or backslash.
+  private mutating func plainRun(from start: Int) throws(ParseError) -> ByteBuffer {
+    let rest = text.slice(offset: offset, count: text.count - offset)!
+    let length = rest.withUnsafeBytes { bytes in
+      bytes.firstIndex { $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\") || $0 < 0x20 }
     }
+    guard let length else { throw error("the string is not closed", at: start) }
+    offset += length
+    guard rest[length] >= 0x20 else { throw error("a control character stands unescaped in a string") }
+    return rest.slice(offset: 0, count: length)!
+  }
+
+  private func validated(_ bytes: ByteBuffer, from start: Int) throws(ParseError) -> String {
+    let string = bytes.withUnsafeBytes { String(validating: $0, as: UTF8.self) }
+    guard let string else { throw error("the string is not valid UTF-8", at: start) }
     return string
   }
 

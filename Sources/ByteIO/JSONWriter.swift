@@ -79,6 +79,10 @@ private struct JSONWriter {
   }
 
   private func ordered(_ members: [JSONMember]) throws(JSONWritingError) -> [JSONMember] {
+    let ascending = zip(members, members.dropFirst()).allSatisfy {
+      $0.key.utf8.lexicographicallyPrecedes($1.key.utf8)
+    }
+    if ascending { return members }
     let keyed = members.map { (key: ExactString($0.key), member: $0) }.sorted { $0.key < $1.key }
     for (left, right) in zip(keyed, keyed.dropFirst()) where left.key == right.key {
       throw .duplicateKey(right.member.key)

@@ -1,4 +1,4 @@
-public import ByteIO
+internal import ByteIO
 internal import Forward
 public import Recurrent
 public import Tensors
@@ -37,7 +37,8 @@ extension ModelFile {
   /// - Throws: `RNNConvError.loss` where something would be lost without leave, `.notExpressible` where the target
   ///   lacks what a layer means. A verdict of `different` is not thrown: the report says so, and nothing is written.
   public func convert(to path: String, _ options: ConversionOptions = ConversionOptions()) throws(RNNConvError) -> Conversion {
-    let target = try options.format.map { (name) throws(RNNConvError) in try Format.named(name) } ?? Format.forPath(path)
+    let target: Format
+    if let name = options.format { target = try Format.named(name) } else { target = try Format.forPath(path) }
     var model = try model
     var notes = notes
     if let elementType = options.elementType { notes += try model.convertTensors(to: elementType) }

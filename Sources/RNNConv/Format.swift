@@ -2,7 +2,7 @@ public import ByteIO
 internal import Forward
 internal import NativeFormat
 internal import ONNXFormat
-public import Recurrent
+internal import Recurrent
 public import Tensors
 
 /// A file format, as one value: to add a format, write its target and register it in `Format.all`.
@@ -96,7 +96,7 @@ extension Format {
     recognises: { NativeFormat.recognises($0) },
     read: { (bytes, options) throws(RNNConvError) in
       let model: Model
-      do { model = try NativeFormat.decode(bytes, limits: options.limits) } catch {
+      do throws(RNNWError) { model = try NativeFormat.decode(bytes, limits: options.limits) } catch {
         throw .unreadable(path: options.path, reason: error.description)
       }
       return Content(
@@ -108,7 +108,7 @@ extension Format {
         }, inputNames: model.inputs.map(\.name))
     },
     write: { (model, options) throws(RNNConvError) in
-      do {
+      do throws(RNNWError) {
         let chunks = try NativeFormat.encode(model, codec: options.compressed ? .shuffleDeflate : .raw)
         return Written(chunks: chunks, notes: [])
       } catch { throw .notExpressible(format: "rnnw", reason: error.description) }
@@ -120,13 +120,13 @@ extension Format {
     read: { (bytes, options) throws(RNNConvError) in
       let source: ONNXModel
       let evaluator: ONNXEvaluator
-      do {
+      do throws(ONNXError) {
         source = try ONNXDecoder.decode(bytes, folder: options.folder, limits: options.limits)
         evaluator = try ONNXEvaluator(source, limits: options.limits)
       } catch { throw .unreadable(path: options.path, reason: error.description) }
       var notes: [ConversionNote] = []
       let model: Result<Model, RNNConvError>
-      do {
+      do throws(ONNXError) {
         let imported = try ONNXImporter.importModel(source, bindings: options.bindings, limits: options.limits)
         notes = imported.notes
         model = .success(imported.model)
@@ -142,7 +142,7 @@ extension Format {
         }, inputNames: source.graph.inputs.map(\.name).filter { !given.contains($0) })
     },
     write: { (model, options) throws(RNNConvError) in
-      do {
+      do throws(ONNXError) {
         let exported = try ONNXExporter.export(model, opset: options.opset ?? ONNXExporter.standardOpset)
         let encoded = try ONNXEncoder.encode(exported.model, externalData: options.externalData)
         return Written(

@@ -1,5 +1,5 @@
-public import Forward
-public import Recurrent
+internal import Forward
+internal import Recurrent
 public import Tensors
 public import Verification
 

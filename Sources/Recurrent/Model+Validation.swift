@@ -176,7 +176,9 @@ extension Layer {
         guard let input, !input.isInteger, input.hasTime == first.hasTime else {
           throw wrongInput(index, expected: first.hasTime ? "a sequence" : "a vector", found: input)
         }
-        sum += input.features
+        let (total, overflow) = sum.addingReportingOverflow(input.features)
+        guard !overflow else { throw .invalid(layer: name, reason: "too many features to join") }
+        sum = total
       }
       return [first.with(features: sum)]
     case .slice(let start, let count):

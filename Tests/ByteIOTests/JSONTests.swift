@@ -58,6 +58,16 @@ struct JSONTests {
     #expect(try canonical(value) == "{\"e\u{301}\":2,\"\u{e9}\":1}")
   }
 
+  @Test("a key that occurs twice is found in objects of every size", arguments: [3, 15, 16, 17, 18, 500])
+  func duplicatesInLargeObjects(count: Int) throws {
+    let members = (0..<count).map { "\"k\($0)\":\($0)" }
+    #expect(try parse("{\(members.joined(separator: ","))}")["k\(count - 1)"] == .integer(Int64(count - 1)))
+    for position in [0, count / 2, count - 2] {
+      let twice = members.dropLast() + ["\"k\(position)\":0"]
+      #expect(throws: ParseError.self) { try parse("{\(twice.joined(separator: ","))}") }
+    }
+  }
+
   @Test("nesting stops at the limit, not at the end of the stack")
   func nestingIsBounded() throws {
     func nested(_ depth: Int) -> String {

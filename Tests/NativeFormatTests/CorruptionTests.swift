@@ -1,5 +1,6 @@
 import ByteIO
 import NativeFormat
+import Recurrent
 import TestSupport
 import Testing
 
@@ -38,9 +39,7 @@ struct CorruptionTests {
   func truncation(vector: String) throws {
     let bytes = try FileParts.vector(vector).bytes
     for count in 0..<bytes.count {
-      #expect(throws: RNNWError.self, "cut to \(count) bytes") {
-        try NativeFormat.decode(ByteBuffer(bytes[..<count]))
-      }
+      if accepts(ByteBuffer(bytes[..<count])) { Issue.record("accepted, cut to \(count) bytes") }
     }
   }
 
@@ -51,13 +50,13 @@ struct CorruptionTests {
     for index in bytes.indices {
       for bit in 0..<8 {
         bytes[index] ^= 1 << bit
-        #expect(throws: RNNWError.self, "bit \(bit) of byte \(index)") {
-          try NativeFormat.decode(ByteBuffer(bytes))
-        }
+        if accepts(ByteBuffer(bytes)) { Issue.record("accepted, bit \(bit) of byte \(index) flipped") }
         bytes[index] ^= 1 << bit
       }
     }
   }
+
+  private func accepts(_ file: ByteBuffer) -> Bool { (try? NativeFormat.decode(file)) != nil }
 
   @Test("a header changed at random, its CRC-32 put right, never traps")
   func randomHeaders() throws {
@@ -65,15 +64,15 @@ struct CorruptionTests {
     let pieces = ["0", "-1", "9223372036854775807", "null", "[]", "{}", "\"x\"", "1e300", "true", "1"]
     for vector in ["lstm-raw", "dense-deflate", "embedding-quantized"] {
       let original = try FileParts.vector(vector)
+      // Replace one token between two delimiters, so that most texts stay JSON.
+      let text = Array(original.header.utf8)
+      let cuts = text.indices.filter { ":[],{}".utf8.contains(text[$0]) }
       for _ in 0..<1_000 {
         var parts = original
-        // Replace one token between two delimiters, so that most texts stay JSON.
-        let text = Array(parts.header)
-        let cuts = text.indices.filter { ":[],{}".contains(text[$0]) }
         let cut = Int.random(in: 0..<(cuts.count - 1), using: &generator)
-        parts.header =
-          String(text[...cuts[cut]]) + pieces.randomElement(using: &generator)!
-          + String(text[cuts[cut + 1]...])
+        let piece = pieces.randomElement(using: &generator)!
+        let changed = text[...cuts[cut]] + Array(piece.utf8) + text[cuts[cut + 1]...]
+        parts.header = String(decoding: changed, as: UTF8.self)
         _ = try? NativeFormat.decode(ByteBuffer(parts.bytes))
       }
     }
@@ -87,6 +86,15 @@ struct CorruptionTests {
     parts.header += ",\"x-note\":{\"a\":[1,2.5,null]},\"x-z\":\"\"}"
     let model = try NativeFormat.decode(ByteBuffer(parts.bytes))
     #expect(try model == NativeFormat.decode(ByteBuffer(original.bytes)))
+  }
+
+  @Test("features that overflow when joined are refused, not added up")
+  func hugeFeatures() {
+    let model = Model(
+      inputs: [.vector("x", features: .max)], outputs: [],
+      layers: [Layer("join", .concat, inputs: ["x", "x"], outputs: ["y"])])
+    let expected = RNNWError.model(.invalid(layer: "join", reason: "too many features to join"))
+    #expect(throws: expected) { try NativeFormat.encode(model) }
   }
 
   @Test("limits of the caller hold")

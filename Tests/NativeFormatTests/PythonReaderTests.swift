@@ -6,7 +6,7 @@ import Tensors
 import TestSupport
 import Testing
 
-/// schemas/rnnw_reader.py was written from schemas/rnnw.md alone: where it agrees, the document is enough.
+/// schemas/rnnw_reader.py follows schemas/rnnw.md and shares no code with us: where it agrees, both do what that says.
 @Suite("the Python reader")
 struct PythonReaderTests {
   @Test("agrees with each vector's JSON", arguments: VectorTests.all)

@@ -67,6 +67,16 @@ struct RoundTripTests {
     for named in model.tensors { #expect(starts.contains(named.tensor.bytes.addresses.lowerBound)) }
   }
 
+  @Test("a file on disk, mapped, is aligned as well and reads back equal")
+  func mappedFile() throws {
+    let model = try Samples.recurrent(.gru(resetAfter: true), .bidirectional, .float32)
+    let path = try temporaryFile("mapped.rnnw", [])
+    try AtomicFile.write(try NativeFormat.encode(model), to: path)
+    let back = try NativeFormat.decode(ByteBuffer.open(path: path), verifyChecksums: false)
+    #expect(back == model)
+    for named in back.tensors { #expect(named.tensor.bytes.isAligned(to: 64)) }
+  }
+
   @Test("without checksums a damaged raw tensor is handed out, with them it is refused")
   func checksumsAreOptional() throws {
     var bytes = joined(try NativeFormat.encode(try Samples.recurrent(.rnn, .forward, .float32))).array
