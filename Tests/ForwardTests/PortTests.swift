@@ -44,7 +44,9 @@ import Testing
     let flat = port("x", [PortAxis([.time, .batch]), features])
     var generator = SeededGenerator(seed: 1)
     let x = generator.tensor([6, 2])
-    #expect(throws: ForwardError.ambiguousShape(port: "x", found: [6, 2])) { try pass(flat, x, flat) }
+    #expect(throws: ForwardError.ambiguousShape(port: "x", found: [6, 2])) {
+      try pass(flat, x, port("y", flat.axes))
+    }
     let network = Model(
       inputs: [flat, .vector("v", features: 1)],
       outputs: [port("x", [PortAxis([.time]), PortAxis([.batch]), features])], layers: [])
@@ -58,7 +60,7 @@ import Testing
     for shape in [[4, 2, 2], [4, 3, 3], [4, 3], [4, 3, 2, 1]] {
       let x = Tensor([Float](repeating: 0, count: shape.reduce(1, *)), shape: shape)
       #expect(throws: ForwardError.wrongShape(port: "x", expected: "[steps, 3, 2]", found: shape)) {
-        try pass(fixed, x, fixed)
+        try pass(fixed, x, port("y", fixed.axes))
       }
     }
     let open = port("y", [PortAxis([.time]), PortAxis([.batch]), features])
