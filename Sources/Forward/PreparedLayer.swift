@@ -51,6 +51,12 @@ struct PreparedLayer<Number: Scalar>: Sendable {
       return [.numbers(try calculate(arithmetic, constant, constantFirst, inputs.map { $0!.numbers }))]
     case .constant(let tensor):
       let rows = tensor.shape[0]
+      if tensor.shape.count == 1 {
+        // Validation has put integers here.
+        let integers = (try? tensor.integers()) ?? []
+        let all = rows == batch ? integers : (0..<batch).flatMap { _ in integers }
+        return [.integers(Integers(steps: nil, batch: batch, elements: all))]
+      }
       let elements = Number.elements(weights[0])
       return [
         .numbers(
@@ -59,6 +65,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
             elements: rows == batch ? elements : (0..<batch).flatMap { _ in elements }))
       ]
     case .dropout: return [inputs[0]!]
+    case .reverse: return [try reverse(inputs)]
     case .argMax: return [.integers(try argMax(inputs[0]!.numbers))]
     }
   }
@@ -179,6 +186,41 @@ struct PreparedLayer<Number: Scalar>: Sendable {
       }
     }
     return .numbers(result)
+  }
+
+  /// Row b's step t of the result is its step `lengths[b] − 1 − t`; steps behind the length stay.
+  private func reverse(_ inputs: [Value<Number>?]) throws(ForwardError) -> Value<Number> {
+    let sequence = inputs[0]!
+    let steps = sequence.steps ?? 1
+    let given = inputs.count > 1 ? inputs[1]?.integers : nil
+    let lengths = try given.map { (lengths) throws(ForwardError) in try checked(lengths, allowed: 0...steps) }
+    func source(_ t: Int, _ b: Int) -> Int {
+      let length = lengths?[b] ?? steps
+      return t < length ? length - 1 - t : t
+    }
+    switch sequence {
+    case .numbers(let x):
+      var result = x
+      for t in 0..<steps {
+        for b in 0..<x.batch {
+          for f in 0..<x.features {
+            let from = x.elements[(source(t, b) * x.batch + b) * x.features + f]
+            result.elements[(t * x.batch + b) * x.features + f] = given?.isUndecided(b) ?? false ? .unknown : from
+          }
+        }
+      }
+      return .numbers(result)
+    case .integers(let ids):
+      var result = ids
+      for t in 0..<steps {
+        for b in 0..<ids.batch {
+          let from = source(t, b) * ids.batch + b
+          result.elements[t * ids.batch + b] = ids.elements[from]
+          if ids.undecided != nil { result.undecided![t * ids.batch + b] = ids.isUndecided(from) }
+        }
+      }
+      return .integers(result)
+    }
   }
 
   private func concatenate(_ parts: [Numbers<Number>]) throws(ForwardError) -> Numbers<Number> {

@@ -65,6 +65,7 @@ extension Operation {
         constantFirst: try attributes.required("constantFirst").bool())
     case "Constant": self = .constant(try tensors.take(attributes.required("value")))
     case "Dropout": self = .dropout(ratio: try attributes.required("ratio").real())
+    case "Reverse": self = .reverse
     case "ArgMax": self = .argMax
     case let name: throw .unknownName(path: node.path, what: "operation", name: name)
     }
@@ -89,7 +90,7 @@ extension Operation {
       ])
     case .constant(let tensor): return .present([("value", try add(tensor, "value"))])
     case .dropout(let ratio): return ["ratio": try real(ratio, "layer '\(name)', ratio")]
-    case .softmax, .logSoftmax, .concat, .argMax: return [:]
+    case .softmax, .logSoftmax, .concat, .reverse, .argMax: return [:]
     }
   }
 }

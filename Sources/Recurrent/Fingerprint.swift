@@ -143,7 +143,7 @@ private struct Digest {
       add(constantFirst ? 1 : 0)
     case .constant(let tensor): add(tensor)
     case .dropout(let ratio): add(ratio)
-    case .softmax, .logSoftmax, .concat, .argMax: break
+    case .softmax, .logSoftmax, .concat, .reverse, .argMax: break
     }
   }
 }

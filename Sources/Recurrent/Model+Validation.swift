@@ -205,11 +205,25 @@ extension Layer {
       guard inputs.isEmpty else {
         throw .wrongArity(layer: name, what: "inputs", expected: "0", found: inputs.count)
       }
+      if !tensor.elementType.isFloat, tensor.quantization == nil, tensor.elementType != .bool {
+        guard tensor.shape.count == 1, tensor.shape[0] >= 1 else {
+          throw wrongShape("value", expected: [-1], found: tensor)
+        }
+        return [.indices]
+      }
       guard tensor.shape.count == 2, tensor.shape[0] >= 1 else {
         throw wrongShape("value", expected: [1, -1], found: tensor)
       }
       try requireFloat(tensor, "value")
       return [.vector(features: tensor.shape[1])]
+    case .reverse:
+      guard (1...2).contains(inputs.count), let sequence = inputs[0], sequence.hasTime else {
+        throw wrongInput(0, expected: "a sequence", found: inputs.first ?? nil)
+      }
+      if inputs.count == 2, inputs[1] != .indices {
+        throw wrongInput(1, expected: "lengths [B]", found: inputs[1])
+      }
+      return [sequence]
     case .argMax:
       return [try features(inputs).hasTime ? .tokens : .indices]
     }

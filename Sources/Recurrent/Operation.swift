@@ -22,7 +22,10 @@ public enum Operation: Sendable, Equatable {
   case slice(start: Int, count: Int)
   /// Pointwise on two inputs, or on one input and a constant of shape `[F]` or `[1]`.
   case arithmetic(Arithmetic, constant: Tensor?, constantFirst: Bool)
-  /// A vector `[B, F]`, or `[1, F]` for every row alike. No inputs.
+  /// The steps of a sequence from the last to the first. A second input holds lengths `[B]`: row b then reverses its
+  /// first `lengths[b]` steps and keeps the rest.
+  case reverse
+  /// A vector `[B, F]`, or `[1, F]` for every row alike; or integers `[B]` or `[1]`. No inputs.
   case constant(Tensor)
   /// Identity at inference; kept so that a round trip loses nothing.
   case dropout(ratio: Double)
@@ -48,6 +51,7 @@ public enum Operation: Sendable, Equatable {
     case .arithmetic: "Arithmetic"
     case .constant: "Constant"
     case .dropout: "Dropout"
+    case .reverse: "Reverse"
     case .argMax: "ArgMax"
     }
   }

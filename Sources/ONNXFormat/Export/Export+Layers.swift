@@ -48,6 +48,18 @@ extension ONNXExporter {
       hold(output(layer, 0), name, holder.axes.dropLast() + [View.features(count)])
     case .arithmetic(let arithmetic, let constant, let constantFirst):
       try exportArithmetic(layer, arithmetic, constant, constantFirst)
+    case .reverse:
+      let value = layer.inputs[0]!
+      let axes = View.canonicalAxes(kinds[value]!)
+      let name = try materialise(value, axes, value)
+      hold(output(layer, 0), try exportReverse(layer, name), axes)
+    case .constant(let tensor) where tensor.shape.count == 1:
+      let name = unique("\(layer.name)_value")
+      initializers.append(.init(name, tensor))
+      let isBroadcast = tensor.shape[0] == 1
+      hold(
+        output(layer, 0), isBroadcast ? add("Expand", [name, try batchSize()], as: result(layer), name: layer.name) : name,
+        [[.batch]])
     case .constant(let tensor):
       let features = tensor.shape[1]
       let name = try weight(tensor, as: "\(layer.name)_value")
@@ -154,6 +166,24 @@ extension ONNXExporter {
     }
     hold(output(layer, 0), name, holder.axes.dropLast() + [View.features(rows)])
     note(layer, .exact, "weight [\(rows), \(weight.shape[1])]")
+  }
+
+  private mutating func exportReverse(_ layer: Layer, _ name: String) throws(ONNXError) -> String {
+    guard opset >= 10 else {
+      throw .notExpressible(layer: layer.name, reason: "reversing steps needs opset 10 or newer")
+    }
+    if let lengths = input(layer, 1) {
+      let rows = cast(try materialise(lengths, [[.batch]], lengths), .int64)
+      return add(
+        "ReverseSequence", [name, rows], as: result(layer), ["time_axis": .int(0), "batch_axis": .int(1)],
+        name: layer.name)
+    }
+    // [::-1]; the end lies before any first step.
+    let inputs = [
+      name, integers([-1], as: "starts"), integers([Int(Int64.min + 1)], as: "ends"), integers([0], as: "axes"),
+      integers([-1], as: "steps"),
+    ]
+    return add("Slice", inputs, as: result(layer), name: layer.name)
   }
 
   private mutating func exportSelect(_ layer: Layer, _ selection: Selection) throws(ONNXError) {

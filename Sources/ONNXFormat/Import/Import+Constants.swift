@@ -410,6 +410,15 @@ extension ONNXImporter {
       set(try output(node), try filled(base, shape, node))
       return true
     }
+    if node.operation == "Expand", case .sizes(let sizes, _) = try value(node, 0), sizes.count == 1 {
+      // One open size repeated for every row, such as T as the length of each.
+      let (shape, _) = try self.sizes(node, 1, "shape")
+      guard shape == [.batch] || shape.first?.known != nil else {
+        throw .notImportable(node: node.label, reason: "it repeats a size in a way that cannot be followed")
+      }
+      set(try output(node), .sizes(sizes, isScalar: false))
+      return true
+    }
     if node.operation == "Expand", case .constant(let tensor) = try value(node, 0) {
       let (wanted, _) = try sizes(node, 1, "shape")
       let rank = max(wanted.count, tensor.shape.count)

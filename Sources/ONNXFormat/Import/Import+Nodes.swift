@@ -27,6 +27,7 @@ extension ONNXImporter {
     case "Slice": try importSlice(node)
     case "Split": try importSplit(node)
     case "Concat": try importConcat(node)
+    case "ReverseSequence": try importReverse(node)
     case "ReduceMean", "ReduceMax": try importReduction(node)
     case "ArgMax": try importArgMax(node)
     case "MatMul": try importMatMul(node)

@@ -227,7 +227,7 @@ extension ONNXImporter {
   }
 
   /// sequence_lens: a graph input, or a constant that says nothing new.
-  private func lengths(_ node: ONNXNode, _ position: Int, _ x: View) throws(ONNXError) -> String? {
+  private mutating func lengths(_ node: ONNXNode, _ position: Int, _ x: View) throws(ONNXError) -> String? {
     guard has(node, position) else { return nil }
     switch try value(node, position) {
     case .view(let view):
@@ -239,14 +239,21 @@ extension ONNXImporter {
     case .constant(let tensor):
       let lengths = (try? tensor.integers()) ?? []
       if let time = x.timeSize, lengths.allSatisfy({ $0 == Int64(time) }) { return nil }
-      throw .notImportable(
-        node: node.label, reason: "its sequence_lens \(lengths) is constant: make it an input of the graph")
+      guard !lengths.isEmpty, tensor.shape.count == 1 else {
+        throw .notImportable(node: node.label, reason: "its sequence_lens is not a vector of lengths [B]")
+      }
+      let value = "\(node.inputs[position])·\(node.index)"
+      let constant = ONNXNode("Constant", name: value, inputs: [], outputs: [])
+      layers.append(Layer(uniqueLayer(constant), .constant(tensor), inputs: [], outputs: [value]))
+      return value
     case .sizes(let sizes, _):
       if sizes.allSatisfy({ $0 == .time }) { return nil }
       throw .notImportable(node: node.label, reason: "its sequence_lens is not a vector of lengths [B]")
-    case .filled(_, let shape) where shape == [.batch]:
-      throw .notImportable(
-        node: node.label, reason: "its sequence_lens is constant: make it an input of the graph")
+    case .filled(let base, let shape) where shape == [.batch]:
+      let value = "\(node.inputs[position])·\(node.index)"
+      let constant = ONNXNode("Constant", name: value, inputs: [], outputs: [])
+      layers.append(Layer(uniqueLayer(constant), .constant(base), inputs: [], outputs: [value]))
+      return value
     case .filled, .unbound:
       throw .notImportable(node: node.label, reason: "its sequence_lens is not a vector of lengths [B]")
     }

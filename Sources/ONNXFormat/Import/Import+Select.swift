@@ -51,6 +51,13 @@ extension ONNXImporter {
     // Only one axis may really be cut.
     var cut: (axis: Int, start: Int, count: Int)?
     for slice in slices {
+      // [::-1] along time: all of it, backwards.
+      if slice.step == -1, slices.count == 1, view.axes[slice.axis] == [.time],
+        slice.start == -1 || slice.start >= Int(Int32.max) || slice.start + 1 == view.timeSize,
+        slice.end <= -Int(Int32.max) || view.timeSize.map({ slice.end < -$0 }) ?? false
+      {
+        return try reverse(node, view, lengths: nil)
+      }
       guard slice.step == 1 else {
         throw .notImportable(node: node.label, reason: "it slices with step \(slice.step)")
       }
@@ -253,6 +260,40 @@ extension ONNXImporter {
     axes[axis] = [.features(stride: minor, count: total)]
     let time = views.compactMap(\.timeSize).first
     try set(node, View(value: name, kind: first.kind.with(features: features), axes: axes, timeSize: time))
+  }
+
+  /// ReverseSequence: all steps backwards, or the valid ones of each row.
+  mutating func importReverse(_ node: ONNXNode) throws(ONNXError) {
+    var attributes = AttributeReader(node)
+    let batchAxis = try attributes.int("batch_axis", default: 1)
+    let timeAxis = try attributes.int("time_axis", default: 0)
+    try attributes.finish()
+    let view = try view(node, 0)
+    guard view.axes.indices.contains(batchAxis), view.axes.indices.contains(timeAxis),
+      view.axes[batchAxis] == [.batch], view.axes[timeAxis] == [.time]
+    else {
+      throw .notImportable(
+        node: node.label, reason: "it reverses axis \(timeAxis) of \(describe(view.axes)) by rows of axis \(batchAxis)")
+    }
+    switch try value(node, 1) {
+    case .view(let lengths) where lengths.kind == .indices && lengths.offset == 0 && lengths.axes == [[.batch]]:
+      try reverse(node, view, lengths: lengths.value)
+    case .sizes(let sizes, _) where sizes.allSatisfy({ $0 == .time || known($0, view) == view.timeSize && view.timeSize != nil }):
+      try reverse(node, view, lengths: nil)
+    case .constant(let tensor):
+      guard let time = view.timeSize, let numbers = try? tensor.integers(), numbers.allSatisfy({ $0 == Int64(time) })
+      else { fallthrough }
+      try reverse(node, view, lengths: nil)
+    default:
+      throw .notImportable(node: node.label, reason: "its sequence_lens are neither an input [B] nor all steps")
+    }
+  }
+
+  private mutating func reverse(_ node: ONNXNode, _ view: View, lengths: String?) throws(ONNXError) {
+    var result = view
+    result.value = add(
+      .reverse, node, inputs: [view.value] + (lengths.map { [$0] } ?? []), output: try output(node))
+    try set(node, result)
   }
 
   mutating func importReduction(_ node: ONNXNode) throws(ONNXError) {

@@ -47,7 +47,7 @@ struct InputRoles {
       switch producer.operation {
       case "Identity", "Cast", "Dropout", "Relu", "Sigmoid", "Tanh", "LeakyRelu", "Elu", "Softsign",
         "Softplus",
-        "HardSigmoid", "Softmax", "LogSoftmax", "Expand", "Neg", "Sqrt", "Exp", "Gelu":
+        "HardSigmoid", "ReverseSequence", "Softmax", "LogSoftmax", "Expand", "Neg", "Sqrt", "Exp", "Gelu":
         break
       case "Slice", "Split":
         // Its size along the sliced axis is not that of the input.
