@@ -11,7 +11,8 @@ func convert(_ file: ModelFile, to path: String, _ options: ConversionOptions, j
     try Terminal.printJSON(
       .object([
         JSONMember("source", .string(file.path)), JSONMember("target", .string(path)),
-        JSONMember("written", .bool(!failed)), JSONMember("exactness", .string(conversion.exactness.rawValue)),
+        JSONMember("written", .bool(!failed)),
+        JSONMember("exactness", .string(conversion.exactness.rawValue)),
         JSONMember("notes", .array(conversion.notes.map(\.json))),
         JSONMember("verification", conversion.report?.json ?? .null),
       ]))
@@ -25,7 +26,8 @@ func convert(_ file: ModelFile, to path: String, _ options: ConversionOptions, j
     if !exact.isEmpty { Terminal.print("  exact    \(exact.count) layers bit for bit") }
     if let report = conversion.report {
       Terminal.print(
-        "  verified \(Terminal.paint(report.verdict)): the written file against the source, on \(report.probes.count) probes")
+        "  verified \(Terminal.paint(report.verdict)): the written file against the source, on \(report.probes.count) probes"
+      )
       for reason in report.reasons { Terminal.print("           \(reason)") }
     } else {
       Terminal.print("  verified not at all (--no-verify)")

@@ -38,7 +38,8 @@ struct Export: ParsableCommand {
   @Argument(help: "The model; - for standard input.")
   var file: String
 
-  @Option(name: .shortAndLong, help: "The file to write; its extension names the format. - for standard output.")
+  @Option(
+    name: .shortAndLong, help: "The file to write; its extension names the format. - for standard output.")
   var output: String
 
   @OptionGroup var source: SourceOptions

@@ -9,7 +9,9 @@ struct TargetOptions: ParsableArguments {
   @Option(help: "ONNX: the operator set to write, 7 to 28 (default 17).")
   var opset: Int64?
 
-  @Option(name: .customLong("external-data"), help: "ONNX: keep large tensors in a file of this name beside the model.")
+  @Option(
+    name: .customLong("external-data"),
+    help: "ONNX: keep large tensors in a file of this name beside the model.")
   var externalData: String?
 
   @Flag(help: ".rnnw: shuffle and deflate the tensors.")
@@ -18,7 +20,9 @@ struct TargetOptions: ParsableArguments {
   @Option(help: "Convert the weights to F64, F32, F16 or BF16; every rounding is reported and recorded.")
   var dtype: String?
 
-  @Flag(name: .customLong("allow-loss"), help: "Convert even where something is lost; the loss is recorded in the file.")
+  @Flag(
+    name: .customLong("allow-loss"),
+    help: "Convert even where something is lost; the loss is recorded in the file.")
   var allowLoss = false
 
   @Flag(name: .customLong("no-verify"), help: "Write without proving the result first.")
@@ -111,7 +115,8 @@ func tensors(_ arguments: [String], for names: [String], _ what: String) throws 
       } else if let only = names.first, names.count == 1 {
         result[only] = tensor
       } else {
-        throw RNNConvError.arguments("\(argument): say which \(what) it is, as name=file; there are \(names.joined(separator: ", "))")
+        throw RNNConvError.arguments(
+          "\(argument): say which \(what) it is, as name=file; there are \(names.joined(separator: ", "))")
       }
     }
   }

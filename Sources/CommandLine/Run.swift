@@ -23,7 +23,8 @@ struct Run: ParsableCommand {
   @Option(help: ArgumentHelp("Input tensors (.npy, .npz, .pb); repeat for more.", valueName: "[name=]file"))
   var input: [String]
 
-  @Option(name: .shortAndLong, help: "Where the outputs go: .npy for one, .npz for several; - for standard output.")
+  @Option(
+    name: .shortAndLong, help: "Where the outputs go: .npy for one, .npz for several; - for standard output.")
   var output: String
 
   @Option(name: .customLong("output-name"), help: "Write only this output; repeat for more.")

@@ -30,7 +30,8 @@ enum Terminal {
   /// Coloured on a terminal, unless NO_COLOR is set (no-color.org).
   static func paint(_ text: String, _ colour: Colour, on descriptor: Int32 = 1) -> String {
     let wanted = getenv("NO_COLOR").map { $0.pointee == 0 } ?? true
-    guard wanted, isatty(descriptor) == 1, getenv("TERM").map({ String(cString: $0) != "dumb" }) ?? false else {
+    guard wanted, isatty(descriptor) == 1, getenv("TERM").map({ String(cString: $0) != "dumb" }) ?? false
+    else {
       return text
     }
     return "\u{1B}[\(colour.rawValue)m\(text)\u{1B}[0m"

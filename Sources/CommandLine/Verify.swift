@@ -22,7 +22,8 @@ struct Verify: ParsableCommand {
   @Option(help: ArgumentHelp("Input tensors (.npy, .npz, .pb); repeat for more.", valueName: "[name=]file"))
   var input: [String] = []
 
-  @Option(help: ArgumentHelp("Expected outputs (.npy, .npz, .pb); repeat for more.", valueName: "[name=]file"))
+  @Option(
+    help: ArgumentHelp("Expected outputs (.npy, .npz, .pb); repeat for more.", valueName: "[name=]file"))
   var expected: [String] = []
 
   @Option(help: "The runtime that made the expected outputs: any, onnxruntime or pytorch.")

@@ -205,7 +205,8 @@ struct PreparedLayer<Number: Scalar>: Sendable {
         for b in 0..<x.batch {
           for f in 0..<x.features {
             let from = x.elements[(source(t, b) * x.batch + b) * x.features + f]
-            result.elements[(t * x.batch + b) * x.features + f] = given?.isUndecided(b) ?? false ? .unknown : from
+            result.elements[(t * x.batch + b) * x.features + f] =
+              given?.isUndecided(b) ?? false ? .unknown : from
           }
         }
       }

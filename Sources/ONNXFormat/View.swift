@@ -13,6 +13,17 @@ struct View: Equatable {
   var timeSize: Int?
   /// For integers: what was added to the value, so that `lengths − 1` can be recognised.
   var offset = 0
+  /// For token ids: a part of the expression by which Keras lets negative ids count from the end.
+  var wrapping: Wrapping?
+
+  enum Wrapping: Equatable {
+    /// id where it is not negative, else 0
+    case keptWhereNonNegative
+    /// id + vocabulary where id is negative, else 0
+    case shiftedWhereNegative(vocabulary: Int)
+    /// The sum of both: what Gather makes of negative ids itself.
+    case wrapped(vocabulary: Int)
+  }
 
   init(value: String, kind: ValueKind, axes: [[AxisFactor]], timeSize: Int? = nil) {
     self.value = value

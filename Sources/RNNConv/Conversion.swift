@@ -36,9 +36,15 @@ extension ModelFile {
   /// replace what was at `path`.
   /// - Throws: `RNNConvError.loss` where something would be lost without leave, `.notExpressible` where the target
   ///   lacks what a layer means. A verdict of `different` is not thrown: the report says so, and nothing is written.
-  public func convert(to path: String, _ options: ConversionOptions = ConversionOptions()) throws(RNNConvError) -> Conversion {
+  public func convert(to path: String, _ options: ConversionOptions = ConversionOptions())
+    throws(RNNConvError) -> Conversion
+  {
     let target: Format
-    if let name = options.format { target = try Format.named(name) } else { target = try Format.forPath(path) }
+    if let name = options.format {
+      target = try Format.named(name)
+    } else {
+      target = try Format.forPath(path)
+    }
     var model = try model
     var notes = notes
     if let elementType = options.elementType { notes += try model.convertTensors(to: elementType) }
@@ -65,7 +71,9 @@ extension ModelFile {
       let content = final.external == nil ? bytes : ByteBuffer(joining: try target.write(model, whole).chunks)
       let copy = try ModelFile(content, path: path, folder: nil, format: target.name)
       // Where the user asked for narrower weights, the rounded model is what the file must hold.
-      let reference = options.elementType == nil ? self : ModelFile(model, name: "\(self.path) as \(options.elementType!.rawValue)")
+      let reference =
+        options.elementType == nil
+        ? self : ModelFile(model, name: "\(self.path) as \(options.elementType!.rawValue)")
       report = try reference.verify(against: copy, VerificationOptions(seed: options.seed))
       if report!.verdict == .different { return Conversion(path: path, notes: notes, report: report) }
     }
@@ -78,7 +86,9 @@ extension ModelFile {
         try AtomicFile.write(external.chunks, to: folder + external.name)
       }
       try AtomicFile.write(final.chunks, to: path)
-    } catch let error as FileError { throw .file(error) } catch let error as RNNConvError { throw error } catch {
+    } catch let error as FileError { throw .file(error) } catch let error as RNNConvError {
+      throw error
+    } catch {
       throw .arguments("\(error)")
     }
     return Conversion(path: path, notes: notes, report: report)
@@ -94,7 +104,9 @@ extension Model {
       var rounded = 0
       var largest = 0.0
       layers[index].operation = layers[index].operation.mapTensors { tensor in
-        guard tensor.elementType.isFloat, let (result, count) = try? tensor.converted(to: type) else { return tensor }
+        guard tensor.elementType.isFloat, let (result, count) = try? tensor.converted(to: type) else {
+          return tensor
+        }
         rounded += count
         if count > 0 {
           for (before, after) in zip(tensor.doubles, result.doubles) where before != 0 {

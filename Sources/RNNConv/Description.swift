@@ -17,11 +17,15 @@ extension ModelFile {
         members.append(JSONMember("direction", .string(recurrent.direction.rawValue)))
         members.append(JSONMember("inputSize", .integer(Int64(recurrent.inputSize))))
         members.append(JSONMember("hiddenSize", .integer(Int64(recurrent.hiddenSize))))
-        if let size = recurrent.projectionSize { members.append(JSONMember("projectionSize", .integer(Int64(size)))) }
+        if let size = recurrent.projectionSize {
+          members.append(JSONMember("projectionSize", .integer(Int64(size))))
+        }
         members.append(JSONMember("gateOrder", .string(recurrent.cell.gateOrder.description)))
         if let clip = recurrent.clip { members.append(JSONMember("clip", .number(clip))) }
         if recurrent.inputForget { members.append(JSONMember("inputForget", .bool(true))) }
-        if case .gru(let resetAfter) = recurrent.cell { members.append(JSONMember("resetAfter", .bool(resetAfter))) }
+        if case .gru(let resetAfter) = recurrent.cell {
+          members.append(JSONMember("resetAfter", .bool(resetAfter)))
+        }
       }
       let tensors = layer.operation.tensors.map { role, tensor -> JSONValue in
         .object([
@@ -41,7 +45,8 @@ extension ModelFile {
       JSONMember("fingerprint", .string(model.fingerprint.description)),
       JSONMember("parameters", .integer(Int64(model.parameterCount))),
       JSONMember("weightBytes", .integer(Int64(model.tensors.reduce(0) { $0 + $1.tensor.bytes.count }))),
-      JSONMember("inputs", .array(model.inputs.map(\.json))), JSONMember("outputs", .array(model.outputs.map(\.json))),
+      JSONMember("inputs", .array(model.inputs.map(\.json))),
+      JSONMember("outputs", .array(model.outputs.map(\.json))),
       JSONMember("layers", .array(layers)),
       JSONMember(
         "metadata",

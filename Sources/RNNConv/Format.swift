@@ -45,7 +45,8 @@ public struct Format: Sendable {
 
   /// By a path's extension.
   static func forPath(_ path: String) throws(RNNConvError) -> Format {
-    let suffix = path.split(separator: "/").last.flatMap { $0.split(separator: ".").last }.map(String.init) ?? ""
+    let suffix =
+      path.split(separator: "/").last.flatMap { $0.split(separator: ".").last }.map(String.init) ?? ""
     guard let format = all.first(where: { $0.extensions.contains(suffix.lowercased()) }) else {
       throw .arguments(
         "\(path): the extension names no format; use one of "
@@ -127,7 +128,8 @@ extension Format {
       var notes: [ConversionNote] = []
       let model: Result<Model, RNNConvError>
       do throws(ONNXError) {
-        let imported = try ONNXImporter.importModel(source, bindings: options.bindings, limits: options.limits)
+        let imported = try ONNXImporter.importModel(
+          source, bindings: options.bindings, limits: options.limits)
         notes = imported.notes
         model = .success(imported.model)
       } catch { model = .failure(.unreadable(path: options.path, reason: error.description)) }

@@ -40,7 +40,8 @@ public struct ModelFile: Sendable {
     }
     self.path = path
     byteCount = bytes.count
-    content = try format.read(bytes, ReadOptions(path: path, folder: folder, bindings: bindings, limits: limits))
+    content = try format.read(
+      bytes, ReadOptions(path: path, folder: folder, bindings: bindings, limits: limits))
   }
 
   /// The canonical model; throws where the file can be evaluated but not imported.

@@ -27,7 +27,8 @@ public enum RNNConvError: Error, Equatable, CustomStringConvertible {
     case .notExpressible(let format, let reason): "\(format): \(reason)"
     case .loss(let format, let notes):
       "\(format): the conversion would lose something:\n"
-        + notes.map { "  \($0.layer): \($0.detail)" }.joined(separator: "\n") + "\npass --allow-loss to accept this"
+        + notes.map { "  \($0.layer): \($0.detail)" }.joined(separator: "\n")
+        + "\npass --allow-loss to accept this"
     case .arguments(let reason): reason
     case .inputs(let reason): reason
     }

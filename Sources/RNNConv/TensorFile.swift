@@ -27,7 +27,8 @@ public enum TensorFile {
   }
 
   /// Writes `.npz`, or `.npy` where there is one tensor and the path does not say otherwise; `-` is standard output.
-  public static func write(_ tensors: [(name: String, tensor: Tensor)], to path: String) throws(RNNConvError) {
+  public static func write(_ tensors: [(name: String, tensor: Tensor)], to path: String) throws(RNNConvError)
+  {
     do {
       let chunks: [ByteBuffer]
       if path.hasSuffix(".npz") || tensors.count != 1 {
@@ -41,7 +42,9 @@ public enum TensorFile {
         chunks = try NumPyFormat.encodeArray(tensors[0].tensor)
       }
       try AtomicFile.write(chunks, to: path)
-    } catch let error as RNNConvError { throw error } catch let error as FileError { throw .file(error) } catch {
+    } catch let error as RNNConvError { throw error } catch let error as FileError {
+      throw .file(error)
+    } catch {
       throw .unreadable(path: path, reason: "\(error)")
     }
   }

@@ -79,7 +79,9 @@ extension ModelFile {
   }
 
   /// Compares the file's own evaluator with its imported model: is it understood as it is meant?
-  public func verify(_ options: VerificationOptions = VerificationOptions()) throws(RNNConvError) -> VerificationReport {
+  public func verify(_ options: VerificationOptions = VerificationOptions()) throws(RNNConvError)
+    -> VerificationReport
+  {
     let model = try model
     let imported = ModelFile(model, name: "\(path) as imported")
     return try verify(against: imported, options)

@@ -57,7 +57,8 @@ public enum VerificationError: Error, Equatable, CustomStringConvertible {
     case .outputsDiffer(let left, let right): "the outputs differ: \(left) and \(right)"
     case .inputsDiffer(let left, let right): "the inputs differ: \(left) and \(right)"
     case .shapesDiffer(let output, let left, let right): "output '\(output)' has shape \(left) and \(right)"
-    case .cannotRun(let side, let probe, let reason): "\(side) does not run on the probe '\(probe)': \(reason)"
+    case .cannotRun(let side, let probe, let reason):
+      "\(side) does not run on the probe '\(probe)': \(reason)"
     }
   }
 }
@@ -125,12 +126,15 @@ public func verify(
   tolerance: Tolerance? = nil
 ) throws(VerificationError) -> VerificationReport {
   let precision = left.precision ?? .float32
-  let rounding = precision == .float64 && expected.values.allSatisfy({ $0.elementType == .float64 }) ? .float64 : rounding
+  let rounding =
+    precision == .float64 && expected.values.allSatisfy({ $0.elementType == .float64 }) ? .float64 : rounding
   let run = try left.run(probe, probe.inputs, precision, rounding)
   var outputs: [OutputComparison] = []
   for name in run.values.keys.sorted() {
     guard let theirs = expected[name], let ours = run.values[name] else { continue }
-    guard theirs.shape == ours.shape else { throw .shapesDiffer(output: name, left: ours.shape, right: theirs.shape) }
+    guard theirs.shape == ours.shape else {
+      throw .shapesDiffer(output: name, left: ours.shape, right: theirs.shape)
+    }
     // The recorded output's distance from the Float64 reference, or, without one, from the evaluator.
     let reference = run.bounds?[name]?.values ?? ours.doubles
     let bounds = run.bounds?[name]?.errors ?? Array(repeating: .infinity, count: ours.count)
@@ -148,7 +152,8 @@ public func verify(
   var report = VerificationReport(
     left: left.name, right: source, verdict: .equal,
     fingerprints: [left.model?.fingerprint.description, nil], outputs: outputs,
-    roads: left.model.map { _ in [.init(side: left.name, outputs: road)] } ?? [], probes: [probe.name], seed: nil,
+    roads: left.model.map { _ in [.init(side: left.name, outputs: road)] } ?? [], probes: [probe.name],
+    seed: nil,
     reasons: [])
   report.conclude()
   return report
@@ -185,7 +190,9 @@ extension Subject {
   ) throws(VerificationError) -> Run {
     do {
       let values = try evaluate(inputs, precision)
-      let own = model.map { model in inputs.filter { input in model.inputs.contains { $0.name == input.key } } } ?? inputs
+      let own =
+        model.map { model in inputs.filter { input in model.inputs.contains { $0.name == input.key } } }
+        ?? inputs
       return Run(
         values: values, bounds: try model.map { try boundedForward($0, inputs: own, rounding: rounding) })
     } catch { throw .cannotRun(side: name, probe: probe.name, reason: "\(error)") }
@@ -196,17 +203,20 @@ extension VerificationReport {
   /// Draws the verdict from the comparisons.
   fileprivate mutating func conclude() {
     verdict = outputs.map(\.verdict).max() ?? .different
-    let sameFingerprint = fingerprints.count == 2 && fingerprints[0] != nil && fingerprints[0] == fingerprints[1]
+    let sameFingerprint =
+      fingerprints.count == 2 && fingerprints[0] != nil && fingerprints[0] == fingerprints[1]
     if verdict == .identical, !sameFingerprint {
       verdict = .equal
       if fingerprints.allSatisfy({ $0 != nil }) {
-        reasons.append("every output is equal bit for bit; the fingerprints differ, so the models are written differently")
+        reasons.append(
+          "every output is equal bit for bit; the fingerprints differ, so the models are written differently")
       }
     }
     for road in roads where road.verdict > .equal {
       let worst = road.outputs.first { $0.verdict == road.verdict }
       switch road.verdict {
-      case .inconclusive: reasons.append("\(road.side): the bound of output '\(worst?.name ?? "")' covers its own range")
+      case .inconclusive:
+        reasons.append("\(road.side): the bound of output '\(worst?.name ?? "")' covers its own range")
       default:
         reasons.append("\(road.side): its own evaluator and its imported model disagree: the import is wrong")
       }
@@ -221,7 +231,8 @@ extension VerificationReport {
       if output.verdict == .inconclusive {
         reasons.append(
           "output '\(output.name)': the rounding bound covers the output's own range in \(output.undecided) of "
-            + "\(output.elements) elements: the recurrence expands; shorter sequences or Float64 on both sides would tell")
+            + "\(output.elements) elements: the recurrence expands; shorter sequences or Float64 on both sides would tell"
+        )
       }
     }
   }

@@ -58,7 +58,8 @@ extension ONNXExporter {
       initializers.append(.init(name, tensor))
       let isBroadcast = tensor.shape[0] == 1
       hold(
-        output(layer, 0), isBroadcast ? add("Expand", [name, try batchSize()], as: result(layer), name: layer.name) : name,
+        output(layer, 0),
+        isBroadcast ? add("Expand", [name, try batchSize()], as: result(layer), name: layer.name) : name,
         [[.batch]])
     case .constant(let tensor):
       let features = tensor.shape[1]
@@ -180,7 +181,8 @@ extension ONNXExporter {
     }
     // [::-1]; the end lies before any first step.
     let inputs = [
-      name, integers([-1], as: "starts"), integers([Int(Int64.min + 1)], as: "ends"), integers([0], as: "axes"),
+      name, integers([-1], as: "starts"), integers([Int(Int64.min + 1)], as: "ends"),
+      integers([0], as: "axes"),
       integers([-1], as: "steps"),
     ]
     return add("Slice", inputs, as: result(layer), name: layer.name)

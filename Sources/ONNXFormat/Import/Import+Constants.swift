@@ -283,7 +283,7 @@ extension ONNXImporter {
         throw .invalid(node: node.label, reason: "its input '\(name)' is not a list of sizes")
       }
       return (numbers.map { .known(Int($0)) }, tensor.shape.isEmpty)
-    case .view, .filled, .unbound:
+    case .view, .filled, .mask, .unbound:
       throw .notImportable(node: node.label, reason: "its input '\(name)' depends on the inputs' numbers")
     }
   }
@@ -301,6 +301,7 @@ extension ONNXImporter {
       case .constant(let tensor): all = tensor.shape.map { .known($0) }
       case .filled(_, let shape): all = shape
       case .sizes(let sizes, let isScalar): all = isScalar ? [] : [.known(sizes.count)]
+      case .mask: throw .notImportable(node: node.label, reason: "it looks at the shape of a mask")
       case .unbound: throw .unboundWeight(node: node.label, input: "0", value: node.inputs[0])
       }
       func clamp(_ position: Int) -> Int {
@@ -313,6 +314,9 @@ extension ONNXImporter {
     guard node.inputs.contains(where: { if case .sizes? = values[$0] { true } else { false } }) else {
       return false
     }
+    // Data beside the sizes: the operator works on the data.
+    let readsData = node.inputs.contains { if case .view? = values[$0] { true } else { false } }
+    if readsData { return false }
     // A shape that an operator on data reads is that operator's business.
     if ["Expand", "ConstantOfShape", "Tile"].contains(node.operation) { return false }
     if node.operation == "Reshape" { guard case .sizes = try value(node, 0) else { return false } }

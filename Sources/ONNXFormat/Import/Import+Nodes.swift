@@ -12,6 +12,7 @@ extension ONNXImporter {
     if try foldConstants(node) { return }
     if try importSizes(node) { return }
     if try importFilled(node) { return }
+    if try importWrapping(node) { return }
     switch node.operation {
     case "RNN", "LSTM", "GRU": try importRecurrent(node)
     case "Transpose": try importTranspose(node)
@@ -56,7 +57,7 @@ extension ONNXImporter {
         reason:
           "what its axes mean cannot be told: node \(node.label) reads it, and no recurrent operator follows in "
           + "a way that can be traced")
-    case .constant, .sizes, .filled:
+    case .constant, .sizes, .filled, .mask:
       throw .notImportable(
         node: node.label, reason: "its input '\(node.inputs[position])' does not depend on the model's inputs"
       )
@@ -88,7 +89,7 @@ extension ONNXImporter {
         throw .unboundWeight(node: node.label, input: name, value: input)
       }
       return tensor
-    case .view, .sizes, .filled:
+    case .view, .sizes, .filled, .mask:
       throw .notImportable(
         node: node.label,
         reason: "its weight '\(name)' ('\(node.inputs[position])') is computed from the inputs")

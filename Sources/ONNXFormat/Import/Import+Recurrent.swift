@@ -254,7 +254,7 @@ extension ONNXImporter {
       let constant = ONNXNode("Constant", name: value, inputs: [], outputs: [])
       layers.append(Layer(uniqueLayer(constant), .constant(base), inputs: [], outputs: [value]))
       return value
-    case .filled, .unbound:
+    case .filled, .mask, .unbound:
       throw .notImportable(node: node.label, reason: "its sequence_lens is not a vector of lengths [B]")
     }
   }
@@ -286,7 +286,7 @@ extension ONNXImporter {
         if let size = shape[axis].known, axis != (batchFirst ? 0 : 1) { full[axis] = size }
       }
       base = tensor.broadcast(to: full)
-    case .sizes, .unbound: throw .notImportable(node: node.label, reason: "its \(input) cannot be understood")
+    case .sizes, .mask, .unbound: throw .notImportable(node: node.label, reason: "its \(input) cannot be understood")
     }
     if base.doubles.allSatisfy({ $0 == 0 && $0.sign == .plus }) { return nil }
     let expected =

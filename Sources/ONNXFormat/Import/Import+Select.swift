@@ -30,7 +30,8 @@ extension ONNXImporter {
 
   private mutating func importEmbedding(_ node: ONNXNode, _ table: Tensor, _ axis: Int) throws(ONNXError) {
     let ids = try view(node, 1)
-    guard axis == 0, table.shape.count == 2, table.elementType.isFloat, ids.kind.isInteger, ids.offset == 0
+    guard axis == 0, table.shape.count == 2, table.elementType.isFloat, ids.kind.isInteger, ids.offset == 0,
+      ids.wrapping == nil || ids.wrapping == .wrapped(vocabulary: table.shape[0])
     else {
       throw .notImportable(
         node: node.label,
@@ -273,19 +274,24 @@ extension ONNXImporter {
       view.axes[batchAxis] == [.batch], view.axes[timeAxis] == [.time]
     else {
       throw .notImportable(
-        node: node.label, reason: "it reverses axis \(timeAxis) of \(describe(view.axes)) by rows of axis \(batchAxis)")
+        node: node.label,
+        reason: "it reverses axis \(timeAxis) of \(describe(view.axes)) by rows of axis \(batchAxis)")
     }
     switch try value(node, 1) {
-    case .view(let lengths) where lengths.kind == .indices && lengths.offset == 0 && lengths.axes == [[.batch]]:
+    case .view(let lengths)
+    where lengths.kind == .indices && lengths.offset == 0 && lengths.axes == [[.batch]]:
       try reverse(node, view, lengths: lengths.value)
-    case .sizes(let sizes, _) where sizes.allSatisfy({ $0 == .time || known($0, view) == view.timeSize && view.timeSize != nil }):
+    case .sizes(let sizes, _)
+    where sizes.allSatisfy({ $0 == .time || known($0, view) == view.timeSize && view.timeSize != nil }):
       try reverse(node, view, lengths: nil)
     case .constant(let tensor):
-      guard let time = view.timeSize, let numbers = try? tensor.integers(), numbers.allSatisfy({ $0 == Int64(time) })
+      guard let time = view.timeSize, let numbers = try? tensor.integers(),
+        numbers.allSatisfy({ $0 == Int64(time) })
       else { fallthrough }
       try reverse(node, view, lengths: nil)
     default:
-      throw .notImportable(node: node.label, reason: "its sequence_lens are neither an input [B] nor all steps")
+      throw .notImportable(
+        node: node.label, reason: "its sequence_lens are neither an input [B] nor all steps")
     }
   }
 
