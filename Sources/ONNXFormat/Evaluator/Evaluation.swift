@@ -1,0 +1,124 @@
+internal import ByteIO
+internal import ReferenceMath
+internal import Tensors
+
+/// One run of a program in one precision: where values live, and what has been spent.
+final class Evaluation<S: ReferenceScalar> {
+  typealias Operation = (Call<S>) throws(ONNXError) -> [Value<S>?]
+
+  let limits: Limits
+  private let operations: [String: Operation]
+  private var stepsLeft: Int
+  /// Elements of all values that are alive and were computed here.
+  private var elements = 0
+
+  init(limits: Limits) {
+    self.limits = limits
+    stepsLeft = limits.evaluationSteps
+    operations = Self.operators
+  }
+
+  /// The values of one graph while it runs; names it does not hold are looked up in the graph around it.
+  final class Scope {
+    fileprivate var values: [String: Value<S>]
+    private let outer: Scope?
+
+    init(_ values: [String: Value<S>], outer: Scope?) {
+      self.values = values
+      self.outer = outer
+    }
+
+    func value(_ name: String) -> Value<S>? {
+      var scope: Scope? = self
+      while let present = scope {
+        if let value = present.values[name] { return value }
+        scope = present.outer
+      }
+      return nil
+    }
+  }
+
+  /// Counts a step that a node, or a turn of a loop, takes.
+  func spendStep(_ node: String) throws(ONNXError) {
+    stepsLeft -= 1
+    guard stepsLeft >= 0 else {
+      throw .overLimit(node: node, reason: "the evaluation takes more than \(limits.evaluationSteps) steps")
+    }
+  }
+
+  /// Runs a graph on values for its inputs (its initializers stand for those left out); returns its outputs.
+  func run(_ program: Program, _ given: [String: Value<S>], outer: Scope?) throws(ONNXError) -> [Value<S>] {
+    let before = elements
+    defer { elements = before }
+    var values = given
+    for (name, tensor) in program.initializers where values[name] == nil {
+      guard let count = checkedProduct(tensor.shape.map { max($0, 1) }), count <= limits.elements else {
+        throw .tensor(name, reason: "shape \(tensor.shape) is over the limit of \(limits.elements) elements")
+      }
+      guard let value = Value<S>(tensor) else {
+        throw .tensor(name, reason: "a number of it does not fit a 64-bit signed integer")
+      }
+      values[name] = value
+    }
+    let scope = Scope(values, outer: outer)
+    var made: Set<String> = []
+    for step in program.steps {
+      for (name, value) in try outputs(of: step, scope) {
+        scope.values[name] = value
+        made.insert(name)
+        elements += value.count
+      }
+      guard elements <= limits.elements else {
+        throw .overLimit(node: step.label, reason: "the values of the graph hold more than \(limits.elements) elements")
+      }
+      for name in step.releases {
+        if let value = scope.values.removeValue(forKey: name), made.contains(name) { elements -= value.count }
+      }
+    }
+    var results: [Value<S>] = []
+    for output in program.outputs {
+      guard let value = scope.value(output) else { throw .graphOutput(output, reason: "nothing makes it") }
+      results.append(value)
+    }
+    return results
+  }
+
+  private func outputs(of step: Program.Step, _ scope: Scope) throws(ONNXError) -> [(String, Value<S>)] {
+    try spendStep(step.label)
+    guard let operation = operations[step.operation],
+      let signature = Signature.find(step.operation, opset: step.opset)
+    else {
+      throw .unknownOperator(node: step.label, domain: "", hint: "")
+    }
+    let inputs = step.inputs.map { $0.isEmpty ? nil : scope.value($0) }
+    for (name, value) in zip(step.inputs, inputs) where !name.isEmpty && value == nil {
+      throw .unknownValue(node: step.label, value: name)
+    }
+    let call = Call(step: step, signature: signature, inputs: inputs, evaluation: self, scope: scope)
+    let results = try operation(call)
+    var named: [(String, Value<S>)] = []
+    for (position, name) in step.outputs.enumerated() where !name.isEmpty {
+      guard position < results.count, let value = results[position] else {
+        throw .invalid(node: step.label, reason: "its output '\(name)' is not defined at inference")
+      }
+      named.append((name, value))
+    }
+    return named
+  }
+
+  /// Every operator's own function, by name. `Signature` says what each may be given.
+  private static var operators: [String: Operation] {
+    var table: [String: Operation] = [:]
+    for group in [
+      shapeOperators, sliceOperators, indexOperators, constantOperators, castOperators, elementwiseOperators,
+      arithmeticOperators, logicOperators, matrixOperators, reductionOperators, normalizationOperators,
+      controlOperators, recurrentOperators,
+    ] {
+      table.merge(group) { _, new in new }
+    }
+    return table
+  }
+
+  /// The operators that have a function; a test holds them against the signatures.
+  static var operatorNames: [String] { operators.keys.sorted() }
+}

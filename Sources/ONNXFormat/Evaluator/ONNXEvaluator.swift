@@ -1,0 +1,134 @@
+public import ByteIO
+internal import ReferenceMath
+public import Tensors
+
+/// The numbers that an evaluation computes in.
+public enum EvaluationPrecision: Sendable, CaseIterable {
+  case float32, float64
+}
+
+/// Runs an ONNX graph as it is written, from the operator specification.
+///
+/// It shares nothing with the importer: no gate order, no layer, no forward pass. That makes it the second road to an
+/// output, by which a conversion is judged.
+///
+/// All floats are computed in the chosen precision, whatever type the graph gives them; only a Cast to float16 or
+/// bfloat16 rounds. Integers keep their type, and one that overflows is an error.
+public struct ONNXEvaluator: Sendable {
+  private let program: Program
+  private let limits: Limits
+
+  /// Checks every node and puts the nodes in order.
+  ///
+  /// - Throws: `ONNXError` for a cycle, a value made twice or never, an operator, attribute or opset not known.
+  public init(_ model: ONNXModel, limits: Limits = .standard) throws(ONNXError) {
+    guard ONNXDecoder.opsets.contains(model.opset) else {
+      throw .unsupportedOpset(model.opset, supported: ONNXDecoder.opsets)
+    }
+    program = try Program(model.graph, opset: model.opset, isVisible: { _ in false })
+    self.limits = limits
+  }
+
+  /// Computes the graph's outputs.
+  ///
+  /// - Parameters:
+  ///   - inputs: a tensor for each input of the graph; one that has an initializer may be left out. Floats may be of
+  ///     any float type, integers must be of the type that the graph states.
+  ///   - precision: what floats are computed in.
+  /// - Returns: the outputs by name; floats as F32 or F64, as the precision says.
+  public func run(
+    _ inputs: [String: Tensor], precision: EvaluationPrecision
+  ) throws(ONNXError) -> [String: Tensor] {
+    switch precision {
+    case .float32: try run(inputs, Float.self)
+    case .float64: try run(inputs, Double.self)
+    }
+  }
+
+  private func run<S: ReferenceScalar>(
+    _ inputs: [String: Tensor], _: S.Type
+  ) throws(ONNXError) -> [String: Tensor] {
+    let given = try checked(inputs, S.self)
+    let outputs = try Evaluation<S>(limits: limits).run(program, given, outer: nil)
+    var tensors: [String: Tensor] = [:]
+    for (name, value) in zip(program.outputs, outputs) {
+      do { tensors[name] = try value.tensor() } catch {
+        throw .graphOutput(name, reason: error.description)
+      }
+    }
+    return tensors
+  }
+
+  /// Holds the inputs against what the graph states of them, sizes of one name against each other.
+  private func checked<S: ReferenceScalar>(
+    _ inputs: [String: Tensor], _: S.Type
+  ) throws(ONNXError) -> [String: Value<S>] {
+    let known = Set(program.inputs.map(\.name))
+    if let stranger = inputs.keys.sorted().first(where: { !known.contains($0) }) {
+      let names = program.inputs.map(\.name).joined(separator: ", ")
+      throw .wrongValue(input: stranger, reason: "the graph has no such input, only \(names)")
+    }
+    var symbols: [String: (size: Int, input: String)] = [:]
+    var values: [String: Value<S>] = [:]
+    for info in program.inputs {
+      guard let tensor = inputs[info.name] ?? program.initializers[info.name] else {
+        throw .missingValue(input: info.name)
+      }
+      let type = try checkedType(tensor, info)
+      try check(tensor.shape, info, &symbols)
+      guard inputs[info.name] != nil else { continue }
+      switch Value<S>(tensor) {
+      // The type that the graph states is the one that it means.
+      case .float(let array, _)?: values[info.name] = .float(array, type)
+      case let value?: values[info.name] = value
+      case nil: throw .wrongValue(input: info.name, reason: "a number of it does not fit a 64-bit signed integer")
+      }
+    }
+    return values
+  }
+
+  private func checkedType(_ tensor: Tensor, _ info: ONNXValueInfo) throws(ONNXError) -> ElementType {
+    guard tensor.quantization == nil else {
+      throw .wrongValue(input: info.name, reason: "quantised tensors must be made real first")
+    }
+    guard let declared = info.elementType else { return tensor.elementType }
+    guard declared == tensor.elementType || declared.isFloat && tensor.elementType.isFloat else {
+      throw .wrongValue(
+        input: info.name, reason: "the graph takes \(declared.rawValue), not \(tensor.elementType.rawValue)")
+    }
+    return declared
+  }
+
+  private func check(
+    _ shape: [Int], _ info: ONNXValueInfo, _ symbols: inout [String: (size: Int, input: String)]
+  ) throws(ONNXError) {
+    guard let count = checkedProduct(shape.map { max($0, 1) }), count <= limits.elements else {
+      throw .wrongValue(input: info.name, reason: "shape \(shape) is over the limit of \(limits.elements) elements")
+    }
+    guard let declared = info.shape else { return }
+    guard declared.count == shape.count else {
+      throw .wrongValue(
+        input: info.name, reason: "shape \(shape) has rank \(shape.count), the graph takes rank \(declared.count)")
+    }
+    for (axis, (size, dimension)) in zip(shape, declared).enumerated() {
+      switch dimension {
+      case .fixed(let expected):
+        guard size == expected else {
+          throw .wrongValue(
+            input: info.name, reason: "axis \(axis) of shape \(shape) has size \(size), the graph takes \(expected)")
+        }
+      case .symbol(let symbol):
+        guard let first = symbols[symbol] else {
+          symbols[symbol] = (size, info.name)
+          continue
+        }
+        guard first.size == size else {
+          throw .wrongValue(
+            input: info.name,
+            reason: "'\(symbol)' is \(size) on axis \(axis), but \(first.size) in input '\(first.input)'")
+        }
+      case .unknown: break
+      }
+    }
+  }
+}

@@ -1,0 +1,129 @@
+internal import ReferenceMath
+internal import Tensors
+
+/// Operators that make tensors, and casts.
+extension Evaluation {
+  static var constantOperators: [String: Operation] {
+    ["Constant": constant, "ConstantOfShape": constantOfShape, "Range": range]
+  }
+
+  static var castOperators: [String: Operation] {
+    [
+      "Cast": { call throws(ONNXError) in
+        // `saturate` and `round_mode` concern 8-bit floats alone, which are refused here.
+        guard let code = call.int("to"), let small = Int32(exactly: code),
+          let type = ONNXDataType.elementType(small)
+        else { throw call.unsupported("to", "data type \(call.int("to") ?? 0) is not supported") }
+        return [try cast(call, call.value(0), to: type)]
+      },
+      "CastLike": { call throws(ONNXError) in [try cast(call, call.value(0), to: call.value(1).elementType)] },
+    ]
+  }
+
+  private static func constant(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
+    guard call.step.attributes.count == 1, let (name, attribute) = call.step.attributes.first else {
+      throw call.invalid("exactly one attribute must give the value, not \(call.step.attributes.count)")
+    }
+    switch attribute {
+    case .tensor(let tensor): return [try call.value(of: tensor, name)]
+    case .float(let value): return [.float(NDArray(scalar: S(value)), .float32)]
+    case .floats(let values): return [.float(NDArray(shape: [values.count], elements: values.map { S($0) }), .float32)]
+    case .int(let value): return [.integer(NDArray(scalar: value), .int64)]
+    case .ints(let values): return [.integer(NDArray(shape: [values.count], elements: values), .int64)]
+    default: throw call.unsupported(name, "only tensors of numbers are supported")
+    }
+  }
+
+  private static func constantOfShape(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
+    let shape = try call.checked(call.list(0))
+    guard case .tensor(let tensor)? = call.step.attributes["value"] else {
+      return [.float(NDArray(repeating: 0, shape: shape), .float32)]
+    }
+    guard tensor.count == 1 else { throw call.unsupported("value", "it has \(tensor.count) elements, not one") }
+    return [try call.value(of: tensor, "value").reshaped([]).expanded(to: shape)]
+  }
+
+  /// start, start + delta, … up to but without the limit.
+  private static func range(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
+    let (start, limit, delta) = (try call.value(0), try call.value(1), try call.value(2))
+    for (position, value) in [start, limit, delta].enumerated() {
+      guard value.count == 1 else { throw call.mismatch(position, expected: "[]", found: value.shape) }
+      guard value.elementType == start.elementType else { throw call.wrongType(position, value.elementType) }
+    }
+    switch (start, limit, delta) {
+    case (.float(let start, let type), .float(let limit, _), .float(let delta, _)):
+      let (start, limit, delta) = (start.elements[0], limit.elements[0], delta.elements[0])
+      guard delta != 0, let count = Int(exactly: max(0, ((limit - start) / delta).rounded(.up))) else {
+        throw call.invalid("no range goes from \(start) to \(limit) by \(delta)")
+      }
+      try call.checked([count])
+      return [.float(NDArray(shape: [count], elements: (0..<count).map { start + S($0) * delta }), type)]
+    case (.integer(let start, let type), .integer(let limit, _), .integer(let delta, _)) where type != .bool:
+      let (start, limit, delta) = (start.elements[0], limit.elements[0], delta.elements[0])
+      guard delta != 0, let span = exact(limit.subtractingReportingOverflow(start)), span != .min else {
+        throw call.invalid("no range goes from \(start) to \(limit) by \(delta)")
+      }
+      // Rounded up, for a span and a delta of the same sign.
+      let count = span.signum() == delta.signum() ? Int((span.magnitude - 1) / delta.magnitude + 1) : 0
+      try call.checked([count])
+      return [.integer(NDArray(shape: [count], elements: (0..<count).map { start + Int64($0) * delta }), type)]
+    default: throw call.wrongType(0, start.elementType)
+    }
+  }
+
+  /// Float to float16 or bfloat16 rounds; to float32 and float64 the number stays as it is. Float to integer drops
+  /// the fraction. Integer to integer drops high bits, as the specification says.
+  private static func cast(_ call: Call<S>, _ value: Value<S>, to type: ElementType) throws(ONNXError) -> Value<S> {
+    switch value {
+    case .float(let array, let source) where type.isFloat:
+      guard source != type, type == .float16 || type == .bfloat16 else { return .float(array, type) }
+      let tensor = S.tensor(array.elements, shape: array.shape)
+      guard let rounded = try? tensor.converted(to: type).tensor else {
+        throw call.invalid("no cast to \(type.rawValue)")
+      }
+      return .float(NDArray(shape: array.shape, elements: S.values(of: rounded)), type)
+    case .float(let array, _) where type == .bool: return .integer(array.map { $0 == 0 ? 0 : 1 }, .bool)
+    case .float(let array, _):
+      let whole = try array.map { (element) throws(ONNXError) in
+        guard let whole = Int64(exactly: element.rounded(.towardZero)), type.integerRange.contains(whole) else {
+          throw call.invalid("\(element) is outside \(type.rawValue), where a cast is not defined")
+        }
+        return whole
+      }
+      return .integer(whole, type)
+    case .integer(let array, _) where type.isFloat:
+      if type == .float16 || type == .bfloat16 {
+        return try cast(call, .float(array.map { S($0) }, S.elementType), to: type)
+      }
+      return .float(array.map { S($0) }, type)
+    case .integer(let array, _): return .integer(try array.map { (x) throws(ONNXError) in try wrap(x, type, call) }, type)
+    }
+  }
+
+  private static func wrap(_ x: Int64, _ type: ElementType, _ call: Call<S>) throws(ONNXError) -> Int64 {
+    switch type {
+    case .int32: return Int64(Int32(truncatingIfNeeded: x))
+    case .int16: return Int64(Int16(truncatingIfNeeded: x))
+    case .int8: return Int64(Int8(truncatingIfNeeded: x))
+    case .uint32: return Int64(UInt32(truncatingIfNeeded: x))
+    case .uint16: return Int64(UInt16(truncatingIfNeeded: x))
+    case .uint8: return Int64(UInt8(truncatingIfNeeded: x))
+    case .bool: return x == 0 ? 0 : 1
+    case .uint64:
+      guard x >= 0 else { throw call.invalid("\(x) becomes a U64 that does not fit a 64-bit signed integer") }
+      return x
+    default: return x
+    }
+  }
+}
+
+extension Call {
+  /// A tensor from the file, as a value.
+  func value(of tensor: Tensor, _ name: String) throws(ONNXError) -> Value<S> {
+    try checked(tensor.shape)
+    guard let value = Value<S>(tensor) else {
+      throw unsupported(name, "a number of it does not fit a 64-bit signed integer")
+    }
+    return value
+  }
+}

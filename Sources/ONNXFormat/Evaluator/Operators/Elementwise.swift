@@ -1,0 +1,118 @@
+internal import ReferenceMath
+internal import Tensors
+
+/// Operators of one input whose output has the same shape.
+extension Evaluation {
+  static var elementwiseOperators: [String: Operation] {
+    typealias F = Functions<S>
+    return [
+      "Abs": signed({ abs($0) }, { $0 == .min ? nil : abs($0) }),
+      "Neg": signed({ -$0 }, { $0 == .min ? nil : -$0 }),
+      "Sign": signed({ $0 > 0 ? 1 : $0 < 0 ? -1 : $0 }, { $0.signum() }),
+      "Relu": signed(F.relu, { max($0, 0) }),
+      "Sqrt": float { _ in { $0.squareRoot() } },
+      "Exp": float { _ in S.exp },
+      "Log": float { _ in S.log },
+      "Sin": float { _ in S.sin },
+      "Cos": float { _ in S.cos },
+      "Erf": float { _ in S.erf },
+      "Reciprocal": float { _ in { 1 / $0 } },
+      "Floor": float { _ in { $0.rounded(.down) } },
+      "Ceil": float { _ in { $0.rounded(.up) } },
+      "Round": float { _ in { $0.rounded(.toNearestOrEven) } },
+      "Sigmoid": float { _ in F.sigmoid },
+      "Tanh": float { _ in F.tanh },
+      "Softsign": float { _ in F.softsign },
+      "Softplus": float { _ in F.softplus },
+      "Mish": float { _ in F.mish },
+      "HardSwish": float { _ in F.hardSwish },
+      "LeakyRelu": float { call in
+        let alpha = call.real("alpha") ?? 0
+        return { F.leakyRelu($0, alpha) }
+      },
+      "Elu": float { call in
+        let alpha = call.real("alpha") ?? 0
+        return { F.elu($0, alpha) }
+      },
+      "Celu": float { call in
+        let alpha = call.real("alpha") ?? 0
+        return { F.celu($0, alpha) }
+      },
+      "Swish": float { call in
+        let alpha = call.real("alpha") ?? 0
+        return { F.swish($0, alpha) }
+      },
+      // y = x where x > alpha, else 0. A NaN passes.
+      "ThresholdedRelu": float { call in
+        let alpha = call.real("alpha") ?? 0
+        return { $0 <= alpha ? 0 : $0 }
+      },
+      "HardSigmoid": float { call in
+        let (alpha, beta) = (call.real("alpha") ?? 0, call.real("beta") ?? 0)
+        return { F.hardSigmoid($0, alpha, beta) }
+      },
+      "Selu": float { call in
+        let (alpha, gamma) = (call.real("alpha") ?? 0, call.real("gamma") ?? 0)
+        return { F.selu($0, alpha, gamma) }
+      },
+      "Gelu": float { call throws(ONNXError) in
+        switch call.string("approximate") {
+        case "none": return F.gelu
+        case "tanh": return F.geluTanh
+        case let other: throw call.unsupported("approximate", "'\(other ?? "")' is neither none nor tanh")
+        }
+      },
+      "Not": { call throws(ONNXError) in [.bools(try call.bool(0).map { !$0 })] },
+      "IsNaN": { call throws(ONNXError) in [.bools(try call.float(0).array.map(\.isNaN))] },
+      "Identity": { call throws(ONNXError) in [try call.value(0)] },
+      "Clip": clip,
+    ]
+  }
+
+  /// An operator on floats alone, made once from the node's attributes.
+  private static func float(
+    _ make: @escaping (Call<S>) throws(ONNXError) -> (S) -> S
+  ) -> Operation {
+    { call throws(ONNXError) in
+      let (array, type) = try call.float(0)
+      return [.float(array.map(try make(call)), type)]
+    }
+  }
+
+  /// An operator on floats and integers; nil stands for an overflow.
+  private static func signed(_ float: @escaping (S) -> S, _ integer: @escaping (Int64) -> Int64?) -> Operation {
+    { call throws(ONNXError) in
+      switch try call.value(0) {
+      case .float(let array, let type): return [.float(array.map(float), type)]
+      case .integer(_, .bool): throw call.wrongType(0, .bool)
+      case .integer(let array, let type):
+        let result = try array.map { (element) throws(ONNXError) in
+          guard let result = integer(element) else { throw call.invalid("\(element) overflows") }
+          return result
+        }
+        return [try call.fitted(result, type)]
+      }
+    }
+  }
+
+  /// min(max(x, min), max); bounds are attributes before opset 11, inputs since.
+  private static func clip(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
+    switch try call.value(0) {
+    case .float(let array, let type):
+      var (low, high) = (call.real("min") ?? -.infinity, call.real("max") ?? .infinity)
+      if call.has(1) { low = try bound(call, 1, call.float(1).array) }
+      if call.has(2) { high = try bound(call, 2, call.float(2).array) }
+      return [.float(array.map { Functions.clamp($0, low, high) }, type)]
+    case .integer(let array, let type):
+      guard call.opset >= 12, type != .bool else { throw call.wrongType(0, type) }
+      let low = call.has(1) ? try bound(call, 1, call.integer(1).array) : .min
+      let high = call.has(2) ? try bound(call, 2, call.integer(2).array) : .max
+      return [.integer(array.map { min(max($0, low), high) }, type)]
+    }
+  }
+
+  private static func bound<E>(_ call: Call<S>, _ position: Int, _ array: NDArray<E>) throws(ONNXError) -> E {
+    guard array.count == 1 else { throw call.mismatch(position, expected: "[]", found: array.shape) }
+    return array.elements[0]
+  }
+}

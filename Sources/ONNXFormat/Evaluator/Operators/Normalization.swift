@@ -1,0 +1,117 @@
+internal import ReferenceMath
+internal import Tensors
+
+/// Softmax and the normalisations.
+extension Evaluation {
+  static var normalizationOperators: [String: Operation] {
+    [
+      "Softmax": softmax { lane in
+        let exponentials = shifted(lane).map(S.exp)
+        let total = exponentials.reduce(0, +)
+        return exponentials.map { $0 / total }
+      },
+      "LogSoftmax": softmax { lane in
+        let rest = shifted(lane)
+        let logarithm = S.log(rest.reduce(0) { $0 + S.exp($1) })
+        return rest.map { $0 - logarithm }
+      },
+      "BatchNormalization": batchNormalization,
+      "LayerNormalization": layerNormalization,
+    ]
+  }
+
+  /// x − max(x), which changes no softmax and keeps eˣ from overflowing.
+  private static func shifted(_ lane: ArraySlice<S>) -> [S] {
+    let top = lane.reduce(-S.infinity) { $0.isNaN || $0 > $1 ? $0 : $1 }
+    return lane.map { $0 - top }
+  }
+
+  /// Along one axis since opset 13; before, over everything from the axis on, as if the input were a matrix.
+  private static func softmax(_ body: @escaping (ArraySlice<S>) -> [S]) -> Operation {
+    { call throws(ONNXError) in
+      let (array, type) = try call.float(0)
+      let stated = call.int("axis") ?? -1
+      if call.opset < 13 {
+        let axis = stated == array.rank ? stated : try call.axis(stated, rank: array.rank)
+        let width = array.shape[axis...].reduce(1, *)
+        return [.float(NDArray(shape: array.shape, elements: lanes(array.elements, width, body)), type)]
+      }
+      let axis = try call.axis(stated, rank: array.rank)
+      // The axis goes last, and back: exchanging two axes undoes itself.
+      var order = Array(array.shape.indices)
+      order.swapAt(axis, array.rank - 1)
+      let moved = array.transposed(order)
+      let result = NDArray(shape: moved.shape, elements: lanes(moved.elements, array.shape[axis], body))
+      return [.float(result.transposed(order), type)]
+    }
+  }
+
+  private static func lanes(_ elements: [S], _ width: Int, _ body: (ArraySlice<S>) -> [S]) -> [S] {
+    if width == 0 { return [] }
+    return stride(from: 0, to: elements.count, by: width).flatMap { body(elements[$0..<($0 + width)]) }
+  }
+
+  /// Y = (X − mean) / √(var + epsilon) · scale + B, for each channel (axis 1).
+  private static func batchNormalization(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
+    if try call.flag("training_mode") { throw call.unsupported("training_mode", "only inference is evaluated") }
+    guard call.step.outputs.dropFirst().allSatisfy(\.isEmpty) else {
+      throw call.invalid("its outputs after the first belong to training: only inference is evaluated")
+    }
+    let (x, type) = try call.float(0)
+    guard x.rank >= 1 else { throw call.mismatch(0, expected: "[N, C, ...]", found: x.shape) }
+    if call.int("spatial") == 0, x.rank > 2 { throw call.unsupported("spatial", "only 1 is supported") }
+    let channels = x.rank == 1 ? 1 : x.shape[1]
+    var parameters: [[S]] = []
+    for position in 1...4 {
+      let array = try call.float(position).array
+      guard array.shape == [channels] else { throw call.mismatch(position, expected: "[\(channels)]", found: array.shape) }
+      parameters.append(array.elements)
+    }
+    let epsilon = call.real("epsilon") ?? 0
+    let inner = x.shape.dropFirst(2).reduce(1, *)
+    let (scale, B, mean, variance) = (parameters[0], parameters[1], parameters[2], parameters[3])
+    var y = x
+    for position in x.elements.indices {
+      let c = position / inner % channels
+      y.elements[position] = (x.elements[position] - mean[c]) / (variance[c] + epsilon).squareRoot() * scale[c] + B[c]
+    }
+    return [.float(y, type)]
+  }
+
+  /// Y = (X − mean) / √(var + epsilon) · Scale + B, mean and var over the axes from `axis` on.
+  private static func layerNormalization(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
+    let (x, type) = try call.float(0)
+    let axis = try call.axisAttribute(rank: x.rank)
+    guard call.int("stash_type") == 1 else { throw call.unsupported("stash_type", "only 1 (float) is supported") }
+    let (outer, inner) = (x.shape[..<axis].reduce(1, *), x.shape[axis...].reduce(1, *))
+    let lane = Array(x.shape[axis...])
+    func parameter(_ position: Int) throws(ONNXError) -> NDArray<S> {
+      let array = try call.float(position).array
+      guard broadcast(array.shape, lane) == lane else {
+        throw call.mismatch(position, expected: "one that broadcasts to \(lane)", found: array.shape)
+      }
+      return array.strided(shape: lane, strides: broadcastStrides(array.shape, to: lane))
+    }
+    let scale = try parameter(1)
+    let B = call.has(2) ? try parameter(2) : nil
+    let epsilon = call.real("epsilon") ?? 0
+    var (y, means, inverses) = (x, [S](), [S]())
+    for row in 0..<outer {
+      let range = (row * inner)..<((row + 1) * inner)
+      let mean = x.elements[range].reduce(0, +) / S(inner)
+      let variance = x.elements[range].reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / S(inner)
+      let inverse = 1 / (variance + epsilon).squareRoot()
+      for (k, position) in range.enumerated() {
+        let normal = (x.elements[position] - mean) * inverse * scale.elements[k]
+        y.elements[position] = B.map { normal + $0.elements[k] } ?? normal
+      }
+      means.append(mean)
+      inverses.append(inverse)
+    }
+    let shape = x.shape.indices.map { $0 < axis ? x.shape[$0] : 1 }
+    return [
+      .float(y, type), .float(NDArray(shape: shape, elements: means), .float32),
+      .float(NDArray(shape: shape, elements: inverses), .float32),
+    ]
+  }
+}

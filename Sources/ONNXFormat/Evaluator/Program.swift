@@ -1,0 +1,151 @@
+internal import Tensors
+
+/// A graph made ready to run: every node checked against its operator's signature and put in an order that works.
+struct Program: Sendable {
+  /// One node with its attributes complete and its subgraphs ready.
+  struct Step: Sendable {
+    let label: String
+    let operation: String
+    /// The opset of the signature is in force; behaviour that changed by opset looks here.
+    let opset: Int64
+    let inputs: [String]
+    let outputs: [String]
+    let attributes: [String: ONNXAttribute]
+    let subgraphs: [String: Program]
+    /// Values of this graph that no later step reads.
+    var releases: [String] = []
+
+    /// Every value that the step reads, those its subgraphs take from outside included.
+    var reads: [String] { inputs.filter { !$0.isEmpty } + subgraphs.values.flatMap(\.captured) }
+  }
+
+  let name: String
+  let inputs: [ONNXValueInfo]
+  let initializers: [String: Tensor]
+  let steps: [Step]
+  let outputs: [String]
+  /// Values taken from the graphs around this one.
+  let captured: [String]
+
+  /// Checks and sorts `graph`; `isVisible` tells which values the graphs around it hold.
+  init(_ graph: ONNXGraph, opset: Int64, isVisible: @escaping (String) -> Bool) throws(ONNXError) {
+    name = graph.name
+    inputs = graph.inputs
+    let local = try Self.definitions(graph)
+    initializers = Dictionary(graph.initializers.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
+
+    let visible = { (name: String) in local[name] != nil || isVisible(name) }
+    var unsorted: [Step] = []
+    for node in graph.nodes { unsorted.append(try Self.step(node, opset, visible)) }
+    var captured: Set<String> = []
+    for step in unsorted {
+      for value in step.reads where local[value] == nil {
+        guard isVisible(value) else { throw .unknownValue(node: step.label, value: value) }
+        captured.insert(value)
+      }
+    }
+    outputs = graph.outputs.map(\.name)
+    for output in outputs where local[output] == nil {
+      guard isVisible(output) else { throw .graphOutput(output, reason: "nothing makes it") }
+      captured.insert(output)
+    }
+    self.captured = captured.sorted()
+    steps = Self.released(try Self.sorted(unsorted, local), keeping: Set(outputs), local)
+  }
+
+  /// Who makes each value of the graph: the position of a node, or −1 for an input or initializer.
+  private static func definitions(_ graph: ONNXGraph) throws(ONNXError) -> [String: Int] {
+    var local: [String: Int] = [:]
+    for input in graph.inputs where local.updateValue(-1, forKey: input.name) != nil {
+      throw .duplicateValue(node: "graph inputs", value: input.name)
+    }
+    var seen: Set<String> = []
+    for initializer in graph.initializers {
+      guard seen.insert(initializer.name).inserted else {
+        throw .duplicateValue(node: "initializers", value: initializer.name)
+      }
+      // An initializer of an input's name is that input's default.
+      local[initializer.name] = -1
+    }
+    for (position, node) in graph.nodes.enumerated() {
+      for output in node.outputs where !output.isEmpty {
+        guard local.updateValue(position, forKey: output) == nil else {
+          throw .duplicateValue(node: node.label, value: output)
+        }
+      }
+    }
+    return local
+  }
+
+  private static func step(
+    _ node: ONNXNode, _ opset: Int64, _ visible: @escaping (String) -> Bool
+  ) throws(ONNXError) -> Step {
+    guard node.domain.isEmpty else {
+      throw .unknownOperator(
+        node: node.label, domain: node.domain,
+        hint: ": only ONNX's own operators are; export the model without extensions of one runtime")
+    }
+    guard let signature = Signature.find(node.operation, opset: opset) else {
+      let known = Signature.all[node.operation]?.last?.since
+      throw .unknownOperator(
+        node: node.label, domain: "",
+        hint: known.map { " before opset \($0), the model has \(opset): convert it with onnx.version_converter" }
+          ?? ": replace it by others, or cut the part around the recurrent layers out with onnx.utils.extract_model")
+    }
+    var subgraphs: [String: Program] = [:]
+    let attributes = try signature.checked(node)
+    for (name, attribute) in attributes {
+      if case .graph(let graph) = attribute {
+        subgraphs[name] = try Program(graph, opset: opset, isVisible: visible)
+      }
+    }
+    return Step(
+      label: node.label, operation: node.operation, opset: opset, inputs: node.inputs, outputs: node.outputs,
+      attributes: attributes, subgraphs: subgraphs)
+  }
+
+  /// Depth-first with a stack of its own; a graph that is in order stays as it is.
+  private static func sorted(_ steps: [Step], _ local: [String: Int]) throws(ONNXError) -> [Step] {
+    enum Mark { case new, open, done }
+    let needs = steps.map { step in step.reads.compactMap { local[$0] }.filter { $0 >= 0 } }
+    var marks = [Mark](repeating: .new, count: steps.count)
+    var order: [Int] = []
+    for root in steps.indices where marks[root] == .new {
+      var stack = [(step: root, next: 0)]
+      marks[root] = .open
+      while let (step, next) = stack.last {
+        guard next < needs[step].count else {
+          marks[step] = .done
+          order.append(step)
+          stack.removeLast()
+          continue
+        }
+        stack[stack.count - 1].next += 1
+        let needed = needs[step][next]
+        switch marks[needed] {
+        case .done: break
+        case .new:
+          marks[needed] = .open
+          stack.append((needed, 0))
+        case .open:
+          let start = stack.firstIndex { $0.step == needed } ?? 0
+          throw .cycle(nodes: stack[start...].prefix(8).map { steps[$0.step].label })
+        }
+      }
+    }
+    return order.map { steps[$0] }
+  }
+
+  /// Marks after which step each value may be dropped.
+  private static func released(_ steps: [Step], keeping kept: Set<String>, _ local: [String: Int]) -> [Step] {
+    var result = steps
+    var seen = kept
+    for position in steps.indices.reversed() {
+      for value in steps[position].reads + steps[position].outputs
+      where local[value] != nil && seen.insert(value).inserted {
+        result[position].releases.append(value)
+      }
+    }
+    return result
+  }
+}

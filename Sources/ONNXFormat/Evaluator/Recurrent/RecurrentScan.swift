@@ -1,0 +1,190 @@
+internal import ReferenceMath
+internal import Tensors
+
+/// What the operators RNN, LSTM and GRU share: shapes, directions, lengths and layout. The cells add their equations.
+struct RecurrentScan<S: ReferenceScalar> {
+  let call: Call<S>
+  /// How many gates W, R and B hold one after another.
+  let gates: Int
+  let T: Int
+  let B: Int
+  let I: Int
+  let H: Int
+  let directions: [Direction]
+  private let X: [S]
+  private let lengths: [Int]
+  private let type: ElementType
+  private let batchFirst: Bool
+
+  /// The weights of one direction, sliced in the operator's own order of gates.
+  struct Direction {
+    let isReverse: Bool
+    /// For each gate, Wᵀ `[I, H]`.
+    let W: [Matrix<S>]
+    /// For each gate, Rᵀ `[H, H]`.
+    let R: [Matrix<S>]
+    /// For each gate, a row `[1, H]`; zeros without input B.
+    let Wb: [Matrix<S>]
+    let Rb: [Matrix<S>]
+    /// LSTM: peepholes for i, o, f, each `[1, H]`; nil without input P.
+    let P: [Matrix<S>]?
+    let activations: [(S) -> S]
+  }
+
+  /// Reads and checks everything but the initial states.
+  ///
+  /// X `[T, B, I]` (`[B, T, I]` with layout 1), W `[D, gates·H, I]`, R `[D, gates·H, H]`, B `[D, 2·gates·H]`,
+  /// sequence_lens `[B]`, P `[D, 3·H]`.
+  init(_ call: Call<S>, gates: Int, activations: [String], peepholes: Int? = nil) throws(ONNXError) {
+    self.call = call
+    self.gates = gates
+    batchFirst = try call.flag("layout")
+    let (x, type) = try call.float(0)
+    guard x.rank == 3 else { throw call.mismatch(0, expected: "[seq_length, batch_size, input_size]", found: x.shape) }
+    let X = batchFirst ? x.transposed([1, 0, 2]) : x
+    self.X = X.elements
+    self.type = type
+    let (T, B, I) = (X.shape[0], X.shape[1], X.shape[2])
+    (self.T, self.B, self.I) = (T, B, I)
+
+    let reverse: [Bool]
+    switch call.string("direction") {
+    case "forward": reverse = [false]
+    case "reverse": reverse = [true]
+    case "bidirectional": reverse = [false, true]
+    case let other: throw call.unsupported("direction", "'\(other ?? "")' is not forward, reverse or bidirectional")
+    }
+    let D = reverse.count
+
+    let R = try call.float(2).array
+    let H: Int
+    if let stated = call.int("hidden_size") {
+      guard stated > 0, stated <= Int(Int32.max) else {
+        throw call.unsupported("hidden_size", "\(stated) is not a size")
+      }
+      H = stated
+    } else {
+      guard R.rank == 3 else { throw call.mismatch(2, expected: "[num_directions, *, hidden_size]", found: R.shape) }
+      H = R.shape[2]
+    }
+    self.H = H
+    let W = try Self.checked(call, 1, [D, gates * H, I])
+    _ = try Self.checked(call, 2, [D, gates * H, H])
+    let bias = call.has(3) ? try Self.checked(call, 3, [D, 2 * gates * H]) : nil
+    let P: NDArray<S>? =
+      if let peepholes, call.has(peepholes) { try Self.checked(call, peepholes, [D, 3 * H]) } else { nil }
+    lengths = try Self.lengths(call, T: T, B: B)
+    try call.checked([T, D, B, H])
+
+    let functions = try RecurrentActivation.functions(call, standard: activations, directions: D)
+    directions = reverse.indices.map { d in
+      /// Rows `[count·H, width]` of the direction, one matrix a gate.
+      func matrices(_ array: NDArray<S>, count: Int, width: Int, from first: Int = 0, of all: Int) -> [Matrix<S>] {
+        (first..<(first + count)).map { gate in
+          let start = (d * all + gate) * H * width
+          return Matrix(rows: H, columns: width, elements: Array(array.elements[start..<(start + H * width)])).transposed
+        }
+      }
+      let zeros = [Matrix<S>](repeating: Matrix(zeros: 1, H), count: gates)
+      return Direction(
+        isReverse: reverse[d],
+        W: matrices(W, count: gates, width: I, of: gates),
+        R: matrices(R, count: gates, width: H, of: gates),
+        Wb: bias.map { matrices($0, count: gates, width: 1, of: 2 * gates) } ?? zeros,
+        Rb: bias.map { matrices($0, count: gates, width: 1, from: gates, of: 2 * gates) } ?? zeros,
+        P: P.map { matrices($0, count: 3, width: 1, of: 3) },
+        activations: functions[d])
+    }
+  }
+
+  private static func checked(_ call: Call<S>, _ position: Int, _ shape: [Int]) throws(ONNXError) -> NDArray<S> {
+    let (array, type) = try call.float(position)
+    guard type == (try call.float(0).type) else { throw call.wrongType(position, type) }
+    guard array.shape == shape else { throw call.mismatch(position, expected: "\(shape)", found: array.shape) }
+    return array
+  }
+
+  private static func lengths(_ call: Call<S>, T: Int, B: Int) throws(ONNXError) -> [Int] {
+    guard call.has(4) else { return [Int](repeating: T, count: B) }
+    let (array, type) = try call.integer(4)
+    guard type == .int32 else { throw call.wrongType(4, type) }
+    guard array.shape == [B] else { throw call.mismatch(4, expected: "[\(B)]", found: array.shape) }
+    guard array.elements.allSatisfy({ $0 >= 0 && $0 <= T }) else {
+      throw call.invalid("sequence_lens \(array.elements.prefix(8)) must lie between 0 and seq_length, \(T)")
+    }
+    return array.elements.map { Int($0) }
+  }
+
+  /// Initial states of each direction, `[B, H]`: zeros where the input is left out.
+  func initialStates(_ position: Int) throws(ONNXError) -> [Matrix<S>] {
+    guard call.has(position) else { return directions.map { _ in Matrix(zeros: B, H) } }
+    let D = directions.count
+    let given = try call.float(position).array
+    let expected = batchFirst ? [B, D, H] : [D, B, H]
+    guard given.shape == expected else { throw call.mismatch(position, expected: "\(expected)", found: given.shape) }
+    let states = batchFirst ? given.transposed([1, 0, 2]) : given
+    return (0..<D).map { d in
+      Matrix(rows: B, columns: H, elements: Array(states.elements[(d * B * H)..<((d + 1) * B * H)]))
+    }
+  }
+
+  /// Pre-activations held in [−clip, clip], where there is a clip.
+  func clip() throws(ONNXError) -> (Matrix<S>) -> Matrix<S> {
+    guard let clip = call.real("clip") else { return { $0 } }
+    guard clip >= 0 else { throw call.unsupported("clip", "\(clip) is not a threshold") }
+    return { $0.map { Functions.clamp($0, -clip, clip) } }
+  }
+
+  /// One direction's equations: from Xt `[B, I]` and the states of t−1, each `[B, H]`, the states of t, Ht first.
+  typealias Step = (_ Xt: Matrix<S>, _ previous: [Matrix<S>]) -> [Matrix<S>]
+
+  /// Runs every direction; returns Y, then the last of each state.
+  ///
+  /// Row b takes `sequence_lens[b]` steps, backward from its own last one in the reverse direction; Y is 0 behind
+  /// them. A row of length 0 has no last step: its last states are 0, as onnxruntime has them.
+  func run(
+    initial: [[Matrix<S>]], step: (Direction) throws(ONNXError) -> Step
+  ) throws(ONNXError) -> [Value<S>?] {
+    let D = directions.count
+    var Y = [S](repeating: 0, count: T * D * B * H)
+    var last = initial.map { _ in [S](repeating: 0, count: D * B * H) }
+    for (d, direction) in directions.enumerated() {
+      let equations = try step(direction)
+      var states = initial.map { $0[d] }
+      for k in 0..<T {
+        let time = lengths.map { direction.isReverse ? $0 - 1 - k : k }
+        var Xt = Matrix<S>(zeros: B, I)
+        for b in 0..<B where k < lengths[b] {
+          let row = (time[b] * B + b) * I
+          Xt.elements.replaceSubrange((b * I)..<((b + 1) * I), with: X[row..<(row + I)])
+        }
+        let next = equations(Xt, states)
+        for b in 0..<B where k < lengths[b] {
+          let row = (b * H)..<((b + 1) * H)
+          for state in states.indices {
+            states[state].elements.replaceSubrange(row, with: next[state].elements[row])
+          }
+          let target = ((time[b] * D + d) * B + b) * H
+          Y.replaceSubrange(target..<(target + H), with: next[0].elements[row])
+        }
+      }
+      for b in 0..<B where lengths[b] > 0 {
+        let row = (b * H)..<((b + 1) * H)
+        let target = (d * B + b) * H
+        for state in states.indices {
+          last[state].replaceSubrange(target..<(target + H), with: states[state].elements[row])
+        }
+      }
+    }
+    let y = NDArray(shape: [T, D, B, H], elements: Y)
+    let ends = last.map { NDArray(shape: [D, B, H], elements: $0) }
+    return [.float(batchFirst ? y.transposed([2, 0, 1, 3]) : y, type)]
+      + ends.map { .float(batchFirst ? $0.transposed([1, 0, 2]) : $0, type) }
+  }
+}
+
+extension Evaluation {
+  static var recurrentOperators: [String: Operation] {
+    ["RNN": rnn, "LSTM": lstm, "GRU": gru]
+  }
+}

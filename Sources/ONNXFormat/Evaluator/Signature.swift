@@ -1,0 +1,128 @@
+/// What an operator of one opset may be given: its inputs, outputs and attributes.
+struct Signature {
+  let name: String
+  /// The first opset that this is true of.
+  let since: Int64
+  let inputs: [Parameter]
+  let outputs: [Parameter]
+  let attributes: [String: Attribute]
+
+  struct Parameter {
+    enum Presence { case required, optional, variadic }
+    let name: String
+    let presence: Presence
+  }
+
+  struct Attribute {
+    let kind: String
+    let required: Bool
+    let standard: ONNXAttribute?
+  }
+
+  /// Each operator's signatures, newest first.
+  static let all: [String: [Signature]] = {
+    let signatures = text.split(separator: "\n").compactMap(Signature.init(line:))
+    return Dictionary(grouping: signatures, by: \.name).mapValues { $0.sorted { $0.since > $1.since } }
+  }()
+
+  static func find(_ name: String, opset: Int64) -> Signature? { all[name]?.first { $0.since <= opset } }
+
+  /// Parses a line of the table: `Gemm 11 A,B,C? Y alpha:float=1.0 transA:int=0`.
+  init?(line: Substring) {
+    let words = line.split(separator: " ")
+    guard words.count >= 4, let since = Int64(words[1]) else { return nil }
+    name = String(words[0])
+    self.since = since
+    inputs = Self.parameters(words[2])
+    outputs = Self.parameters(words[3])
+    var attributes: [String: Attribute] = [:]
+    for word in words.dropFirst(4) {
+      let sides = word.split(separator: "=", maxSplits: 1)
+      let parts = sides[0].split(separator: ":")
+      guard parts.count == 2 else { return nil }
+      let required = parts[1].hasSuffix("!")
+      let kind = String(required ? parts[1].dropLast() : parts[1])
+      attributes[String(parts[0])] = Attribute(
+        kind: kind, required: required, standard: sides.count == 2 ? Self.value(kind, sides[1]) : nil)
+    }
+    self.attributes = attributes
+  }
+
+  private static func parameters(_ word: Substring) -> [Parameter] {
+    if word == "-" { return [] }
+    return word.split(separator: ",").map { name in
+      switch name.last {
+      case "?": Parameter(name: String(name.dropLast()), presence: .optional)
+      case "*": Parameter(name: String(name.dropLast()), presence: .variadic)
+      default: Parameter(name: String(name), presence: .required)
+      }
+    }
+  }
+
+  private static func value(_ kind: String, _ text: Substring) -> ONNXAttribute? {
+    switch kind {
+    case "int": Int64(text).map { .int($0) }
+    case "float": Float(text).map { .float($0) }
+    case "string": .string(String(text))
+    case "strings": .strings(text.split(separator: "|").map(String.init))
+    default: nil
+    }
+  }
+
+  /// How messages name the input at a position.
+  func inputName(_ position: Int) -> String {
+    guard position < inputs.count else { return inputs.last.map { "\($0.name) \(position)" } ?? "\(position)" }
+    return inputs[position].name
+  }
+
+  /// Checks a node against the signature; returns its attributes with the defaults filled in.
+  func checked(_ node: ONNXNode) throws(ONNXError) -> [String: ONNXAttribute] {
+    try check(node.inputs.count, inputs, "inputs", node)
+    try check(node.outputs.count, outputs, "outputs", node)
+    for (position, parameter) in inputs.enumerated() where parameter.presence == .required {
+      guard position < node.inputs.count, !node.inputs[position].isEmpty else {
+        throw .missingInput(node: node.label, input: parameter.name)
+      }
+    }
+    var result = node.attributes
+    for (name, value) in node.attributes {
+      guard let attribute = attributes[name] else {
+        throw .unsupportedAttribute(
+          node: node.label, attribute: name, reason: "\(self.name) of opset \(since) has no such attribute")
+      }
+      guard value.kind == attribute.kind else {
+        throw .unsupportedAttribute(
+          node: node.label, attribute: name, reason: "it must be of type \(attribute.kind), not \(value.kind)")
+      }
+    }
+    for (name, attribute) in attributes where result[name] == nil {
+      if attribute.required { throw .missingAttribute(node: node.label, attribute: name) }
+      result[name] = attribute.standard
+    }
+    return result
+  }
+
+  private func check(
+    _ count: Int, _ parameters: [Parameter], _ what: String, _ node: ONNXNode
+  ) throws(ONNXError) {
+    if parameters.last?.presence != .variadic, count > parameters.count {
+      throw .invalid(node: node.label, reason: "\(count) \(what), at most \(parameters.count) are defined")
+    }
+  }
+}
+
+extension ONNXAttribute {
+  /// The type's name in the operator specification.
+  var kind: String {
+    switch self {
+    case .float: "float"
+    case .int: "int"
+    case .string: "string"
+    case .tensor: "tensor"
+    case .graph: "graph"
+    case .floats: "floats"
+    case .ints: "ints"
+    case .strings: "strings"
+    }
+  }
+}

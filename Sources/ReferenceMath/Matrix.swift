@@ -1,0 +1,92 @@
+infix operator • : MultiplicationPrecedence
+infix operator ⊙ : MultiplicationPrecedence
+
+/// A matrix of rows × columns, row-major. A single row stands for as many equal rows as the other operand has.
+@frozen
+public struct Matrix<S: ReferenceScalar>: Sendable {
+  public let rows: Int
+  public let columns: Int
+  public var elements: [S]
+
+  @inlinable
+  public init(rows: Int, columns: Int, elements: [S]) {
+    precondition(rows * columns == elements.count, "\(rows) × \(columns) does not hold the elements")
+    self.rows = rows
+    self.columns = columns
+    self.elements = elements
+  }
+
+  @inlinable
+  public init(zeros rows: Int, _ columns: Int) {
+    self.init(rows: rows, columns: columns, elements: [S](repeating: 0, count: rows * columns))
+  }
+
+  @inlinable
+  public var transposed: Matrix {
+    var result: [S] = []
+    result.reserveCapacity(elements.count)
+    for column in 0..<columns {
+      for row in 0..<rows { result.append(elements[row * columns + column]) }
+    }
+    return Matrix(rows: columns, columns: rows, elements: result)
+  }
+
+  @inlinable
+  public func map(_ body: (S) -> S) -> Matrix {
+    Matrix(rows: rows, columns: columns, elements: elements.map(body))
+  }
+
+  /// The matrix product, each sum in the order of the inner index.
+  @inlinable
+  public static func • (a: Matrix, b: Matrix) -> Matrix {
+    precondition(a.columns == b.rows, "inner sizes differ")
+    var result = Matrix(zeros: a.rows, b.columns)
+    result.elements.withUnsafeMutableBufferPointer { target in
+      a.elements.withUnsafeBufferPointer { left in
+        b.elements.withUnsafeBufferPointer { right in
+          accumulateProduct(left, right, into: target, rows: a.rows, inner: a.columns, columns: b.columns)
+        }
+      }
+    }
+    return result
+  }
+
+  @inlinable public static func + (a: Matrix, b: Matrix) -> Matrix { combine(a, b) { $0 + $1 } }
+  @inlinable public static func - (a: Matrix, b: Matrix) -> Matrix { combine(a, b) { $0 - $1 } }
+  /// The product element by element.
+  @inlinable public static func ⊙ (a: Matrix, b: Matrix) -> Matrix { combine(a, b) { $0 * $1 } }
+  @inlinable public static func - (a: S, b: Matrix) -> Matrix { b.map { a - $0 } }
+
+  @inlinable
+  static func combine(_ a: Matrix, _ b: Matrix, _ body: (S, S) -> S) -> Matrix {
+    precondition(a.columns == b.columns && (a.rows == b.rows || a.rows == 1 || b.rows == 1), "sizes differ")
+    let rows = a.rows == 1 ? b.rows : a.rows
+    var result = Matrix(zeros: rows, a.columns)
+    let (stepA, stepB) = (a.rows == 1 ? 0 : a.columns, b.rows == 1 ? 0 : a.columns)
+    for row in 0..<rows {
+      for column in 0..<a.columns {
+        result.elements[row * a.columns + column] = body(
+          a.elements[row * stepA + column], b.elements[row * stepB + column])
+      }
+    }
+    return result
+  }
+}
+
+/// c[m × n] += a[m × k] · b[k × n], each sum in the order of k.
+@inlinable
+public func accumulateProduct<S: ReferenceScalar>(
+  _ a: UnsafeBufferPointer<S>, _ b: UnsafeBufferPointer<S>, into c: UnsafeMutableBufferPointer<S>,
+  rows: Int, inner: Int, columns: Int
+) {
+  // Safe: these are the sizes that every index below stays under.
+  precondition(a.count == rows * inner && b.count == inner * columns && c.count == rows * columns, "sizes differ")
+  guard let a = a.baseAddress, let b = b.baseAddress, let c = c.baseAddress else { return }
+  for row in 0..<rows {
+    for k in 0..<inner {
+      let factor = a[row * inner + k]
+      let (source, target) = (b + k * columns, c + row * columns)
+      for column in 0..<columns { target[column] += factor * source[column] }
+    }
+  }
+}

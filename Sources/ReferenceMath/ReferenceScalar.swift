@@ -1,0 +1,56 @@
+internal import Glibc
+public import Tensors
+
+/// Float or Double: the numbers that the evaluators compute in, with the C library's elementary functions.
+public protocol ReferenceScalar: BinaryFloatingPoint, BitwiseCopyable, Sendable {
+  static func exp(_ x: Self) -> Self
+  static func expm1(_ x: Self) -> Self
+  static func log(_ x: Self) -> Self
+  static func log1p(_ x: Self) -> Self
+  static func tanh(_ x: Self) -> Self
+  static func erf(_ x: Self) -> Self
+  static func sin(_ x: Self) -> Self
+  static func cos(_ x: Self) -> Self
+  static func pow(_ x: Self, _ y: Self) -> Self
+  static func fmod(_ x: Self, _ y: Self) -> Self
+
+  /// The element type of tensors that hold such numbers.
+  static var elementType: ElementType { get }
+  /// The elements of any tensor as such numbers, rounded to nearest where they do not fit.
+  static func values(of tensor: Tensor) -> [Self]
+  static func tensor(_ values: [Self], shape: [Int]) -> Tensor
+}
+
+extension Float: ReferenceScalar {
+  public static func exp(_ x: Float) -> Float { Glibc.expf(x) }
+  public static func expm1(_ x: Float) -> Float { Glibc.expm1f(x) }
+  public static func log(_ x: Float) -> Float { Glibc.logf(x) }
+  public static func log1p(_ x: Float) -> Float { Glibc.log1pf(x) }
+  public static func tanh(_ x: Float) -> Float { Glibc.tanhf(x) }
+  public static func erf(_ x: Float) -> Float { Glibc.erff(x) }
+  public static func sin(_ x: Float) -> Float { Glibc.sinf(x) }
+  public static func cos(_ x: Float) -> Float { Glibc.cosf(x) }
+  public static func pow(_ x: Float, _ y: Float) -> Float { Glibc.powf(x, y) }
+  public static func fmod(_ x: Float, _ y: Float) -> Float { Glibc.fmodf(x, y) }
+
+  public static var elementType: ElementType { .float32 }
+  public static func values(of tensor: Tensor) -> [Float] { tensor.floats }
+  public static func tensor(_ values: [Float], shape: [Int]) -> Tensor { Tensor(values, shape: shape) }
+}
+
+extension Double: ReferenceScalar {
+  public static func exp(_ x: Double) -> Double { Glibc.exp(x) }
+  public static func expm1(_ x: Double) -> Double { Glibc.expm1(x) }
+  public static func log(_ x: Double) -> Double { Glibc.log(x) }
+  public static func log1p(_ x: Double) -> Double { Glibc.log1p(x) }
+  public static func tanh(_ x: Double) -> Double { Glibc.tanh(x) }
+  public static func erf(_ x: Double) -> Double { Glibc.erf(x) }
+  public static func sin(_ x: Double) -> Double { Glibc.sin(x) }
+  public static func cos(_ x: Double) -> Double { Glibc.cos(x) }
+  public static func pow(_ x: Double, _ y: Double) -> Double { Glibc.pow(x, y) }
+  public static func fmod(_ x: Double, _ y: Double) -> Double { Glibc.fmod(x, y) }
+
+  public static var elementType: ElementType { .float64 }
+  public static func values(of tensor: Tensor) -> [Double] { tensor.doubles }
+  public static func tensor(_ values: [Double], shape: [Int]) -> Tensor { Tensor(values, shape: shape) }
+}

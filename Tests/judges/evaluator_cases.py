@@ -1,0 +1,99 @@
+"""Writes the evaluator's test cases: models, inputs, and the outputs that onnxruntime computes for them.
+
+    evaluator_cases.py FOLDER
+
+makes FOLDER/<case>/{model.onnx, input_<i>.pb, output_<i>.pb} and FOLDER/cases.txt, one name a line. A case that the judge
+itself refuses is listed in FOLDER/refused.txt with its reason, and must be expected here (`refuses=True`).
+"""
+
+import pathlib
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+onnxruntime.set_default_logger_severity(4)
+TYPES = {
+    np.dtype("float32"): TensorProto.FLOAT,
+    np.dtype("float64"): TensorProto.DOUBLE,
+    np.dtype("int64"): TensorProto.INT64,
+    np.dtype("int32"): TensorProto.INT32,
+    np.dtype("bool"): TensorProto.BOOL,
+    np.dtype("float16"): TensorProto.FLOAT16,
+    np.dtype("uint8"): TensorProto.UINT8,
+    np.dtype("int8"): TensorProto.INT8,
+}
+
+
+def judge(model, feeds):
+    options = onnxruntime.SessionOptions()
+    # As written: no operator is folded into another.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return session.run(None, feeds)
+
+
+def value_info(name, array, dynamic):
+    shape = [f"{name}_{axis}" for axis in range(array.ndim)] if dynamic else array.shape
+    return helper.make_tensor_value_info(name, TYPES[array.dtype], shape)
+
+
+class Cases:
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.names, self.refused = [], []
+
+    def add(self, name, model, feeds, outputs=None):
+        """Writes one case; its outputs come from onnxruntime unless they are given."""
+        try:
+            expected = judge(model, feeds) if outputs is None else outputs
+        except Exception as error:
+            self.refused.append(f"{name}: {' '.join(str(error).split())}")
+            return None
+        folder = self.folder / name
+        folder.mkdir(parents=True)
+        onnx.save(model, folder / "model.onnx")
+        for kind, pairs in (("input", feeds.items()), ("output", zip([o.name for o in model.graph.output], expected))):
+            for position, (key, array) in enumerate(pairs):
+                tensor = numpy_helper.from_array(np.asarray(array), key)
+                (folder / f"{kind}_{position}.pb").write_bytes(tensor.SerializeToString())
+        self.names.append(name)
+        return expected
+
+    def node(self, name, op, inputs, outputs=1, opset=17, constants=(), dynamic=False, **attributes):
+        """One node; inputs are arrays, None for one left out. Positions in `constants` become initializers."""
+        names = [f"x{i}" if x is not None else "" for i, x in enumerate(inputs)]
+        while names and not names[-1]:
+            names.pop()
+        results = [f"y{i}" if keep else "" for i, keep in enumerate(outputs if isinstance(outputs, list) else [1] * outputs)]
+        given = [(n, np.asarray(x), i) for i, (n, x) in enumerate(zip(names, inputs)) if n]
+        graph = helper.make_graph(
+            [helper.make_node(op, names, results, **{k: v for k, v in attributes.items() if v is not None})],
+            name,
+            [value_info(n, x, dynamic) for n, x, i in given if i not in constants],
+            [helper.make_value_info(r, onnx.TypeProto()) for r in results if r],
+            [numpy_helper.from_array(x, n) for n, x, i in given if i in constants],
+        )
+        return self.model(f"{op}_{name}_{opset}", graph, {n: x for n, x, i in given if i not in constants}, opset)
+
+    def model(self, name, graph, feeds, opset=17, outputs=None):
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8 if opset < 21 else 10)
+        return self.add(name, model, feeds, outputs)
+
+    def finish(self):
+        (self.folder / "cases.txt").write_text("\n".join(self.names) + "\n")
+        (self.folder / "refused.txt").write_text("\n".join(self.refused) + "\n")
+
+
+if __name__ == "__main__":
+    import evaluator_operators
+    import evaluator_recurrent
+
+    cases = Cases(sys.argv[1])
+    evaluator_recurrent.write(cases)
+    evaluator_operators.write(cases)
+    cases.finish()
+    print(f"{len(cases.names)} cases, {len(cases.refused)} refused by the judge")
