@@ -8,7 +8,7 @@ struct Verify: ParsableCommand {
     abstract: "Compare two models, or a model with recorded outputs, and say whether they compute the same.",
     discussion: """
       Each file runs by its own format's rules. Without --input, inputs are made up from the seed: random, single step, \
-      long, zeros, saturating and tiny. With one file and no --expected, the file is compared with its own import.
+      longer, zeros, saturating and tiny. With one file and no --expected, the file is compared with its own import.
 
       Examples:
         rnnconv verify model.onnx model.rnnw

@@ -44,6 +44,8 @@ public struct OutputComparison: Sendable, Equatable {
   public var elements = 0
   /// Elements whose bound covers the output's own range.
   public var undecided = 0
+  /// Elements outside the Float64 bound, judged by the wider one of Float32: the weights were rounded somewhere.
+  public var widened = 0
   /// Largest deviation between the sides.
   public var maxDeviation = 0.0
   /// Bound at the element where deviation ÷ bound is largest.
@@ -65,54 +67,74 @@ public struct OutputComparison: Sendable, Equatable {
   public init(name: String) { self.name = name }
 }
 
+/// The two sides' values of one output on one probe, and how far apart correct evaluations may be.
+struct Sides {
+  var shape: [Int]
+  /// What is compared: Float64 evaluations, or a reference and recorded values.
+  var left: [Double]
+  var right: [Double]
+  /// For each element, the most that both sides can differ if they compute the same.
+  var bounds: [Double]
+  /// Whether the Float32 evaluations of both sides agree bit for bit.
+  var sameBits: [Bool]
+  /// The wider bound of Float32 arithmetic, asked for only where `bounds` is exceeded; nil where there is none.
+  var wideBounds: () -> [Double]?
+}
+
 extension OutputComparison {
   /// Takes one probe's values into account.
-  ///
-  /// - Parameters:
-  ///   - left, right: the two sides, row-major.
-  ///   - bounds: for each element, the most that two correct evaluations can differ.
-  ///   - shape: of both.
-  mutating func add(
-    left: [Double], right: [Double], bounds: [Double], shape: [Int], probe: String, tolerance: Tolerance?
-  ) {
-    let finite = left.filter(\.isFinite)
+  mutating func add(_ sides: Sides, probe: String, tolerance: Tolerance?) {
+    let finite = sides.left.filter(\.isFinite)
     let range = (finite.max() ?? 0) - (finite.min() ?? 0)
     let scale = max(range, finite.reduce(0) { max($0, abs($1)) })
-    for index in left.indices {
+    // A bound as large as the output itself says nothing; one below Float32's resolution of 1 always does.
+    func decides(_ bound: Double) -> Bool { bound.isFinite && bound <= max(0.5 * scale, 0x1p-20) }
+
+    var wide: [Double]?
+    for index in sides.left.indices {
       elements += 1
-      let (a, b) = (left[index], right[index])
-      if a.bitPattern == b.bitPattern { continue }
+      let (a, b) = (sides.left[index], sides.right[index])
+      let isSame = a.bitPattern == b.bitPattern || a == b
       // NaN never passes: it is outside every bound.
-      let deviation = a == b ? 0 : abs(a - b)
-      let bound = bounds[index]
-      // A bound as large as the output itself says nothing; one below Float32's resolution of 1 always does.
-      let decides = bound.isFinite && bound <= max(0.5 * scale, 0x1p-20)
-      if !decides { undecided += 1 }
-      let isInside = deviation <= bound && !deviation.isNaN
-      if !isInside, decides || !deviation.isFinite {
+      let deviation = isSame ? 0 : abs(a - b)
+      var bound = sides.bounds[index]
+      if !(deviation <= bound) {
+        wide = wide ?? sides.wideBounds() ?? sides.bounds
+        if let wider = wide?[index], wider > bound || bound.isNaN {
+          bound = wider
+          widened += 1
+        }
+      }
+      let place = Place(probe: probe, index: Self.index(index, sides.shape), left: a, right: b)
+      if isSame, sides.sameBits[index] {
+        // Nothing to judge.
+      } else if deviation.isNaN || deviation > bound && (decides(bound) || !deviation.isFinite) {
         let isClose = tolerance.map { deviation <= $0.absolute + $0.relative * abs(a) } ?? false
         verdict = max(verdict, isClose ? .close : .different)
-        if !isClose, firstOutside == nil { firstOutside = place(index, shape, probe, a, b) }
+        if !isClose, firstOutside == nil { firstOutside = place }
+      } else if decides(bound) {
+        verdict = max(verdict, .equal)
       } else {
-        verdict = max(verdict, decides ? .equal : .inconclusive)
+        undecided += 1
+        verdict = max(verdict, .inconclusive)
       }
       let ratio = deviation == 0 ? 0 : bound == 0 || deviation.isNaN ? .infinity : deviation / bound
       if worst == nil || ratio > tightness {
         tightness = ratio
         boundThere = bound
-        worst = place(index, shape, probe, a, b)
+        worst = place
       }
       maxDeviation = max(maxDeviation, deviation.isNaN ? .infinity : deviation)
     }
   }
 
-  private func place(_ flat: Int, _ shape: [Int], _ probe: String, _ left: Double, _ right: Double) -> Place {
+  private static func index(_ flat: Int, _ shape: [Int]) -> [Int] {
     var index: [Int] = []
     var rest = flat
     for size in shape.reversed() {
       index.insert(rest % max(size, 1), at: 0)
       rest /= max(size, 1)
     }
-    return Place(probe: probe, index: index, left: left, right: right)
+    return index
   }
 }

@@ -65,43 +65,35 @@ public enum VerificationError: Error, Equatable, CustomStringConvertible {
 
 /// Compares two sides on probes.
 ///
-/// Each element may differ by the sum of both sides' bounds: each is a bound on the distance between any correct
-/// Float32 evaluation and the exact value.
+/// Both run in Float64, where rounding hides least: each element may differ by the sum of both sides' Float64 bounds.
+/// An element outside it is judged by the bounds of Float32, the precision that the models are made for; so a
+/// conversion that rounds a weight once is still `equal`. `identical` asks Float32 evaluations to agree bit for bit.
 public func verify(
-  _ left: Subject, _ right: Subject, probes: [Probe], rounding: RoundingModel? = nil,
-  tolerance: Tolerance? = nil, seed: UInt64? = nil
+  _ left: Subject, _ right: Subject, probes: [Probe], tolerance: Tolerance? = nil, seed: UInt64? = nil
 ) throws(VerificationError) -> VerificationReport {
   guard !probes.isEmpty else { throw .noProbes("no inputs were given") }
-  let precision = left.precision ?? right.precision ?? .float32
-  let rounding = rounding ?? (precision == .float64 ? .float64 : .float32)
   let names = try matched(left.inputNames, right.inputNames) { .inputsDiffer(left: $0, right: $1) }
   var outputs: [OutputComparison] = []
   var leftRoad: [OutputComparison] = []
   var rightRoad: [OutputComparison] = []
   for probe in probes {
     let renamed = Dictionary(uniqueKeysWithValues: probe.inputs.map { (names[$0.key] ?? $0.key, $0.value) })
-    let a = try left.run(probe, probe.inputs, precision, rounding)
-    let b = try right.run(probe, renamed, precision, rounding)
-    let order = left.model?.outputs.map(\.name) ?? a.values.keys.sorted()
-    let pairs = try matched(order, right.model?.outputs.map(\.name) ?? b.values.keys.sorted()) {
+    let a = try left.run(probe, probe.inputs)
+    let b = try right.run(probe, renamed)
+    let order = left.model?.outputs.map(\.name) ?? a.double.keys.sorted()
+    let pairs = try matched(order, right.model?.outputs.map(\.name) ?? b.double.keys.sorted()) {
       .outputsDiffer(left: $0, right: $1)
     }
     for name in order {
-      guard let x = a.values[name], let y = b.values[pairs[name]!] else { continue }
+      guard let other = pairs[name], let x = a.double[name], let y = b.double[other] else { continue }
       guard x.shape == y.shape else { throw .shapesDiffer(output: name, left: x.shape, right: y.shape) }
-      let (e, f) = (a.bounds?[name]?.errors, b.bounds?[pairs[name]!]?.errors)
-      let bounds: [Double] =
-        switch (e, f) {
-        case (let e?, let f?): zip(e, f).map { ($0 + $1).nextUp }
-        // The other side claims to compute the same, so the same bound holds for it.
-        case (let e?, nil), (nil, let e?): e.map { 2 * $0 }
-        case (nil, nil): Array(repeating: .infinity, count: x.count)
-        }
-      outputs.record(name) {
-        $0.add(
-          left: x.doubles, right: y.doubles, bounds: bounds, shape: x.shape, probe: probe.name,
-          tolerance: tolerance)
-      }
+      let sides = Sides(
+        shape: x.shape, left: x.doubles, right: y.doubles,
+        bounds: sum(a.bounds?[name]?.errors, b.bounds?[other]?.errors)
+          ?? Array(repeating: 0, count: x.count),
+        sameBits: sameBits(a.single[name], b.single[other], count: x.count),
+        wideBounds: { sum(a.wide(name), b.wide(other)) })
+      outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
     }
     a.compareRoad(probe, &leftRoad)
     b.compareRoad(probe, &rightRoad)
@@ -120,81 +112,103 @@ public func verify(
 
 /// Compares one side with recorded outputs, such as another runtime's.
 ///
-/// - Parameter rounding: how accurate the runtime that recorded them is.
+/// - Parameter rounding: how accurate the runtime that recorded them is; recorded Float64 is judged as such.
 public func verify(
   _ left: Subject, expected: [String: Tensor], from source: String, probe: Probe, rounding: RoundingModel,
   tolerance: Tolerance? = nil
 ) throws(VerificationError) -> VerificationReport {
-  let precision = left.precision ?? .float32
-  let rounding =
-    precision == .float64 && expected.values.allSatisfy({ $0.elementType == .float64 }) ? .float64 : rounding
-  let run = try left.run(probe, probe.inputs, precision, rounding)
+  let isDouble = expected.values.allSatisfy { $0.elementType == .float64 }
+  let run = try left.run(probe, probe.inputs)
+  let reference: [String: BoundedTensor]?
+  do {
+    reference = try left.model.map {
+      try boundedForward($0, inputs: run.ownInputs, rounding: isDouble ? .float64 : rounding)
+    }
+  } catch { throw .cannotRun(side: left.name, probe: probe.name, reason: "\(error)") }
   var outputs: [OutputComparison] = []
-  for name in run.values.keys.sorted() {
-    guard let theirs = expected[name], let ours = run.values[name] else { continue }
+  for name in run.double.keys.sorted() {
+    guard let theirs = expected[name], let ours = run.double[name] else { continue }
     guard theirs.shape == ours.shape else {
       throw .shapesDiffer(output: name, left: ours.shape, right: theirs.shape)
     }
-    // The recorded output's distance from the Float64 reference, or, without one, from the evaluator.
-    let reference = run.bounds?[name]?.values ?? ours.doubles
-    let bounds = run.bounds?[name]?.errors ?? Array(repeating: .infinity, count: ours.count)
-    outputs.record(name) {
-      $0.add(
-        left: reference, right: theirs.doubles, bounds: bounds, shape: ours.shape, probe: probe.name,
-        tolerance: tolerance)
-    }
+    // Without a canonical model there is no bound: only a tolerance, or equality, can tell.
+    let sides = Sides(
+      shape: ours.shape, left: reference?[name]?.values ?? ours.doubles, right: theirs.doubles,
+      bounds: reference?[name]?.errors ?? Array(repeating: tolerance == nil ? .infinity : 0, count: ours.count),
+      sameBits: Array(repeating: true, count: ours.count), wideBounds: { nil })
+    outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
   }
   guard !outputs.isEmpty else {
-    throw .outputsDiffer(left: run.values.keys.sorted(), right: expected.keys.sorted())
+    throw .outputsDiffer(left: run.double.keys.sorted(), right: expected.keys.sorted())
   }
   var road: [OutputComparison] = []
   run.compareRoad(probe, &road)
   var report = VerificationReport(
     left: left.name, right: source, verdict: .equal,
     fingerprints: [left.model?.fingerprint.description, nil], outputs: outputs,
-    roads: left.model.map { _ in [.init(side: left.name, outputs: road)] } ?? [], probes: [probe.name],
-    seed: nil,
+    roads: left.model.map { _ in [.init(side: left.name, outputs: road)] } ?? [], probes: [probe.name], seed: nil,
     reasons: [])
   report.conclude()
   return report
 }
 
-extension Subject {
-  /// Float64 where everything that the model says of floats is Float64.
-  fileprivate var precision: Precision? {
-    guard let model else { return nil }
-    let floats = (model.inputs + model.outputs).filter { !$0.kind.isInteger }
-    return floats.allSatisfy { $0.elementType == .float64 } && !floats.isEmpty ? .float64 : .float32
+/// The sum of two sides' bounds, rounded up. Where one side has none, the other's counts twice: it claims to compute
+/// the same.
+private func sum(_ left: [Double]?, _ right: [Double]?) -> [Double]? {
+  switch (left, right) {
+  case (let a?, let b?): zip(a, b).map { ($0 + $1).nextUp }
+  case (let a?, nil), (nil, let a?): a.map { 2 * $0 }
+  case (nil, nil): nil
   }
+}
 
+private func sameBits(_ left: Tensor?, _ right: Tensor?, count: Int) -> [Bool] {
+  guard let left, let right, left.count == count, right.count == count else {
+    return Array(repeating: false, count: count)
+  }
+  return zip(left.doubles, right.doubles).map { $0.bitPattern == $1.bitPattern }
+}
+
+extension Subject {
+  /// What one side made of one probe.
   fileprivate struct Run {
-    let values: [String: Tensor]
+    let single: [String: Tensor]
+    let double: [String: Tensor]
+    /// Float64 reference and bounds; nil without a canonical model.
     let bounds: [String: BoundedTensor]?
+    let model: Model?
+    let ownInputs: [String: Tensor]
+
+    /// Bounds of Float32 arithmetic.
+    func wide(_ output: String) -> [Double]? {
+      guard let model else { return nil }
+      return try? boundedForward(model, inputs: ownInputs, rounding: .float32)[output]?.errors
+    }
 
     /// The evaluator's output against the canonical model's.
     func compareRoad(_ probe: Probe, _ road: inout [OutputComparison]) {
       guard let bounds else { return }
       for (name, bounded) in bounds.sorted(by: { $0.key < $1.key }) {
-        guard let value = values[name], value.shape == bounded.shape else { continue }
-        road.record(name) {
-          $0.add(
-            left: bounded.values, right: value.doubles, bounds: bounded.errors, shape: value.shape,
-            probe: probe.name, tolerance: nil)
-        }
+        guard let value = double[name], value.shape == bounded.shape else { continue }
+        // Both roads start from the same bits, so nothing but Float64 rounding lies between them.
+        let sides = Sides(
+          shape: value.shape, left: bounded.values, right: value.doubles,
+          bounds: bounded.errors.map { 2 * $0 }, sameBits: Array(repeating: true, count: value.count),
+          wideBounds: { nil })
+        road.record(name) { $0.add(sides, probe: probe.name, tolerance: nil) }
       }
     }
   }
 
   fileprivate func run(
-    _ probe: Probe, _ inputs: [String: Tensor], _ precision: Precision, _ rounding: RoundingModel
+    _ probe: Probe, _ inputs: [String: Tensor]
   ) throws(VerificationError) -> Run {
     do {
-      let values = try evaluate(inputs, precision)
-      let own =
-        model.map { model in inputs.filter { input in model.inputs.contains { $0.name == input.key } } }
-        ?? inputs
+      let own = model.map { model in inputs.filter { input in model.inputs.contains { $0.name == input.key } } }
       return Run(
-        values: values, bounds: try model.map { try boundedForward($0, inputs: own, rounding: rounding) })
+        single: try evaluate(inputs, .float32), double: try evaluate(inputs, .float64),
+        bounds: try model.map { try boundedForward($0, inputs: own!, rounding: .float64) }, model: model,
+        ownInputs: own ?? inputs)
     } catch { throw .cannotRun(side: name, probe: probe.name, reason: "\(error)") }
   }
 }
@@ -227,6 +241,11 @@ extension VerificationReport {
         reasons.append(
           "output '\(output.name)' first leaves its bound at \(place.index) on the probe '\(place.probe)': "
             + "\(place.left) against \(place.right)")
+      }
+      if output.widened > 0, output.verdict == .equal {
+        reasons.append(
+          "output '\(output.name)': \(output.widened) of \(output.elements) elements are equal to Float32's rounding, "
+            + "not Float64's: a weight or constant was rounded")
       }
       if output.verdict == .inconclusive {
         reasons.append(
