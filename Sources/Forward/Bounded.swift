@@ -1,3 +1,5 @@
+internal import Recurrent
+
 /// The format whose roundings a `Bounded` number bounds: Float or Double.
 protocol BoundedFormat: BinaryFloatingPoint, Sendable {}
 extension Float: BoundedFormat {}
@@ -90,12 +92,27 @@ extension Bounded {
   }
 
   /// (1 − z)n + zh, n + z(h − n) or h + (1 − z)(n − h): one function, whose roundings are bounded for all three.
-  static func blend(_ n: Bounded, _ h: Bounded, _ z: Bounded) -> Bounded {
+  static func blend(
+    _ n: Bounded, _ h: Bounded, _ z: Bounded, _ gate: Activation, _ rules: RoundingModel
+  ) -> Bounded {
+    guard max(n.error, h.error, z.error) < .infinity else { return .unknown }
     let value = (1 - z.value) * n.value + z.value * h.value
     let complement = abs(1 - z.value)
-    let propagated =
+    let linear =
       complement * n.error + abs(z.value) * h.error
       + z.error * (abs(h.value - n.value) * (1 + 0x1p-50) + h.error + n.error)
+    // With ẑ in [0, 1] the result lies between n̂ and ĥ; `excess` is how far ẑ may leave it.
+    let low = min(n.value - n.error, h.value - h.error)
+    let high = max(n.value + n.error, h.value + h.error)
+    let excess =
+      switch gate.kind {
+      case .sigmoid: rules.sigmoid.bound(1) + 2 * tiny
+      case .hardSigmoid: 0.0
+      default: max(0, z.value + z.error - 1, z.error - z.value)
+      }
+    let hull =
+      max(high - value, value - low) + (excess + 0x1p-50) * (high - low) + 0x1p-50 * (abs(low) + abs(high))
+    let propagated = min(linear, hull)
     let (nMost, hMost) = (n.magnitude, h.magnitude)
     let (zMost, complementMost) = (z.magnitude, complement + z.error)
     let terms = max(

@@ -122,7 +122,7 @@ extension DirectionWeights {
         let r = gate(input(0, j, x, row) + recurrent(0, j, last, row))
         let z = gate(input(1, j, x, row) + recurrent(1, j, last, row))
         let n = candidate(input(2, j, x, row) + r * Number(recurrent(2, j, last, row)))
-        let h = Number.blend(n, last[at], z)
+        let h = Number.blend(n, last[at], z, gateActivation, rules)
 
         state.h[at] = h
       }
@@ -146,7 +146,7 @@ extension DirectionWeights {
         let at = row.batch * hiddenSize + j
         let z = gate(input(1, j, x, row) + recurrent(1, j, last, row))
         let n = candidate(input(2, j, x, row) + recurrent(2, j, reset, row))
-        let h = Number.blend(n, last[at], z)
+        let h = Number.blend(n, last[at], z, gateActivation, rules)
         state.h[at] = h
       }
     }

@@ -78,7 +78,9 @@ extension Native {
     UnsafeRawPointer(pointer).loadUnaligned(as: SIMD8<Self>.self)
   }
 
-  static func blend(_ n: Self, _ h: Self, _ z: Self) -> Self { (1 - z) * n + z * h }
+  static func blend(_ n: Self, _ h: Self, _ z: Self, _ gate: Activation, _ rules: Void) -> Self {
+    (1 - z) * n + z * h
+  }
   static func clip(_ x: Self, _ limit: Self) -> Self { x > limit ? limit : x < -limit ? -limit : x }
   static func maximum(_ left: Self, _ right: Self) -> Self { right > left || right.isNaN ? right : left }
 

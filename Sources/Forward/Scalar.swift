@@ -39,8 +39,8 @@ protocol Scalar: Sendable, BitwiseCopyable {
   static func * (left: Self, right: Self) -> Self
   static func / (left: Self, right: Self) -> Self
 
-  /// (1 − z)·n + z·h, however the runtime factors it.
-  static func blend(_ n: Self, _ h: Self, _ z: Self) -> Self
+  /// (1 − z)·n + z·h, however the runtime factors it; z comes from the activation `gate`.
+  static func blend(_ n: Self, _ h: Self, _ z: Self, _ gate: Activation, _ rules: Rules) -> Self
   /// min(max(x, −limit), limit)
   static func clip(_ x: Self, _ limit: Self) -> Self
   static func maximum(_ left: Self, _ right: Self) -> Self

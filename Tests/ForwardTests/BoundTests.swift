@@ -98,6 +98,34 @@ import Testing
     #expect(bound.errors.first! < 1e-2)
   }
 
+  @Test func `The bound of a long GRU grows no faster than its steps`() throws {
+    var specification = LayerSpecification(.gru(resetAfter: true))
+    specification.scale = 3
+    let model = specification.model(seed: 3)
+    let inputs = randomInputs(model, steps: 300, batch: 1, seed: 4)
+    let bound = try boundedForward(model, inputs: inputs, rounding: .float32)["y"]!
+    #expect(bound.errors.allSatisfy { $0 < 2.1 * 300 })
+  }
+
+  @Test func `A NaN in any gate makes its unit unknown`() throws {
+    for specification in specifications where specification.direction == .forward {
+      for gate in 0..<specification.cell.gateCount {
+        var model = specification.model(seed: 3)
+        var layer = model.recurrent
+        let rows = specification.cell.gateCount * 4
+        var weights = layer.directions[0].inputWeight.floats
+        weights[gate * 4 * 3] = .nan
+        layer.directions[0].inputWeight = Tensor(weights, shape: [rows, 3])
+        model.layers[0].operation = .recurrent(layer)
+        let inputs = randomInputs(model, steps: 1, batch: 1, seed: 4)
+        let bound = try boundedForward(model, inputs: inputs, rounding: .float32)["y"]!
+        // A coupled LSTM does not read its forget gate.
+        let isRead = !(specification.inputForget && gate == 0)
+        #expect((bound.errors[0] == .infinity) == isRead, "\(specification.text), gate \(gate)")
+      }
+    }
+  }
+
   @Test func `NaN and infinite weights and inputs give infinite errors`() throws {
     for bad in [Float.nan, .infinity, -.infinity] {
       let weight = Tensor([1, 2, bad, 4] as [Float], shape: [2, 2])
