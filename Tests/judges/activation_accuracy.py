@@ -10,10 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
-import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
@@ -200,7 +199,8 @@ def report(rows: list[dict]) -> str:
         "takes the scalar tails. `|x| ≤ 8` leaves out the tails, where a runtime that clamps its argument is wrong",
         "by any factor, though by little in absolute terms.",
         "",
-        "| peer | kernel | function | width | max abs. error | at x | max rel. error, \\|x\\| ≤ 8 | ulp | rel. error, all x |",
+        "| peer | kernel | function | width | max abs. error | at x | max rel. error, \\|x\\| ≤ 8 | ulp "
+        "| rel. error, all x |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
