@@ -110,13 +110,16 @@ extension Evaluation {
     }
     var sizes: [Character: Int] = [:]
     var operands: [(names: [Character], array: NDArray<S>)] = []
-    var hiddenAxes = 0
+    var hiddenAxes: Int?
     for (position, term) in terms.enumerated() {
       let array = try call.float(position).array
       let named = term.filter(\.isLetter).count
       let hidden = term.contains("...") ? array.rank - named : 0
       guard hidden >= 0 else { throw call.mismatch(position, expected: "rank \(named) or more", found: array.shape) }
-      hiddenAxes = max(hiddenAxes, hidden)
+      if term.contains("...") {
+        guard hiddenAxes ?? hidden == hidden else { throw refuse("its ellipses stand for different numbers of axes") }
+        hiddenAxes = hidden
+      }
       let names = try axes(term, hidden)
       guard names.count == array.rank else { throw call.mismatch(position, expected: "rank \(names.count)", found: array.shape) }
       for (name, size) in zip(names, array.shape) {
@@ -128,11 +131,11 @@ extension Evaluation {
     }
     let output: [Character]
     if sides.count == 2 {
-      output = try axes(sides[1], hiddenAxes)
+      output = try axes(sides[1], hiddenAxes ?? 0)
     } else {
       let letters = first.filter(\.isLetter)
       let once = Set(letters).filter { letter in letters.filter { $0 == letter }.count == 1 }
-      output = (0..<hiddenAxes).reversed().map { Character("\($0)") } + once.sorted()
+      output = (0..<(hiddenAxes ?? 0)).reversed().map { Character("\($0)") } + once.sorted()
     }
     guard Set(output).count == output.count, output.allSatisfy({ sizes[$0] != nil }) else {
       throw refuse("its output names an axis twice, or one that no input has")
