@@ -53,7 +53,8 @@ extension Evaluation {
     switch (start, limit, delta) {
     case (.float(let start, let type), .float(let limit, _), .float(let delta, _)):
       let (start, limit, delta) = (start.elements[0], limit.elements[0], delta.elements[0])
-      guard delta != 0, let count = Int(exactly: max(0, ((limit - start) / delta).rounded(.up))) else {
+      let steps = ((limit - start) / delta).rounded(.up)
+      guard delta != 0, let count = steps < 0 ? 0 : Int(exactly: steps) else {
         throw call.invalid("no range goes from \(start) to \(limit) by \(delta)")
       }
       try call.checked([count])

@@ -111,8 +111,8 @@ extension Evaluation {
     if call.has(2), try call.bool(2).elements.contains(true) {
       throw call.invalid("training_mode is true: only inference is evaluated")
     }
-    // Before opset 10 the mask has no meaning at inference.
-    let mask: Value<S>? = call.opset < 10 ? nil : .bools(NDArray(repeating: true, shape: value.shape))
+    // Before opset 12 the specification does not say what the mask holds at inference.
+    let mask: Value<S>? = call.opset < 12 ? nil : .bools(NDArray(repeating: true, shape: value.shape))
     return [value, mask]
   }
 }
