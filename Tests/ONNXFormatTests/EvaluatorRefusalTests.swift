@@ -7,25 +7,41 @@ import Testing
 struct EvaluatorRefusalTests {
   @Test("a cycle, naming its nodes")
   func cycle() {
-    let error = refusal([.init("Add", name: "p", inputs: ["x", "y"], outputs: ["a"]), .init("Relu", name: "q", inputs: ["a"], outputs: ["y"])])
+    let error = refusal([
+      .init("Add", name: "p", inputs: ["x", "y"], outputs: ["a"]),
+      .init("Relu", name: "q", inputs: ["a"], outputs: ["y"]),
+    ])
     #expect(error == .cycle(nodes: ["'p' (Add)", "'q' (Relu)"]))
   }
 
   @Test("a value made twice, and one made never")
   func values() {
-    let twice = [ONNXNode("Relu", inputs: ["x"], outputs: ["y"]), ONNXNode("Tanh", inputs: ["x"], outputs: ["y"], index: 1)]
+    let twice = [
+      ONNXNode("Relu", inputs: ["x"], outputs: ["y"]),
+      ONNXNode("Tanh", inputs: ["x"], outputs: ["y"], index: 1),
+    ]
     #expect(refusal(twice) == .duplicateValue(node: "#1 (Tanh)", value: "y"))
-    #expect(refusal([.init("Relu", inputs: ["z"], outputs: ["y"])]) == .unknownValue(node: "#0 (Relu)", value: "z"))
-    #expect(refusal([.init("Relu", inputs: ["x"], outputs: ["other"])]) == .graphOutput("y", reason: "nothing makes it"))
-    #expect(refusal([.init("Add", inputs: ["x", ""], outputs: ["y"])]) == .missingInput(node: "#0 (Add)", input: "B"))
+    #expect(
+      refusal([.init("Relu", inputs: ["z"], outputs: ["y"])]) == .unknownValue(node: "#0 (Relu)", value: "z"))
+    #expect(
+      refusal([.init("Relu", inputs: ["x"], outputs: ["other"])])
+        == .graphOutput("y", reason: "nothing makes it"))
+    #expect(
+      refusal([.init("Add", inputs: ["x", ""], outputs: ["y"])])
+        == .missingInput(node: "#0 (Add)", input: "B"))
   }
 
   @Test("operators, domains and opsets that it does not know, with what to do")
   func operators() {
     let unknown = refusal([.init("QLinearConv", inputs: ["x"], outputs: ["y"])])
     #expect("\(unknown!)".contains("'QLinearConv'") || "\(unknown!)".contains("QLinearConv"))
-    let foreign = refusal([.init("DynamicQuantizeLSTM", domain: "com.microsoft", inputs: ["x"], outputs: ["y"])])
-    guard case .unknownOperator(_, "com.microsoft", _)? = foreign else { Issue.record("\(foreign!)"); return }
+    let foreign = refusal([
+      .init("DynamicQuantizeLSTM", domain: "com.microsoft", inputs: ["x"], outputs: ["y"])
+    ])
+    guard case .unknownOperator(_, "com.microsoft", _)? = foreign else {
+      Issue.record("\(foreign!)")
+      return
+    }
     let old = refusal([.init("Gelu", inputs: ["x"], outputs: ["y"])], opset: 17)
     #expect("\(old!)".contains("before opset 20"))
     #expect(refusal([], opset: 99) == .unsupportedOpset(99, supported: 7...28))
@@ -37,15 +53,19 @@ struct EvaluatorRefusalTests {
       refusal([.init(operation, inputs: ["x"], outputs: ["y"], attributes: attributes)])
     }
     guard case .unsupportedAttribute(_, "beta", _)? = attribute("Elu", ["beta": .float(1)]) else {
-      Issue.record("unknown attribute"); return
+      Issue.record("unknown attribute")
+      return
     }
     guard case .unsupportedAttribute(_, "alpha", _)? = attribute("Elu", ["alpha": .int(1)]) else {
-      Issue.record("attribute of the wrong type"); return
+      Issue.record("attribute of the wrong type")
+      return
     }
     #expect(attribute("Cast", [:]) == .missingAttribute(node: "#0 (Cast)", attribute: "to"))
   }
 
-  @Test("tensors over the limit, before they are made", arguments: ["Expand", "ConstantOfShape", "Tile", "Range", "Reshape"])
+  @Test(
+    "tensors over the limit, before they are made",
+    arguments: ["Expand", "ConstantOfShape", "Tile", "Range", "Reshape"])
   func overLimit(operation: String) throws {
     let huge = Tensor([Int64(1) << 62], shape: [1])
     let scalar = { (value: Int64) in Tensor([value], shape: []) }
@@ -58,15 +78,21 @@ struct EvaluatorRefusalTests {
     default: break
     }
     let error = failure([.init(operation, inputs: inputs, outputs: ["y"])], constants)
-    guard case .overLimit(let node, _)? = error else { Issue.record("\(String(describing: error))"); return }
+    guard case .overLimit(let node, _)? = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
     #expect(node == "#0 (\(operation))")
   }
 
   @Test("indices outside their axis, division by zero, and overflow")
   func arithmetic() {
     let index = ["i": Tensor([Int64(3)], shape: [1])]
-    guard case .invalid(_, let gather)? = failure([.init("Gather", inputs: ["x", "i"], outputs: ["y"])], index) else {
-      Issue.record("gather"); return
+    guard
+      case .invalid(_, let gather)? = failure([.init("Gather", inputs: ["x", "i"], outputs: ["y"])], index)
+    else {
+      Issue.record("gather")
+      return
     }
     #expect(gather == "index 3 of an axis of size 3")
     func integers(_ operation: String, _ a: Int64, _ b: Int64) -> ONNXError? {
@@ -74,18 +100,27 @@ struct EvaluatorRefusalTests {
       return failure([.init(operation, inputs: ["a", "b"], outputs: ["y"])], constants)
     }
     for (operation, a, b) in [
-      ("Div", 1, 0), ("Div", .min, -1), ("Mod", 1, 0), ("Add", .max, 1), ("Sub", .min, 1), ("Mul", .max, 2), ("Pow", 10, 30),
+      ("Div", 1, 0), ("Div", .min, -1), ("Mod", 1, 0), ("Add", .max, 1), ("Sub", .min, 1), ("Mul", .max, 2),
+      ("Pow", 10, 30),
     ] as [(String, Int64, Int64)] {
-      guard case .invalid? = integers(operation, a, b) else { Issue.record("\(operation) \(a) \(b)"); return }
+      guard case .invalid? = integers(operation, a, b) else {
+        Issue.record("\(operation) \(a) \(b)")
+        return
+      }
     }
     let big = ["a": Tensor([Int32.max], shape: [1]), "b": Tensor([Int32(1)], shape: [1])]
-    guard case .invalid(_, let reason)? = failure([.init("Add", inputs: ["a", "b"], outputs: ["y"])], big) else {
-      Issue.record("int32"); return
+    guard case .invalid(_, let reason)? = failure([.init("Add", inputs: ["a", "b"], outputs: ["y"])], big)
+    else {
+      Issue.record("int32")
+      return
     }
     #expect(reason.contains("overflows I32"))
     let cast = [ONNXNode("Cast", inputs: ["f"], outputs: ["y"], attributes: ["to": .int(7)])]
     for value in [Float.nan, .infinity, 1e30] {
-      guard case .invalid? = failure(cast, ["f": Tensor([value], shape: [1])]) else { Issue.record("cast \(value)"); return }
+      guard case .invalid? = failure(cast, ["f": Tensor([value], shape: [1])]) else {
+        Issue.record("cast \(value)")
+        return
+      }
     }
   }
 
@@ -106,12 +141,18 @@ struct EvaluatorRefusalTests {
     let constants = ["x3": zeros([4, 1, 3]), "W": zeros([1, 2, 3]), "R": zeros([1, 2, 2])]
     for (name, attributes) in [
       ("activation_alpha", ["activation_alpha": .floats([0.5])]), ("clip", ["clip": .float(-1)]),
-      ("activations", ["activations": .strings(["Gelu"])]), ("activations", ["activations": .strings(["Tanh", "Relu"])]),
-      ("activation_alpha", ["activations": .strings(["Affine"])]), ("direction", ["direction": .string("sideways")]),
+      ("activations", ["activations": .strings(["Gelu"])]),
+      ("activations", ["activations": .strings(["Tanh", "Relu"])]),
+      ("activation_alpha", ["activations": .strings(["Affine"])]),
+      ("direction", ["direction": .string("sideways")]),
       ("layout", ["layout": .int(2)]), ("hidden_size", ["hidden_size": .int(-1)]),
     ] as [(String, [String: ONNXAttribute])] {
-      let error = failure([.init("RNN", inputs: ["x3", "W", "R"], outputs: ["y"], attributes: attributes)], constants)
-      guard case .unsupportedAttribute(_, name, _)? = error else { Issue.record("\(name): \(String(describing: error))"); return }
+      let error = failure(
+        [.init("RNN", inputs: ["x3", "W", "R"], outputs: ["y"], attributes: attributes)], constants)
+      guard case .unsupportedAttribute(_, name, _)? = error else {
+        Issue.record("\(name): \(String(describing: error))")
+        return
+      }
     }
   }
 
@@ -125,14 +166,18 @@ struct EvaluatorRefusalTests {
     var limits = Limits.standard
     limits.evaluationSteps = 1_000
     let error = failure([loop, copy], ["on": Tensor([true], shape: [])], limits: limits)
-    guard case .overLimit? = error else { Issue.record("\(String(describing: error))"); return }
+    guard case .overLimit? = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
   }
 
   @Test("inputs that are missing, unknown, or not what the graph states")
   func inputs() throws {
     var graph = ONNXGraph(name: "g", nodes: [.init("Add", inputs: ["x", "z"], outputs: ["y"])])
     graph.inputs = [
-      .init("x", .float32, [.symbol("batch"), .fixed(3)]), .init("z", .float32, [.symbol("batch"), .unknown]),
+      .init("x", .float32, [.symbol("batch"), .fixed(3)]),
+      .init("z", .float32, [.symbol("batch"), .unknown]),
     ]
     graph.outputs = [.init("y", .float32, nil)]
     let evaluator = try ONNXEvaluator(ONNXModel(irVersion: 8, opsets: ["": 17], graph: graph))
@@ -152,7 +197,10 @@ struct EvaluatorRefusalTests {
       (["x": zeros([2, 3]), "z": zeros([2, 1]), "w": zeros([1])], "no such input"),
     ] {
       let error = run(inputs)
-      guard case .wrongValue? = error else { Issue.record("\(String(describing: error))"); return }
+      guard case .wrongValue? = error else {
+        Issue.record("\(String(describing: error))")
+        return
+      }
       #expect("\(error!)".contains(reason))
     }
   }
@@ -171,7 +219,9 @@ struct EvaluatorRefusalTests {
 
   // MARK: Graphs of one output `y` over an input `x` [3]
 
-  private func zeros(_ shape: [Int]) -> Tensor { Tensor([Float](repeating: 0, count: shape.reduce(1, *)), shape: shape) }
+  private func zeros(_ shape: [Int]) -> Tensor {
+    Tensor([Float](repeating: 0, count: shape.reduce(1, *)), shape: shape)
+  }
 
   private func model(_ nodes: [ONNXNode], _ constants: [String: Tensor], opset: Int64) -> ONNXModel {
     var graph = ONNXGraph(name: "g", nodes: nodes)
@@ -190,7 +240,9 @@ struct EvaluatorRefusalTests {
   }
 
   /// What running throws, once the evaluator is made.
-  private func failure(_ nodes: [ONNXNode], _ constants: [String: Tensor], limits: Limits = .standard) -> ONNXError? {
+  private func failure(_ nodes: [ONNXNode], _ constants: [String: Tensor], limits: Limits = .standard)
+    -> ONNXError?
+  {
     do throws(ONNXError) {
       let evaluator = try ONNXEvaluator(model(nodes, constants, opset: 17), limits: limits)
       _ = try evaluator.run(["x": zeros([3])], precision: .float32)

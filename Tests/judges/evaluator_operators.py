@@ -61,12 +61,6 @@ def elementwise(cases):
     for low, high in [(-0.5, 0.7), (None, 0.7), (-0.5, None), (None, None), (0.7, -0.5)]:
         for opset in [11, 13]:
             bound = lambda v: None if v is None else np.array(v, F)
-            if low == 0.7:
-                # Crossed bounds: opset 13 says that max wins.
-                expected = [np.full_like(x, high)] if opset == 13 else None
-                if expected:
-                    cases.node(f"{low}_{high}", "Clip", [x, bound(low), bound(high)], opset=opset, expected=expected)
-                continue
             cases.node(f"{low}_{high}", "Clip", [x, bound(low), bound(high)], opset=opset)
     cases.node("integers", "Clip", [ints(3, 4), np.array(-2, I), np.array(3, I)], opset=12)
 
@@ -315,8 +309,8 @@ def reductions(cases):
         cases.node("empty", f"Reduce{op}", [x, np.array([], I)], opset=18, noop_with_empty_axes=0)
     for op in ["Sum", "Max", "Min", "Prod"]:
         cases.node("integers", f"Reduce{op}", [ints(3, 4)], opset=11, axes=[1])
-    cases.node("noop", "ReduceSumSquare", [x], opset=18, noop_with_empty_axes=1, expected=[x * x])
-    cases.node("noop", "ReduceL2", [x], opset=18, noop_with_empty_axes=1, expected=[np.abs(x)])
+    cases.node("noop", "ReduceSumSquare", [x], opset=18, noop_with_empty_axes=1)
+    cases.node("noop", "ReduceL2", [x], opset=18, noop_with_empty_axes=1)
     ties = np.array([[1, 3, 3, 2], [5, 1, 5, 5], [0, 0, 0, 0]], F)
     for op in ["ArgMax", "ArgMin"]:
         for axis in [None, 0, 1, -1]:
