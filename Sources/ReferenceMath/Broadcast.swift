@@ -17,7 +17,9 @@ public func broadcast(_ a: [Int], _ b: [Int]) -> [Int]? {
 /// The caller has checked that the product of the sizes, zeros counted as ones, does not overflow.
 public func rowMajorStrides(_ shape: [Int]) -> [Int] {
   var strides = [Int](repeating: 1, count: shape.count)
-  for axis in shape.indices.dropLast().reversed() { strides[axis] = strides[axis + 1] * max(shape[axis + 1], 1) }
+  for axis in shape.indices.dropLast().reversed() {
+    strides[axis] = strides[axis + 1] * max(shape[axis + 1], 1)
+  }
   return strides
 }
 

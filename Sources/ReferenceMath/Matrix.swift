@@ -80,7 +80,8 @@ public func accumulateProduct<S: ReferenceScalar>(
   rows: Int, inner: Int, columns: Int
 ) {
   // Safe: these are the sizes that every index below stays under.
-  precondition(a.count == rows * inner && b.count == inner * columns && c.count == rows * columns, "sizes differ")
+  precondition(
+    a.count == rows * inner && b.count == inner * columns && c.count == rows * columns, "sizes differ")
   guard let a = a.baseAddress, let b = b.baseAddress, let c = c.baseAddress else { return }
   for row in 0..<rows {
     for k in 0..<inner {

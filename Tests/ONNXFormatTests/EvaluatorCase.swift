@@ -16,7 +16,9 @@ struct EvaluatorCase {
     let given = try Self.tensors("input", data)
     let open = model.graph.inputs.map(\.name)
     var inputs: [String: Tensor] = [:]
-    for (position, tensor) in given.enumerated() { inputs[tensor.name.isEmpty ? open[position] : tensor.name] = tensor.tensor }
+    for (position, tensor) in given.enumerated() {
+      inputs[tensor.name.isEmpty ? open[position] : tensor.name] = tensor.tensor
+    }
     self.inputs = inputs
     expected = try Self.tensors("output", data).map(\.tensor)
   }
@@ -38,7 +40,9 @@ struct EvaluatorCase {
       guard names.count == expected.count else { return "\(names.count) outputs, \(expected.count) expected" }
       for (name, expected) in zip(names, expected) {
         guard let found = outputs[name] else { return "no output '\(name)'" }
-        if let difference = difference(found, expected, precision) { return "output '\(name)': \(difference)" }
+        if let difference = difference(found, expected, precision) {
+          return "output '\(name)': \(difference)"
+        }
       }
       return nil
     } catch {
@@ -50,7 +54,8 @@ struct EvaluatorCase {
   private func difference(_ found: Tensor, _ expected: Tensor, _ precision: EvaluationPrecision) -> String? {
     guard found.shape == expected.shape else { return "shape \(found.shape), expected \(expected.shape)" }
     guard expected.elementType.isFloat else {
-      return found == expected ? nil : "\(found.elementType) \(found.doubles), expected \(expected.elementType) \(expected.doubles)"
+      return found == expected
+        ? nil : "\(found.elementType) \(found.doubles), expected \(expected.elementType) \(expected.doubles)"
     }
     let type: ElementType = precision == .float32 ? .float32 : .float64
     guard found.elementType == type else { return "element type \(found.elementType)" }

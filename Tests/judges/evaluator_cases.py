@@ -36,6 +36,11 @@ def judge(model, feeds):
     return session.run(None, feeds)
 
 
+def make_model(graph, opset):
+    version = 8 if opset < 21 else 10 if opset < 24 else 11
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=version)
+
+
 def value_info(name, array, dynamic):
     shape = [f"{name}_{axis}" for axis in range(array.ndim)] if dynamic else array.shape
     return helper.make_tensor_value_info(name, TYPES[array.dtype], shape)
@@ -63,25 +68,37 @@ class Cases:
         self.names.append(name)
         return expected
 
-    def node(self, name, op, inputs, outputs=1, opset=17, constants=(), dynamic=False, **attributes):
-        """One node; inputs are arrays, None for one left out. Positions in `constants` become initializers."""
+    def node(self, name, op, inputs, outputs=1, opset=17, constants=(), dynamic=False, judged=None, **attributes):
+        """One node; inputs are arrays, None for one left out. Positions in `constants` become initializers.
+
+        `judged` holds attributes (and `opset`) of a twin that must give the same: for what onnxruntime gets wrong or lacks.
+        `expected` gives the outputs outright.
+        """
+        expected = attributes.pop("expected", None)
         names = [f"x{i}" if x is not None else "" for i, x in enumerate(inputs)]
         while names and not names[-1]:
             names.pop()
         results = [f"y{i}" if keep else "" for i, keep in enumerate(outputs if isinstance(outputs, list) else [1] * outputs)]
         given = [(n, np.asarray(x), i) for i, (n, x) in enumerate(zip(names, inputs)) if n]
-        graph = helper.make_graph(
-            [helper.make_node(op, names, results, **{k: v for k, v in attributes.items() if v is not None})],
-            name,
-            [value_info(n, x, dynamic) for n, x, i in given if i not in constants],
-            [helper.make_value_info(r, onnx.TypeProto()) for r in results if r],
-            [numpy_helper.from_array(x, n) for n, x, i in given if i in constants],
-        )
-        return self.model(f"{op}_{name}_{opset}", graph, {n: x for n, x, i in given if i not in constants}, opset)
+        feeds = {n: x for n, x, i in given if i not in constants}
+
+        def graph(attributes):
+            return helper.make_graph(
+                [helper.make_node(op, names, results, **{k: v for k, v in attributes.items() if v is not None})],
+                name,
+                [value_info(n, x, dynamic) for n, x, i in given if i not in constants],
+                [helper.make_value_info(r, onnx.TypeProto()) for r in results if r],
+                [numpy_helper.from_array(x, n) for n, x, i in given if i in constants],
+            )
+
+        if judged is not None:
+            twin = dict(attributes, **judged)
+            twin_opset = twin.pop("opset", opset)
+            expected = judge(make_model(graph(twin), twin_opset), feeds)
+        return self.add(f"{op}_{name}_{opset}", make_model(graph(attributes), opset), feeds, expected)
 
     def model(self, name, graph, feeds, opset=17, outputs=None):
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8 if opset < 21 else 10)
-        return self.add(name, model, feeds, outputs)
+        return self.add(name, make_model(graph, opset), feeds, outputs)
 
     def finish(self):
         (self.folder / "cases.txt").write_text("\n".join(self.names) + "\n")

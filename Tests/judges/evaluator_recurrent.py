@@ -78,7 +78,8 @@ def activations(cases):
     for op in GATES:
         for place, (function, parameters) in itertools.product(range(DEFAULTS[op]), values.items()):
             for given in [True, False] if parameters and function not in ("Affine", "ScaledTanh") else [True]:
-                layer = Layer(op, seed=place)
+                # Small enough that onnxruntime's log(1 + eˣ) does not overflow.
+                layer = Layer(op, seed=place, scale=0.4 if function == "Softplus" else 0.9)
                 names = list(defaults[op])
                 names[place] = function
                 attributes = {"hidden_size": layer.H, "activations": names}
@@ -86,7 +87,9 @@ def activations(cases):
                     attributes["activation_alpha"] = parameters[:1] or None
                     attributes["activation_beta"] = parameters[1:] or None
                 name = f"{function}_{place}_{'given' if given else 'default'}"
-                cases.node(name, op, layer.inputs(states=True), layer.outputs, 14, **attributes)
+                # onnxruntime takes 0 for ThresholdedRelu's α, the specification says 1.
+                judged = {"activation_alpha": [1.0]} if function == "ThresholdedRelu" and not given else None
+                cases.node(name, op, layer.inputs(states=True), layer.outputs, 14, judged=judged, **attributes)
     # α and β are consumed in order by those that take one, the backward direction's after the forward's.
     layer = Layer("LSTM", "bidirectional")
     cases.node(

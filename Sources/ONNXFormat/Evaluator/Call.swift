@@ -154,13 +154,16 @@ struct Call<S: ReferenceScalar> {
     let limit = evaluation.limits.elements
     // Zeros count as ones, so that no product of some of the sizes can overflow either.
     guard let count = checkedProduct(shape.map { max($0, 1) }), count <= limit else {
-      throw .overLimit(node: step.label, reason: "a tensor of shape \(shape) is over the limit of \(limit) elements")
+      throw .overLimit(
+        node: step.label, reason: "a tensor of shape \(shape) is over the limit of \(limit) elements")
     }
     return shape
   }
 
   func broadcastShape(_ a: [Int], _ b: [Int]) throws(ONNXError) -> [Int] {
-    guard let shape = broadcast(a, b) else { throw invalid("shapes \(a) and \(b) cannot be broadcast together") }
+    guard let shape = broadcast(a, b) else {
+      throw invalid("shapes \(a) and \(b) cannot be broadcast together")
+    }
     return try checked(shape)
   }
 

@@ -69,7 +69,8 @@ final class Evaluation<S: ReferenceScalar> {
         elements += value.count
       }
       guard elements <= limits.elements else {
-        throw .overLimit(node: step.label, reason: "the values of the graph hold more than \(limits.elements) elements")
+        throw .overLimit(
+          node: step.label, reason: "the values of the graph hold more than \(limits.elements) elements")
       }
       for name in step.releases {
         if let value = scope.values.removeValue(forKey: name), made.contains(name) { elements -= value.count }

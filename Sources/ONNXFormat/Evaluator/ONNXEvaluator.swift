@@ -81,7 +81,8 @@ public struct ONNXEvaluator: Sendable {
       // The type that the graph states is the one that it means.
       case .float(let array, _)?: values[info.name] = .float(array, type)
       case let value?: values[info.name] = value
-      case nil: throw .wrongValue(input: info.name, reason: "a number of it does not fit a 64-bit signed integer")
+      case nil:
+        throw .wrongValue(input: info.name, reason: "a number of it does not fit a 64-bit signed integer")
       }
     }
     return values
@@ -103,19 +104,22 @@ public struct ONNXEvaluator: Sendable {
     _ shape: [Int], _ info: ONNXValueInfo, _ symbols: inout [String: (size: Int, input: String)]
   ) throws(ONNXError) {
     guard let count = checkedProduct(shape.map { max($0, 1) }), count <= limits.elements else {
-      throw .wrongValue(input: info.name, reason: "shape \(shape) is over the limit of \(limits.elements) elements")
+      throw .wrongValue(
+        input: info.name, reason: "shape \(shape) is over the limit of \(limits.elements) elements")
     }
     guard let declared = info.shape else { return }
     guard declared.count == shape.count else {
       throw .wrongValue(
-        input: info.name, reason: "shape \(shape) has rank \(shape.count), the graph takes rank \(declared.count)")
+        input: info.name,
+        reason: "shape \(shape) has rank \(shape.count), the graph takes rank \(declared.count)")
     }
     for (axis, (size, dimension)) in zip(shape, declared).enumerated() {
       switch dimension {
       case .fixed(let expected):
         guard size == expected else {
           throw .wrongValue(
-            input: info.name, reason: "axis \(axis) of shape \(shape) has size \(size), the graph takes \(expected)")
+            input: info.name,
+            reason: "axis \(axis) of shape \(shape) has size \(size), the graph takes \(expected)")
         }
       case .symbol(let symbol):
         guard let first = symbols[symbol] else {

@@ -32,7 +32,8 @@ struct Program: Sendable {
     name = graph.name
     inputs = graph.inputs
     let local = try Self.definitions(graph)
-    initializers = Dictionary(graph.initializers.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
+    initializers = Dictionary(
+      graph.initializers.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
 
     let visible = { (name: String) in local[name] != nil || isVisible(name) }
     var unsorted: [Step] = []
@@ -89,8 +90,11 @@ struct Program: Sendable {
       let known = Signature.all[node.operation]?.last?.since
       throw .unknownOperator(
         node: node.label, domain: "",
-        hint: known.map { " before opset \($0), the model has \(opset): convert it with onnx.version_converter" }
-          ?? ": replace it by others, or cut the part around the recurrent layers out with onnx.utils.extract_model")
+        hint: known.map {
+          " before opset \($0), the model has \(opset): convert it with onnx.version_converter"
+        }
+          ?? ": replace it by others, or cut the part around the recurrent layers out with onnx.utils.extract_model"
+      )
     }
     var subgraphs: [String: Program] = [:]
     let attributes = try signature.checked(node)

@@ -71,7 +71,9 @@ struct Signature {
 
   /// How messages name the input at a position.
   func inputName(_ position: Int) -> String {
-    guard position < inputs.count else { return inputs.last.map { "\($0.name) \(position)" } ?? "\(position)" }
+    guard position < inputs.count else {
+      return inputs.last.map { "\($0.name) \(position)" } ?? "\(position)"
+    }
     return inputs[position].name
   }
 
@@ -92,7 +94,8 @@ struct Signature {
       }
       guard value.kind == attribute.kind else {
         throw .unsupportedAttribute(
-          node: node.label, attribute: name, reason: "it must be of type \(attribute.kind), not \(value.kind)")
+          node: node.label, attribute: name, reason: "it must be of type \(attribute.kind), not \(value.kind)"
+        )
       }
     }
     for (name, attribute) in attributes where result[name] == nil {

@@ -53,7 +53,8 @@ enum Value<S: ReferenceScalar>: Sendable {
     switch self {
     case .float(let array, _): S.tensor(array.elements, shape: array.shape)
     case .integer(let array, .bool): Tensor(array.elements.map { $0 != 0 }, shape: array.shape)
-    case .integer(let array, let type): try Tensor(array.elements, shape: array.shape).converted(to: type).tensor
+    case .integer(let array, let type):
+      try Tensor(array.elements, shape: array.shape).converted(to: type).tensor
     }
   }
 
@@ -119,7 +120,8 @@ enum Value<S: ReferenceScalar>: Sendable {
     case .float(_, let type):
       return .float(join(parts.compactMap { if case .float(let array, _) = $0 { array } else { nil } }), type)
     case .integer(_, let type):
-      return .integer(join(parts.compactMap { if case .integer(let array, _) = $0 { array } else { nil } }), type)
+      return .integer(
+        join(parts.compactMap { if case .integer(let array, _) = $0 { array } else { nil } }), type)
     }
   }
 }

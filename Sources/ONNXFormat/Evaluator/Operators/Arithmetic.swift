@@ -18,11 +18,10 @@ extension Evaluation {
         guard try call.broadcastShape(x.shape, slope.shape) == x.shape else {
           throw call.mismatch(1, expected: "one that broadcasts to \(x.shape)", found: slope.shape)
         }
-        return [
-          try combined(call, x, slope, { $0 < 0 ? $0 * $1 : $0 }) {
-            $0 < 0 ? Self.exact($0.multipliedReportingOverflow(by: $1)) : $0
-          }
-        ]
+        let result = try combined(
+          call, x, slope, { $0 < 0 ? $0 * $1 : $0 },
+          { $0 < 0 ? Self.exact($0.multipliedReportingOverflow(by: $1)) : $0 })
+        return [result]
       },
       "Sum": variadic({ $0 + $1 }),
       "Mean": { call throws(ONNXError) in
@@ -54,7 +53,9 @@ extension Evaluation {
       return .float(NDArray(x, y, shape: shape, float), type)
     case (.integer(let x, let type), .integer(let y, _)) where type != .bool:
       let result = try NDArray(x, y, shape: shape) { (x, y) throws(ONNXError) in
-        guard let result = integer(x, y) else { throw call.invalid("\(x) and \(y) have no result in 64 bits") }
+        guard let result = integer(x, y) else {
+          throw call.invalid("\(x) and \(y) have no result in 64 bits")
+        }
         return result
       }
       return try call.fitted(result, type)
@@ -76,7 +77,9 @@ extension Evaluation {
       let values = try call.variadic()
       if integer == nil, case .integer(_, let type) = values[0] { throw call.wrongType(0, type) }
       var result = values[0]
-      for value in values.dropFirst() { result = try combined(call, result, value, float) { integer?($0, $1) } }
+      for value in values.dropFirst() {
+        result = try combined(call, result, value, float) { integer?($0, $1) }
+      }
       return [result]
     }
   }
@@ -113,7 +116,9 @@ extension Evaluation {
       return [.float(NDArray(x, y, shape: shape) { S.pow($0, S($1)) }, type)]
     case (.integer(let x, let type), .integer(let y, _)):
       let result = try NDArray(x, y, shape: shape) { (x, y) throws(ONNXError) in
-        guard let power = integerPower(x, y) else { throw call.invalid("\(x) to the power \(y) is no 64-bit integer") }
+        guard let power = integerPower(x, y) else {
+          throw call.invalid("\(x) to the power \(y) is no 64-bit integer")
+        }
         return power
       }
       return [try call.fitted(result, type)]

@@ -16,7 +16,8 @@ extension Evaluation {
         else { throw call.unsupported("to", "data type \(call.int("to") ?? 0) is not supported") }
         return [try cast(call, call.value(0), to: type)]
       },
-      "CastLike": { call throws(ONNXError) in [try cast(call, call.value(0), to: call.value(1).elementType)] },
+      "CastLike": { call throws(ONNXError) in [try cast(call, call.value(0), to: call.value(1).elementType)]
+      },
     ]
   }
 
@@ -27,7 +28,8 @@ extension Evaluation {
     switch attribute {
     case .tensor(let tensor): return [try call.value(of: tensor, name)]
     case .float(let value): return [.float(NDArray(scalar: S(value)), .float32)]
-    case .floats(let values): return [.float(NDArray(shape: [values.count], elements: values.map { S($0) }), .float32)]
+    case .floats(let values):
+      return [.float(NDArray(shape: [values.count], elements: values.map { S($0) }), .float32)]
     case .int(let value): return [.integer(NDArray(scalar: value), .int64)]
     case .ints(let values): return [.integer(NDArray(shape: [values.count], elements: values), .int64)]
     default: throw call.unsupported(name, "only tensors of numbers are supported")
@@ -39,7 +41,9 @@ extension Evaluation {
     guard case .tensor(let tensor)? = call.step.attributes["value"] else {
       return [.float(NDArray(repeating: 0, shape: shape), .float32)]
     }
-    guard tensor.count == 1 else { throw call.unsupported("value", "it has \(tensor.count) elements, not one") }
+    guard tensor.count == 1 else {
+      throw call.unsupported("value", "it has \(tensor.count) elements, not one")
+    }
     return [try call.value(of: tensor, "value").reshaped([]).expanded(to: shape)]
   }
 
@@ -53,7 +57,8 @@ extension Evaluation {
     switch (start, limit, delta) {
     case (.float(let start, let type), .float(let limit, _), .float(let delta, _)):
       let (start, limit, delta) = (start.elements[0], limit.elements[0], delta.elements[0])
-      guard delta != 0, let count = Int(exactly: max(0, ((limit - start) / delta).rounded(.up))) else {
+      let steps = ((limit - start) / delta).rounded(.up)
+      guard delta != 0, let count = steps < 0 ? 0 : Int(exactly: steps) else {
         throw call.invalid("no range goes from \(start) to \(limit) by \(delta)")
       }
       try call.checked([count])
@@ -66,14 +71,18 @@ extension Evaluation {
       // Rounded up, for a span and a delta of the same sign.
       let count = span.signum() == delta.signum() ? Int((span.magnitude - 1) / delta.magnitude + 1) : 0
       try call.checked([count])
-      return [.integer(NDArray(shape: [count], elements: (0..<count).map { start + Int64($0) * delta }), type)]
+      return [
+        .integer(NDArray(shape: [count], elements: (0..<count).map { start + Int64($0) * delta }), type)
+      ]
     default: throw call.wrongType(0, start.elementType)
     }
   }
 
   /// Float to float16 or bfloat16 rounds; to float32 and float64 the number stays as it is. Float to integer drops
   /// the fraction. Integer to integer drops high bits, as the specification says.
-  private static func cast(_ call: Call<S>, _ value: Value<S>, to type: ElementType) throws(ONNXError) -> Value<S> {
+  private static func cast(_ call: Call<S>, _ value: Value<S>, to type: ElementType) throws(ONNXError)
+    -> Value<S>
+  {
     switch value {
     case .float(let array, let source) where type.isFloat:
       guard source != type, type == .float16 || type == .bfloat16 else { return .float(array, type) }
@@ -85,7 +94,8 @@ extension Evaluation {
     case .float(let array, _) where type == .bool: return .integer(array.map { $0 == 0 ? 0 : 1 }, .bool)
     case .float(let array, _):
       let whole = try array.map { (element) throws(ONNXError) in
-        guard let whole = Int64(exactly: element.rounded(.towardZero)), type.integerRange.contains(whole) else {
+        guard let whole = Int64(exactly: element.rounded(.towardZero)), type.integerRange.contains(whole)
+        else {
           throw call.invalid("\(element) is outside \(type.rawValue), where a cast is not defined")
         }
         return whole
@@ -96,7 +106,8 @@ extension Evaluation {
         return try cast(call, .float(array.map { S($0) }, S.elementType), to: type)
       }
       return .float(array.map { S($0) }, type)
-    case .integer(let array, _): return .integer(try array.map { (x) throws(ONNXError) in try wrap(x, type, call) }, type)
+    case .integer(let array, _):
+      return .integer(try array.map { (x) throws(ONNXError) in try wrap(x, type, call) }, type)
     }
   }
 

@@ -30,7 +30,8 @@ extension Evaluation {
     let scans = body.outputs.count - 1 - carried.count
     guard scans >= 0, body.inputs.count == carried.count + 2 else {
       throw call.invalid(
-        "its body takes \(body.inputs.count) and gives \(body.outputs.count), for \(carried.count) carried values")
+        "its body takes \(body.inputs.count) and gives \(body.outputs.count), for \(carried.count) carried values"
+      )
     }
     var slices = [[Value<S>]](repeating: [], count: scans)
     var iteration = 0
@@ -65,13 +66,16 @@ extension Evaluation {
     let scanned = Array(values.suffix(count))
     let outputs = body.outputs.count - state.count
     guard outputs >= 0, body.inputs.count == values.count else {
-      throw call.invalid("its body takes \(body.inputs.count) and gives \(body.outputs.count) values, not those of the node")
+      throw call.invalid(
+        "its body takes \(body.inputs.count) and gives \(body.outputs.count) values, not those of the node")
     }
     let backward = try call.directions("scan_input_directions", count: count)
     let axes = call.ints("scan_input_axes") ?? [Int](repeating: 0, count: count)
     let outputBackward = try call.directions("scan_output_directions", count: outputs)
     let outputAxes = call.ints("scan_output_axes") ?? [Int](repeating: 0, count: outputs)
-    guard axes.count == count, outputAxes.count == outputs else { throw call.invalid("axes differ in number from what is scanned") }
+    guard axes.count == count, outputAxes.count == outputs else {
+      throw call.invalid("axes differ in number from what is scanned")
+    }
     var moved: [(value: Value<S>, axis: Int)] = []
     for (value, axis) in zip(scanned, axes) { moved.append((value, try call.axis(axis, rank: value.rank))) }
     let length = moved[0].value.shape[moved[0].axis]
@@ -96,7 +100,9 @@ extension Evaluation {
     }
     var results: [Value<S>?] = state
     for (position, list) in slices.enumerated() {
-      guard let first = list.first else { throw call.invalid("a scan of nothing has outputs of no known shape") }
+      guard let first = list.first else {
+        throw call.invalid("a scan of nothing has outputs of no known shape")
+      }
       let axis = try call.axis(outputAxes[position], rank: first.rank + 1)
       results.append(try call.stacked(outputBackward[position] ? list.reversed() : list, axis: axis))
     }
@@ -106,13 +112,16 @@ extension Evaluation {
 
 extension Call {
   fileprivate func subgraph(_ name: String) throws(ONNXError) -> Program {
-    guard let program = step.subgraphs[name] else { throw .missingAttribute(node: step.label, attribute: name) }
+    guard let program = step.subgraphs[name] else {
+      throw .missingAttribute(node: step.label, attribute: name)
+    }
     return program
   }
 
   fileprivate func condition(_ value: Value<S>) throws(ONNXError) -> Bool {
     guard case .integer(let array, .bool) = value, array.count == 1 else {
-      throw invalid("its condition is not one boolean, but \(value.elementType.rawValue) of shape \(value.shape)")
+      throw invalid(
+        "its condition is not one boolean, but \(value.elementType.rawValue) of shape \(value.shape)")
     }
     return array.elements[0] != 0
   }

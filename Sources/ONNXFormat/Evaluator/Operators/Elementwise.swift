@@ -80,7 +80,8 @@ extension Evaluation {
   }
 
   /// An operator on floats and integers; nil stands for an overflow.
-  private static func signed(_ float: @escaping (S) -> S, _ integer: @escaping (Int64) -> Int64?) -> Operation {
+  private static func signed(_ float: @escaping (S) -> S, _ integer: @escaping (Int64) -> Int64?) -> Operation
+  {
     { call throws(ONNXError) in
       switch try call.value(0) {
       case .float(let array, let type): return [.float(array.map(float), type)]

@@ -5,7 +5,8 @@ internal import Tensors
 extension Evaluation {
   static var indexOperators: [String: Operation] {
     [
-      "Gather": gather, "GatherElements": gatherElements, "GatherND": gatherND, "ScatterElements": scatterElements,
+      "Gather": gather, "GatherElements": gatherElements, "GatherND": gatherND,
+      "ScatterElements": scatterElements,
       "ScatterND": scatterND, "NonZero": nonZero, "OneHot": oneHot,
     ]
   }
@@ -52,7 +53,9 @@ extension Evaluation {
   ) throws(ONNXError) -> [Int] {
     guard indices.rank == shape.count,
       indices.shape.indices.allSatisfy({ $0 == axis || indices.shape[$0] <= shape[$0] })
-    else { throw call.mismatch(1, expected: "one inside \(shape), but for axis \(axis)", found: indices.shape) }
+    else {
+      throw call.mismatch(1, expected: "one inside \(shape), but for axis \(axis)", found: indices.shape)
+    }
     let own = rowMajorStrides(shape)
     var along: [Int] = []
     for element in indices.elements { along.append(try index(element, size: shape[axis], call)) }
@@ -70,7 +73,9 @@ extension Evaluation {
     let data = try call.value(0)
     let indices = try indices(1, call)
     let axis = try call.axisAttribute(rank: data.rank)
-    return [data.picked(try elementPositions(indices, axis: axis, in: data.shape, call), shape: indices.shape)]
+    return [
+      data.picked(try elementPositions(indices, axis: axis, in: data.shape, call), shape: indices.shape)
+    ]
   }
 
   /// Where in `shape` each index tuple (the last axis of `indices`) points, `batch` leading axes being shared.
@@ -79,7 +84,9 @@ extension Evaluation {
   ) throws(ONNXError) -> (starts: [Int], inner: Int, depth: Int) {
     guard let depth = indices.shape.last, batch >= 0, batch < min(indices.rank, max(shape.count, 1)),
       batch + depth <= shape.count, indices.shape[..<batch] == shape[..<batch]
-    else { throw call.mismatch(1, expected: "tuples of at most \(shape.count) indices", found: indices.shape) }
+    else {
+      throw call.mismatch(1, expected: "tuples of at most \(shape.count) indices", found: indices.shape)
+    }
     let own = rowMajorStrides(shape)
     let inner = shape[(batch + depth)...].reduce(1, *)
     let tuples = indices.shape.dropLast().reduce(1, *)
@@ -108,7 +115,9 @@ extension Evaluation {
   private static func scatterElements(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
     let (data, indices, updates) = (try call.value(0), try indices(1, call), try call.value(2))
     let axis = try call.axisAttribute(rank: data.rank)
-    guard updates.shape == indices.shape else { throw call.mismatch(2, expected: "\(indices.shape)", found: updates.shape) }
+    guard updates.shape == indices.shape else {
+      throw call.mismatch(2, expected: "\(indices.shape)", found: updates.shape)
+    }
     return [try scattered(data, updates, elementPositions(indices, axis: axis, in: data.shape, call), call)]
   }
 
@@ -116,7 +125,9 @@ extension Evaluation {
     let (data, indices, updates) = (try call.value(0), try indices(1, call), try call.value(2))
     let (starts, inner, depth) = try tuplePositions(indices, in: data.shape, batch: 0, call)
     let expected = Array(indices.shape.dropLast() + data.shape[depth...])
-    guard updates.shape == expected else { throw call.mismatch(2, expected: "\(expected)", found: updates.shape) }
+    guard updates.shape == expected else {
+      throw call.mismatch(2, expected: "\(expected)", found: updates.shape)
+    }
     return [try scattered(data, updates, starts.flatMap { $0..<($0 + inner) }, call)]
   }
 
@@ -150,7 +161,8 @@ extension Evaluation {
       return result
     }
     switch (data, updates) {
-    case (.float(let a, let type), .float(let b, _)): return .float(try place(a, b, { $0 + $1 }, { $0 * $1 }), type)
+    case (.float(let a, let type), .float(let b, _)):
+      return .float(try place(a, b, { $0 + $1 }, { $0 * $1 }), type)
     case (.integer(let a, let type), .integer(let b, _)):
       guard type != .bool || reduction == "none" else { throw call.wrongType(0, type) }
       return try call.fitted(place(a, b, sum) { exact($0.multipliedReportingOverflow(by: $1)) }, type)
@@ -179,7 +191,9 @@ extension Evaluation {
     case .integer(let array, _): indices = array
     case .float(let array, _):
       indices = try array.map { (element) throws(ONNXError) in
-        guard let index = Int64(exactly: element.rounded(.towardZero)) else { throw call.invalid("index \(element)") }
+        guard let index = Int64(exactly: element.rounded(.towardZero)) else {
+          throw call.invalid("index \(element)")
+        }
         return index
       }
     }

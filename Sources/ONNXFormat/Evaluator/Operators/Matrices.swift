@@ -18,7 +18,8 @@ extension Evaluation {
     let right = b.rank == 1 ? b.shape + [1] : b.shape
     let (m, k, n) = (left[left.count - 2], left[left.count - 1], right[right.count - 1])
     guard right[right.count - 2] == k else {
-      throw call.mismatch(1, expected: "\(k) rows, as the first input has columns (\(a.shape))", found: b.shape)
+      throw call.mismatch(
+        1, expected: "\(k) rows, as the first input has columns (\(a.shape))", found: b.shape)
     }
     let batch = try call.broadcastShape(Array(left.dropLast(2)), Array(right.dropLast(2)))
     try call.checked(batch + [m, n])
@@ -64,12 +65,14 @@ extension Evaluation {
     let right = call.int("transB") == 0 ? b : b.transposed([1, 0])
     let (m, k, n) = (left.shape[0], left.shape[1], right.shape[1])
     guard right.shape[0] == k else {
-      throw call.mismatch(1, expected: "an inner size of \(k), as the first input has (\(a.shape))", found: b.shape)
+      throw call.mismatch(
+        1, expected: "an inner size of \(k), as the first input has (\(a.shape))", found: b.shape)
     }
     try call.checked([m, n])
     let alpha = call.real("alpha") ?? 1
     let product =
-      Matrix(rows: m, columns: k, elements: left.elements) • Matrix(rows: k, columns: n, elements: right.elements)
+      Matrix(rows: m, columns: k, elements: left.elements)
+      • Matrix(rows: k, columns: n, elements: right.elements)
     let scaled = NDArray(shape: [m, n], elements: product.elements.map { alpha * $0 })
     guard call.has(2) else { return [.float(scaled, type)] }
     let (c, typeC) = try call.float(2)
@@ -110,29 +113,40 @@ extension Evaluation {
     }
     var sizes: [Character: Int] = [:]
     var operands: [(names: [Character], array: NDArray<S>)] = []
-    var hiddenAxes = 0
+    var hiddenAxes: Int?
     for (position, term) in terms.enumerated() {
       let array = try call.float(position).array
       let named = term.filter(\.isLetter).count
       let hidden = term.contains("...") ? array.rank - named : 0
-      guard hidden >= 0 else { throw call.mismatch(position, expected: "rank \(named) or more", found: array.shape) }
-      hiddenAxes = max(hiddenAxes, hidden)
+      guard hidden >= 0 else {
+        throw call.mismatch(position, expected: "rank \(named) or more", found: array.shape)
+      }
+      if term.contains("...") {
+        guard hiddenAxes ?? hidden == hidden else {
+          throw refuse("its ellipses stand for different numbers of axes")
+        }
+        hiddenAxes = hidden
+      }
       let names = try axes(term, hidden)
-      guard names.count == array.rank else { throw call.mismatch(position, expected: "rank \(names.count)", found: array.shape) }
+      guard names.count == array.rank else {
+        throw call.mismatch(position, expected: "rank \(names.count)", found: array.shape)
+      }
       for (name, size) in zip(names, array.shape) {
         let known = sizes[name] ?? 1
-        guard known == size || known == 1 || size == 1 else { throw refuse("axis \(name) is \(known) and \(size)") }
+        guard known == size || known == 1 || size == 1 else {
+          throw refuse("axis \(name) is \(known) and \(size)")
+        }
         sizes[name] = max(known, size) == 1 ? size : known == 1 ? size : known
       }
       operands.append((names, array))
     }
     let output: [Character]
     if sides.count == 2 {
-      output = try axes(sides[1], hiddenAxes)
+      output = try axes(sides[1], hiddenAxes ?? 0)
     } else {
       let letters = first.filter(\.isLetter)
       let once = Set(letters).filter { letter in letters.filter { $0 == letter }.count == 1 }
-      output = (0..<hiddenAxes).reversed().map { Character("\($0)") } + once.sorted()
+      output = (0..<(hiddenAxes ?? 0)).reversed().map { Character("\($0)") } + once.sorted()
     }
     guard Set(output).count == output.count, output.allSatisfy({ sizes[$0] != nil }) else {
       throw refuse("its output names an axis twice, or one that no input has")
@@ -142,7 +156,8 @@ extension Evaluation {
     let strides = operands.map { operand in
       (output + summed).map { name in
         // An axis that a term names twice is its diagonal.
-        zip(operand.names, zip(rowMajorStrides(operand.array.shape), operand.array.shape)).reduce(0) { total, axis in
+        zip(operand.names, zip(rowMajorStrides(operand.array.shape), operand.array.shape)).reduce(0) {
+          total, axis in
           total + (axis.0 == name && axis.1.1 != 1 ? axis.1.0 : 0)
         }
       }
@@ -162,7 +177,9 @@ extension Evaluation {
         walk.advance()
       }
     }
-    let sums = NDArray(shape: shape, elements: products).reduced(axes: Array(output.count..<shape.count)) { $0.reduce(0, +) }
+    let sums = NDArray(shape: shape, elements: products).reduced(axes: Array(output.count..<shape.count)) {
+      $0.reduce(0, +)
+    }
     return [.float(sums.reshaped(Array(shape.prefix(output.count))), try call.float(0).type)]
   }
 }

@@ -53,7 +53,9 @@ extension Evaluation {
 
   /// Y = (X − mean) / √(var + epsilon) · scale + B, for each channel (axis 1).
   private static func batchNormalization(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
-    if try call.flag("training_mode") { throw call.unsupported("training_mode", "only inference is evaluated") }
+    if try call.flag("training_mode") {
+      throw call.unsupported("training_mode", "only inference is evaluated")
+    }
     guard call.step.outputs.dropFirst().allSatisfy(\.isEmpty) else {
       throw call.invalid("its outputs after the first belong to training: only inference is evaluated")
     }
@@ -64,7 +66,9 @@ extension Evaluation {
     var parameters: [[S]] = []
     for position in 1...4 {
       let array = try call.float(position).array
-      guard array.shape == [channels] else { throw call.mismatch(position, expected: "[\(channels)]", found: array.shape) }
+      guard array.shape == [channels] else {
+        throw call.mismatch(position, expected: "[\(channels)]", found: array.shape)
+      }
       parameters.append(array.elements)
     }
     let epsilon = call.real("epsilon") ?? 0
@@ -73,7 +77,8 @@ extension Evaluation {
     var y = x
     for position in x.elements.indices {
       let c = position / inner % channels
-      y.elements[position] = (x.elements[position] - mean[c]) / (variance[c] + epsilon).squareRoot() * scale[c] + B[c]
+      y.elements[position] =
+        (x.elements[position] - mean[c]) / (variance[c] + epsilon).squareRoot() * scale[c] + B[c]
     }
     return [.float(y, type)]
   }
@@ -82,7 +87,9 @@ extension Evaluation {
   private static func layerNormalization(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
     let (x, type) = try call.float(0)
     let axis = try call.axisAttribute(rank: x.rank)
-    guard call.int("stash_type") == 1 else { throw call.unsupported("stash_type", "only 1 (float) is supported") }
+    guard call.int("stash_type") == 1 else {
+      throw call.unsupported("stash_type", "only 1 (float) is supported")
+    }
     let (outer, inner) = (x.shape[..<axis].reduce(1, *), x.shape[axis...].reduce(1, *))
     let lane = Array(x.shape[axis...])
     func parameter(_ position: Int) throws(ONNXError) -> NDArray<S> {
@@ -93,7 +100,7 @@ extension Evaluation {
       return array.strided(shape: lane, strides: broadcastStrides(array.shape, to: lane))
     }
     let scale = try parameter(1)
-    let B = call.has(2) ? try parameter(2) : nil
+    let shift = call.has(2) ? try parameter(2) : nil
     let epsilon = call.real("epsilon") ?? 0
     var (y, means, inverses) = (x, [S](), [S]())
     for row in 0..<outer {
@@ -103,7 +110,7 @@ extension Evaluation {
       let inverse = 1 / (variance + epsilon).squareRoot()
       for (k, position) in range.enumerated() {
         let normal = (x.elements[position] - mean) * inverse * scale.elements[k]
-        y.elements[position] = B.map { normal + $0.elements[k] } ?? normal
+        y.elements[position] = shift.map { normal + $0.elements[k] } ?? normal
       }
       means.append(mean)
       inverses.append(inverse)

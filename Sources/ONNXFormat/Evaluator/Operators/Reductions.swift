@@ -9,7 +9,10 @@ extension Evaluation {
       "ReduceMean": reduction({ $0.reduce(0, +) / S($0.count) }),
       "ReduceProd": reduction(
         { $0.reduce(1, *) },
-        { $0.reduce(1 as Int64?) { total, x in total.flatMap { exact($0.multipliedReportingOverflow(by: x)) } } }),
+        {
+          $0.reduce(1 as Int64?) { total, x in total.flatMap { exact($0.multipliedReportingOverflow(by: x)) }
+          }
+        }),
       "ReduceMax": reduction(
         { $0.reduce(-.infinity) { $0.isNaN || $0 > $1 ? $0 : $1 } }, { $0.max() }, bools: true),
       "ReduceMin": reduction(
@@ -38,23 +41,31 @@ extension Evaluation {
 
   /// A reduction of each lane; without `integer`, of floats alone. Nil from `integer` stands for an overflow.
   private static func reduction(
-    _ float: @escaping (ArraySlice<S>) -> S, _ integer: ((ArraySlice<Int64>) -> Int64?)? = nil, bools: Bool = false
+    _ float: @escaping (ArraySlice<S>) -> S, _ integer: ((ArraySlice<Int64>) -> Int64?)? = nil,
+    bools: Bool = false
   ) -> Operation {
     { call throws(ONNXError) in
       let value = try call.value(0)
-      var axes = try call.axesArgument().map { (axes) throws(ONNXError) in try call.axes(axes, rank: value.rank).sorted() } ?? []
+      var axes =
+        try call.axesArgument().map { (axes) throws(ONNXError) in
+          try call.axes(axes, rank: value.rank).sorted()
+        } ?? []
       // No axes mean all of them, unless the node says none. Each element is then a lane of its own.
       if axes.isEmpty, try !call.flag("noop_with_empty_axes") { axes = Array(value.shape.indices) }
       let keeps = try call.flag("keepdims")
       func finished(_ result: Value<S>) -> Value<S> {
-        keeps ? result : result.reshaped(result.shape.indices.filter { !axes.contains($0) }.map { result.shape[$0] })
+        keeps
+          ? result
+          : result.reshaped(result.shape.indices.filter { !axes.contains($0) }.map { result.shape[$0] })
       }
       switch value {
       case .float(let array, let type): return [finished(.float(array.reduced(axes: axes, float), type))]
       case .integer(let array, let type):
         guard let integer, type != .bool || bools && call.opset >= 20 else { throw call.wrongType(0, type) }
         let result = try array.reduced(axes: axes) { (lane) throws(ONNXError) in
-          guard let result = integer(lane) else { throw call.invalid("an integer reduction overflows, or is of nothing") }
+          guard let result = integer(lane) else {
+            throw call.invalid("an integer reduction overflows, or is of nothing")
+          }
           return result
         }
         return [finished(try call.fitted(result, type))]
@@ -67,7 +78,9 @@ extension Evaluation {
     { call throws(ONNXError) in
       let value = try call.value(0)
       let axis = try call.axisAttribute(rank: value.rank)
-      guard value.shape[axis] > 0 else { throw call.mismatch(0, expected: "elements on axis \(axis)", found: value.shape) }
+      guard value.shape[axis] > 0 else {
+        throw call.mismatch(0, expected: "elements on axis \(axis)", found: value.shape)
+      }
       let last = try call.flag("select_last_index")
       func position(_ lane: some RandomAccessCollection<Order>) -> Int64 {
         var best: (index: Int64, element: Order)?
@@ -76,7 +89,9 @@ extension Evaluation {
             best = (Int64(index), element)
             continue
           }
-          if isAhead(element, held.element) || last && element == held.element { best = (Int64(index), element) }
+          if isAhead(element, held.element) || last && element == held.element {
+            best = (Int64(index), element)
+          }
         }
         return best?.index ?? 0
       }
@@ -117,7 +132,9 @@ extension Evaluation {
         var total = zero
         for k in 0..<size {
           let position = lane + (reverse ? size - 1 - k : k) * stride
-          guard let next = add(total, array.elements[position]) else { throw call.invalid("the sum overflows 64 bits") }
+          guard let next = add(total, array.elements[position]) else {
+            throw call.invalid("the sum overflows 64 bits")
+          }
           result.elements[position] = exclusive ? total : next
           total = next
         }

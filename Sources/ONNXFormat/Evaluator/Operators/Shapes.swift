@@ -60,7 +60,9 @@ extension Evaluation {
     var shape = try call.list(1)
     let allowsZero = try call.flag("allowzero")
     for (axis, size) in shape.enumerated() where size == 0 && !allowsZero {
-      guard axis < value.rank else { throw call.invalid("shape \(shape) copies axis \(axis), the input has none") }
+      guard axis < value.rank else {
+        throw call.invalid("shape \(shape) copies axis \(axis), the input has none")
+      }
       shape[axis] = value.shape[axis]
     }
     let open = shape.indices.filter { shape[$0] == -1 }
@@ -95,7 +97,9 @@ extension Evaluation {
 
   private static func tile(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
     let (value, repeats) = (try call.value(0), try call.list(1))
-    guard repeats.count == value.rank else { throw call.mismatch(1, expected: "[\(value.rank)]", found: [repeats.count]) }
+    guard repeats.count == value.rank else {
+      throw call.mismatch(1, expected: "[\(value.rank)]", found: [repeats.count])
+    }
     try call.checked(repeats)
     // Each axis becomes two: how often, of stride 0, and its own.
     let own = rowMajorStrides(value.shape)
@@ -111,8 +115,8 @@ extension Evaluation {
     if call.has(2), try call.bool(2).elements.contains(true) {
       throw call.invalid("training_mode is true: only inference is evaluated")
     }
-    // Before opset 10 the mask has no meaning at inference.
-    let mask: Value<S>? = call.opset < 10 ? nil : .bools(NDArray(repeating: true, shape: value.shape))
+    // Before opset 12 the specification does not say what the mask holds at inference.
+    let mask: Value<S>? = call.opset < 12 ? nil : .bools(NDArray(repeating: true, shape: value.shape))
     return [value, mask]
   }
 }

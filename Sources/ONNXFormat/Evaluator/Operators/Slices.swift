@@ -4,7 +4,10 @@ internal import Tensors
 /// Operators that cut and join along axes.
 extension Evaluation {
   static var sliceOperators: [String: Operation] {
-    ["Slice": slice, "Split": split, "Concat": concat, "Pad": pad, "ReverseSequence": reverseSequence, "Trilu": trilu]
+    [
+      "Slice": slice, "Split": split, "Concat": concat, "Pad": pad, "ReverseSequence": reverseSequence,
+      "Trilu": trilu,
+    ]
   }
 
   /// Slice: attributes before opset 10, inputs (and steps) since.
@@ -49,7 +52,9 @@ extension Evaluation {
     let sizes: [Int]
     if call.has(1) || call.ints("split") != nil {
       let given = try call.list("split", orInput: 1)
-      guard call.int("num_outputs") == nil else { throw call.unsupported("num_outputs", "input 'split' is given too") }
+      guard call.int("num_outputs") == nil else {
+        throw call.unsupported("num_outputs", "input 'split' is given too")
+      }
       sizes = given
       var left = size
       for part in given {
@@ -87,8 +92,11 @@ extension Evaluation {
     var total = first
     total[axis] = 0
     for (position, value) in values.enumerated() {
-      guard value.rank == first.count, first.indices.allSatisfy({ $0 == axis || value.shape[$0] == first[$0] }) else {
-        throw call.mismatch(position, expected: "that of the first input, \(first), but for axis \(axis)", found: value.shape)
+      guard value.rank == first.count,
+        first.indices.allSatisfy({ $0 == axis || value.shape[$0] == first[$0] })
+      else {
+        throw call.mismatch(
+          position, expected: "that of the first input, \(first), but for axis \(axis)", found: value.shape)
       }
       total[axis] += value.shape[axis]
     }
@@ -110,7 +118,9 @@ extension Evaluation {
     var shape = value.shape
     for (position, axis) in axes.enumerated() {
       let (start, end) = (given[position], given[position + axes.count])
-      guard max(start.magnitude, end.magnitude) <= Int32.max else { throw call.invalid("a pad of \(start) or \(end)") }
+      guard max(start.magnitude, end.magnitude) <= Int32.max else {
+        throw call.invalid("a pad of \(start) or \(end)")
+      }
       before[axis] = start
       shape[axis] += start + end
     }
@@ -195,7 +205,9 @@ extension Evaluation {
   /// Keeps the upper or lower triangle of the last two axes, k diagonals away.
   private static func trilu(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
     let value = try call.value(0)
-    guard value.rank >= 2 else { throw call.mismatch(0, expected: "[..., rows, columns]", found: value.shape) }
+    guard value.rank >= 2 else {
+      throw call.mismatch(0, expected: "[..., rows, columns]", found: value.shape)
+    }
     let k = call.has(1) ? try call.scalar(1) : 0
     let upper = try call.flag("upper")
     let columns = value.shape[value.rank - 1]
@@ -232,7 +244,8 @@ extension Call {
   /// The call with its first inputs alone.
   func keeping(_ count: Int) -> Call {
     Call(
-      step: step, signature: signature, inputs: Array(inputs.prefix(count)), evaluation: evaluation, scope: scope)
+      step: step, signature: signature, inputs: Array(inputs.prefix(count)), evaluation: evaluation,
+      scope: scope)
   }
 }
 

@@ -1,3 +1,6 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+// Names are those of the operator specification.
+
 internal import ReferenceMath
 
 extension Evaluation {

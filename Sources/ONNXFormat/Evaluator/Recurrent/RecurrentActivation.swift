@@ -82,7 +82,8 @@ enum RecurrentActivation {
           try next(&betas, beta, "activation_beta", name)))
     }
     for (attribute, rest) in [("activation_alpha", alphas), ("activation_beta", betas)] where !rest.isEmpty {
-      throw call.unsupported(attribute, "\(rest.count) of its values belong to no activation function that takes one")
+      throw call.unsupported(
+        attribute, "\(rest.count) of its values belong to no activation function that takes one")
     }
     return (0..<directions).map { Array(functions[($0 * standard.count)..<(($0 + 1) * standard.count)]) }
   }

@@ -1,3 +1,6 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+// Names are those of the operator specification.
+
 internal import ReferenceMath
 internal import Tensors
 
@@ -40,7 +43,9 @@ struct RecurrentScan<S: ReferenceScalar> {
     self.gates = gates
     batchFirst = try call.flag("layout")
     let (x, type) = try call.float(0)
-    guard x.rank == 3 else { throw call.mismatch(0, expected: "[seq_length, batch_size, input_size]", found: x.shape) }
+    guard x.rank == 3 else {
+      throw call.mismatch(0, expected: "[seq_length, batch_size, input_size]", found: x.shape)
+    }
     let X = batchFirst ? x.transposed([1, 0, 2]) : x
     self.X = X.elements
     self.type = type
@@ -52,7 +57,8 @@ struct RecurrentScan<S: ReferenceScalar> {
     case "forward": reverse = [false]
     case "reverse": reverse = [true]
     case "bidirectional": reverse = [false, true]
-    case let other: throw call.unsupported("direction", "'\(other ?? "")' is not forward, reverse or bidirectional")
+    case let other:
+      throw call.unsupported("direction", "'\(other ?? "")' is not forward, reverse or bidirectional")
     }
     let D = reverse.count
 
@@ -64,7 +70,9 @@ struct RecurrentScan<S: ReferenceScalar> {
       }
       H = stated
     } else {
-      guard R.rank == 3 else { throw call.mismatch(2, expected: "[num_directions, *, hidden_size]", found: R.shape) }
+      guard R.rank == 3 else {
+        throw call.mismatch(2, expected: "[num_directions, *, hidden_size]", found: R.shape)
+      }
       H = R.shape[2]
     }
     self.H = H
@@ -79,10 +87,13 @@ struct RecurrentScan<S: ReferenceScalar> {
     let functions = try RecurrentActivation.functions(call, standard: activations, directions: D)
     directions = reverse.indices.map { d in
       /// Rows `[count·H, width]` of the direction, one matrix a gate.
-      func matrices(_ array: NDArray<S>, count: Int, width: Int, from first: Int = 0, of all: Int) -> [Matrix<S>] {
+      func matrices(_ array: NDArray<S>, count: Int, width: Int, from first: Int = 0, of all: Int) -> [Matrix<
+        S
+      >] {
         (first..<(first + count)).map { gate in
           let start = (d * all + gate) * H * width
-          return Matrix(rows: H, columns: width, elements: Array(array.elements[start..<(start + H * width)])).transposed
+          return Matrix(rows: H, columns: width, elements: Array(array.elements[start..<(start + H * width)]))
+            .transposed
         }
       }
       let zeros = [Matrix<S>](repeating: Matrix(zeros: 1, H), count: gates)
@@ -97,10 +108,14 @@ struct RecurrentScan<S: ReferenceScalar> {
     }
   }
 
-  private static func checked(_ call: Call<S>, _ position: Int, _ shape: [Int]) throws(ONNXError) -> NDArray<S> {
+  private static func checked(_ call: Call<S>, _ position: Int, _ shape: [Int]) throws(ONNXError) -> NDArray<
+    S
+  > {
     let (array, type) = try call.float(position)
     guard type == (try call.float(0).type) else { throw call.wrongType(position, type) }
-    guard array.shape == shape else { throw call.mismatch(position, expected: "\(shape)", found: array.shape) }
+    guard array.shape == shape else {
+      throw call.mismatch(position, expected: "\(shape)", found: array.shape)
+    }
     return array
   }
 
@@ -121,7 +136,9 @@ struct RecurrentScan<S: ReferenceScalar> {
     let D = directions.count
     let given = try call.float(position).array
     let expected = batchFirst ? [B, D, H] : [D, B, H]
-    guard given.shape == expected else { throw call.mismatch(position, expected: "\(expected)", found: given.shape) }
+    guard given.shape == expected else {
+      throw call.mismatch(position, expected: "\(expected)", found: given.shape)
+    }
     let states = batchFirst ? given.transposed([1, 0, 2]) : given
     return (0..<D).map { d in
       Matrix(rows: B, columns: H, elements: Array(states.elements[(d * B * H)..<((d + 1) * B * H)]))

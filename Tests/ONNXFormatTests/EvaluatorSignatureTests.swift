@@ -1,0 +1,23 @@
+import ReferenceMath
+import TestSupport
+import Testing
+
+@testable import ONNXFormat
+
+@Suite("Operator signatures")
+struct EvaluatorSignatureTests {
+  @Test("are those of the onnx package, for every opset")
+  func agreeWithPackage() throws {
+    let names = Signature.all.keys.sorted()
+    let printed = try runPython(["Tests/judges/evaluator_signatures.py"] + names)
+    // Opset 8's Scan, with a batch axis, is left out on purpose.
+    let expected = printed.split(separator: "\n").filter { !$0.hasPrefix("Scan 8 ") }
+    #expect(Signature.text.split(separator: "\n") == expected)
+    #expect(Signature.all.values.reduce(0) { $0 + $1.count } == expected.count)
+  }
+
+  @Test("and functions belong to the same operators")
+  func haveFunctions() {
+    #expect(Evaluation<Float>.operatorNames == Signature.all.keys.sorted())
+  }
+}
