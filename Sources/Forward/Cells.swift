@@ -95,7 +95,7 @@ extension DirectionWeights {
         let g = candidate(sum(3))
         let c = f * c0 + i * g
         let o = gate(peephole(2, j, c, sum(2)))
-        let h = o * Number.activate(outputActivation, c, rules)
+        let h = o * Number.activate(outputActivation, clipped(c), rules)
 
         state.c[at] = c
         if projection == nil { state.h[at] = h } else { hidden[at] = h }
@@ -183,8 +183,8 @@ extension DirectionWeights {
   }
 
   @inline(__always)
-  private func clipped(_ sum: Number.Sum) -> Number {
-    let a = Number(sum)
-    return clip.map { Number.clip(a, $0) } ?? a
-  }
+  private func clipped(_ sum: Number.Sum) -> Number { clipped(Number(sum)) }
+
+  @inline(__always)
+  private func clipped(_ a: Number) -> Number { clip.map { Number.clip(a, $0) } ?? a }
 }

@@ -19,7 +19,7 @@ public enum TensorFile {
       }
     } catch { throw .unreadable(path: path, reason: error.description) }
     do {
-      let (name, tensor) = try decodeTensor(bytes)
+      let (name, tensor) = try ONNXDecoder.decodeTensor(bytes)
       return [(name.isEmpty ? nil : name, tensor)]
     } catch {
       throw .unreadable(path: path, reason: "neither .npy nor .npz nor an ONNX tensor (.pb): \(error)")

@@ -82,7 +82,7 @@ public struct DirectionParameters: Sendable, Equatable {
 /// (direction-major features). Outputs: y `[T, B, D·O]`, last hidden state `[B, D·O]`, last cell state `[B, D·H]`.
 ///
 /// With lengths, row b runs over its first `lengths[b]` steps only; y is 0 behind them, the last states are those of
-/// the last valid step, and the reverse direction starts at the last valid step.
+/// the last valid step (the initial ones for a length of 0), and the reverse direction starts at the last valid step.
 public struct RecurrentLayer: Sendable, Equatable {
   public var cell: Cell
   public var direction: Direction
@@ -90,7 +90,8 @@ public struct RecurrentLayer: Sendable, Equatable {
   public var inputSize: Int
   /// H
   public var hiddenSize: Int
-  /// Pre-activations are clipped to ±clip; nil for no clipping.
+  /// What enters an activation is clipped to ±clip: pre-activations, and c_t on its way to the LSTM's output
+  /// activation (ONNX: "applied to the input of activations"). Nil for no clipping.
   public var clip: Double?
   /// LSTM: couples the gates as `f = 1 − i`.
   public var inputForget: Bool

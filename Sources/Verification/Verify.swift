@@ -134,7 +134,8 @@ public func verify(
     // Without a canonical model there is no bound: only a tolerance, or equality, can tell.
     let sides = Sides(
       shape: ours.shape, left: reference?[name]?.values ?? ours.doubles, right: theirs.doubles,
-      bounds: reference?[name]?.errors ?? Array(repeating: tolerance == nil ? .infinity : 0, count: ours.count),
+      bounds: reference?[name]?.errors
+        ?? Array(repeating: tolerance == nil ? .infinity : 0, count: ours.count),
       sameBits: Array(repeating: true, count: ours.count), wideBounds: { nil })
     outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
   }
@@ -146,7 +147,8 @@ public func verify(
   var report = VerificationReport(
     left: left.name, right: source, verdict: .equal,
     fingerprints: [left.model?.fingerprint.description, nil], outputs: outputs,
-    roads: left.model.map { _ in [.init(side: left.name, outputs: road)] } ?? [], probes: [probe.name], seed: nil,
+    roads: left.model.map { _ in [.init(side: left.name, outputs: road)] } ?? [], probes: [probe.name],
+    seed: nil,
     reasons: [])
   report.conclude()
   return report
@@ -204,7 +206,8 @@ extension Subject {
     _ probe: Probe, _ inputs: [String: Tensor]
   ) throws(VerificationError) -> Run {
     do {
-      let own = model.map { model in inputs.filter { input in model.inputs.contains { $0.name == input.key } } }
+      let own = model.map { model in inputs.filter { input in model.inputs.contains { $0.name == input.key } }
+      }
       return Run(
         single: try evaluate(inputs, .float32), double: try evaluate(inputs, .float64),
         bounds: try model.map { try boundedForward($0, inputs: own!, rounding: .float64) }, model: model,

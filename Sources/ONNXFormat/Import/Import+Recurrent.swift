@@ -212,9 +212,23 @@ extension ONNXImporter {
           reason: "'\(name)' is not one of the operator's functions")
       }
       let parameters = known.kind.parameterCount
+      // Affine and ScaledTanh are no operators since opset 7, so their α (and ScaledTanh's β) have no default.
+      guard
+        !(known.kind == .affine && alphas.isEmpty),
+        !(known.kind == .scaledTanh && (alphas.isEmpty || betas.isEmpty))
+      else {
+        throw .unsupportedAttribute(
+          node: node.label, attribute: "activation_alpha",
+          reason: "\(known.name) has no default for α and β: state them")
+      }
       let alpha = parameters >= 1 ? alphas.popFirst() ?? known.alpha : 0
       let beta = parameters >= 2 ? betas.popFirst() ?? known.beta : 0
       list.append(Activation(known.kind, alpha: Double(alpha), beta: Double(beta)))
+    }
+    guard alphas.isEmpty, betas.isEmpty else {
+      throw .unsupportedAttribute(
+        node: node.label, attribute: "activation_alpha",
+        reason: "more values of α or β than functions that take one; they would go to the wrong functions")
     }
     return (0..<direction.count).map { index in
       let own = list[(index * standard.count)..<((index + 1) * standard.count)].map { $0 }
@@ -286,7 +300,8 @@ extension ONNXImporter {
         if let size = shape[axis].known, axis != (batchFirst ? 0 : 1) { full[axis] = size }
       }
       base = tensor.broadcast(to: full)
-    case .sizes, .mask, .unbound: throw .notImportable(node: node.label, reason: "its \(input) cannot be understood")
+    case .sizes, .mask, .unbound:
+      throw .notImportable(node: node.label, reason: "its \(input) cannot be understood")
     }
     if base.doubles.allSatisfy({ $0 == 0 && $0.sign == .plus }) { return nil }
     let expected =

@@ -209,7 +209,9 @@ public struct ONNXImporter {
     guard case .view(let view) = value else {
       throw .graphOutput(info.name, reason: "it does not depend on the model's inputs")
     }
-    guard view.offset == 0, view.wrapping == nil else { throw .graphOutput(info.name, reason: "it is computed from lengths") }
+    guard view.offset == 0, view.wrapping == nil else {
+      throw .graphOutput(info.name, reason: "it is computed from lengths")
+    }
     let type = elementTypes[info.name] ?? .float32
     let axes = view.axes.enumerated().map { position, factors -> PortAxis in
       var axis = PortAxis(factors)

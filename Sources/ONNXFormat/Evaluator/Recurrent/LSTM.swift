@@ -6,8 +6,8 @@ internal import ReferenceMath
 extension Evaluation {
   /// Operator LSTM (opset 7, 14, 22). Default: f = Sigmoid, g = Tanh, h = Tanh.
   ///
-  /// W, R, Wb and Rb hold the gates in the order i, o, f, c; P holds i, o, f. The clip acts on the gates'
-  /// pre-activations, not on Ct on its way to h (docs/peer-notes-evaluator.md).
+  /// W, R, Wb and Rb hold the gates in the order i, o, f, c; P holds i, o, f. The clip acts on the input of
+  /// every activation: the gates' pre-activations, and Ct on its way to h (docs/peer-notes-evaluator.md).
   static func lstm(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
     let scan = try RecurrentScan(call, gates: 4, activations: ["Sigmoid", "Tanh", "Tanh"], peepholes: 7)
     let clip = try scan.clip()
@@ -34,7 +34,7 @@ extension Evaluation {
         // ot = f(Xt*(Wo^T) + Ht-1*(Ro^T) + Po (.) Ct + Wbo + Rbo)
         let ot = clip(Xt • WoT + Ht_1 • RoT + peephole(Po, Ct) + Wbo + Rbo).map(f)
         // Ht = ot (.) h(Ct)
-        let Ht = ot ⊙ Ct.map(h)
+        let Ht = ot ⊙ clip(Ct).map(h)
         return [Ht, Ct]
       }
     }

@@ -145,7 +145,7 @@ struct RecurrentScan<S: ReferenceScalar> {
     }
   }
 
-  /// Pre-activations held in [−clip, clip], where there is a clip.
+  /// Inputs of activations held in [−clip, clip], where there is a clip.
   func clip() throws(ONNXError) -> (Matrix<S>) -> Matrix<S> {
     guard let clip = call.real("clip") else { return { $0 } }
     guard clip >= 0 else { throw call.unsupported("clip", "\(clip) is not a threshold") }
@@ -158,7 +158,7 @@ struct RecurrentScan<S: ReferenceScalar> {
   /// Runs every direction; returns Y, then the last of each state.
   ///
   /// Row b takes `sequence_lens[b]` steps, backward from its own last one in the reverse direction; Y is 0 behind
-  /// them. A row of length 0 has no last step: its last states are 0, as onnxruntime has them.
+  /// them. A row of length 0 takes no step: its last states are the initial ones.
   func run(
     initial: [[Matrix<S>]], step: (Direction) throws(ONNXError) -> Step
   ) throws(ONNXError) -> [Value<S>?] {
@@ -185,7 +185,7 @@ struct RecurrentScan<S: ReferenceScalar> {
           Y.replaceSubrange(target..<(target + H), with: next[0].elements[row])
         }
       }
-      for b in 0..<B where lengths[b] > 0 {
+      for b in 0..<B {
         let row = (b * H)..<((b + 1) * H)
         let target = (d * B + b) * H
         for state in states.indices {
