@@ -34,6 +34,7 @@ extension ONNXImporter {
     guard !tensors.isEmpty, let data = tensors.first else { return false }
     let rank = data.shape.count
     let result: Tensor
+    var resultType = type(node, node.inputs.firstIndex { !$0.isEmpty } ?? 0)
     switch node.operation {
     case "Identity": result = data
     case "Transpose":
@@ -92,7 +93,9 @@ extension ONNXImporter {
       let (axis, parts) = try splitParts(node, rank: rank) { data.shape[$0] }
       var start = 0
       for (output, count) in zip(node.outputs, parts) {
-        if !output.isEmpty { set(output, .constant(try cut(data, (axis, start, start + count, 1), node))) }
+        if !output.isEmpty {
+          set(output, .constant(try cut(data, (axis, start, start + count, 1), node)), resultType)
+        }
         start += count
       }
       return true
@@ -107,6 +110,7 @@ extension ONNXImporter {
         let target = ONNXDataType.elementType(Int32(clamping: code))
       else { throw .missingAttribute(node: node.label, attribute: "to") }
       result = try cast(data, target, node)
+      resultType = target
     case "Shape":
       return false
     case "ConstantOfShape", "Expand":
@@ -122,7 +126,7 @@ extension ONNXImporter {
         node: node.label,
         reason: "it computes with constants only: fold it away (onnxsim) or evaluate the file instead")
     }
-    set(try output(node), .constant(result))
+    set(try output(node), .constant(result), resultType)
     return true
   }
 
@@ -141,17 +145,21 @@ extension ONNXImporter {
       return min(max(shifted, range.lowerBound), range.upperBound)
     }
     guard slice.step != 0 else { throw .invalid(node: node.label, reason: "step 0") }
-    let picks: [Int]
+    let (start, end): (Int, Int)
     if slice.step > 0 {
-      picks = Array(
-        stride(from: clamp(slice.start, 0...size), to: clamp(slice.end, 0...size), by: slice.step))
+      (start, end) = (clamp(slice.start, 0...size), clamp(slice.end, 0...size))
     } else {
       guard size > 0 else { return tensor }
-      picks = Array(
-        stride(
-          from: clamp(slice.start, 0...(size - 1)), to: clamp(slice.end, -1...(size - 1)), by: slice.step))
+      (start, end) = (clamp(slice.start, 0...(size - 1)), clamp(slice.end, -1...(size - 1)))
     }
-    return select(tensor, slice.axis, picks)
+    if tensor.count == 0 {
+      // Its other sizes may be anything: nothing is listed, only counted.
+      let span = slice.step > 0 ? end - start : start - end
+      var shape = tensor.shape
+      shape[slice.axis] = span <= 0 ? 0 : (span - 1) / abs(slice.step) + 1
+      return try reshape(tensor, shape, node)
+    }
+    return select(tensor, slice.axis, Array(stride(from: start, to: end, by: slice.step)))
   }
 
   /// The given positions along an axis.
@@ -182,6 +190,10 @@ extension ONNXImporter {
       picks.append(index < 0 ? index + size : index)
     }
     let shape = Array(data.shape[..<axis]) + indices.shape + Array(data.shape[(axis + 1)...])
+    let limit = min(limits.elements, 1 << 28)
+    guard let count = checkedProduct(shape.map { max($0, 1) }), count <= limit else {
+      throw .overLimit(node: node.label, reason: "a constant of shape \(shape) is too large")
+    }
     return try reshape(select(data, axis, picks), shape, node)
   }
 
@@ -196,6 +208,14 @@ extension ONNXImporter {
       guard shape == first.shape else {
         throw .invalid(node: node.label, reason: "it joins \(parts.map(\.shape)) along axis \(axis)")
       }
+    }
+    var whole = first.shape
+    whole[axis] = parts.reduce(0) { sum, part in
+      let (next, overflow) = sum.addingReportingOverflow(part.shape[axis])
+      return overflow ? .max : next
+    }
+    guard checkedProduct(whole + [first.elementType.size]) != nil else {
+      throw .overLimit(node: node.label, reason: "a constant of shape \(whole) is too large")
     }
     // Joining along axis 0 is joining bytes: bring the axis to the front and back.
     let forth = [axis] + first.shape.indices.filter { $0 != axis }
@@ -228,7 +248,8 @@ extension ONNXImporter {
   private mutating func fold(
     _ operation: String, _ left: Tensor, _ right: Tensor, _ node: ONNXNode
   ) throws(ONNXError) -> Tensor? {
-    let shape = left.count >= right.count ? left.shape : right.shape
+    let followsLeft = right.count == 1 && (left.count != 1 || left.shape.count >= right.shape.count)
+    let shape = followsLeft ? left.shape : right.shape
     guard left.elementType == right.elementType,
       left.shape == right.shape || left.count == 1 || right.count == 1
     else {
@@ -282,7 +303,7 @@ extension ONNXImporter {
       guard tensor.shape.count <= 1, let numbers = try? tensor.integers() else {
         throw .invalid(node: node.label, reason: "its input '\(name)' is not a list of sizes")
       }
-      return (numbers.map { .known(Int($0)) }, tensor.shape.isEmpty)
+      return (numbers.map { .known(Int(bounded: $0)) }, tensor.shape.isEmpty)
     case .view, .filled, .mask, .unbound:
       throw .notImportable(node: node.label, reason: "its input '\(name)' depends on the inputs' numbers")
     }
@@ -334,7 +355,11 @@ extension ONNXImporter {
     case "ReduceProd":
       var attributes = AttributeReader(node)
       let keeps = try attributes.int("keepdims", default: 1) != 0
-      result = .sizes([first.reduce(.known(1), *)], isScalar: !keeps)
+      let product = first.reduce(.known(1), *)
+      guard product.times + product.batches <= 8 else {
+        throw .notImportable(node: node.label, reason: "it multiplies more sizes than a tensor has")
+      }
+      result = .sizes([product], isScalar: !keeps)
     case "Squeeze": result = .sizes(first, isScalar: true)
     case "Gather":
       guard case .constant(let tensor) = try value(node, 1), let indices = try? tensor.integers() else {
@@ -368,10 +393,14 @@ extension ONNXImporter {
     case "Mul", "Div", "Add", "Sub":
       let (second, secondIsScalar) = try sizes(node, 1, "1")
       let count = max(first.count, second.count)
+      guard [1, count].contains(first.count), [1, count].contains(second.count) else {
+        throw .invalid(
+          node: node.label, reason: "it combines lists of \(first.count) and \(second.count) sizes")
+      }
       var computed: [Size] = []
       for index in 0..<count {
         let (a, b) = (
-          first[first.count == 1 ? 0 : index], second[second.count == 1 ? 0 : min(index, second.count - 1)]
+          first[first.count == 1 ? 0 : index], second[second.count == 1 ? 0 : index]
         )
         guard let value = Self.compute(node.operation, a, b) else {
           throw .notImportable(
@@ -390,7 +419,10 @@ extension ONNXImporter {
 
   private static func compute(_ operation: String, _ a: Size, _ b: Size) -> Size? {
     switch operation {
-    case "Mul": return a * b
+    case "Mul":
+      // No tensor has so many axes; without a bound, squaring a size again and again would not end.
+      let product = a * b
+      return product.times + product.batches <= 8 ? product : nil
     case "Div": return a / b
     default:
       guard let x = a.known, let y = b.known else { return nil }
@@ -460,9 +492,12 @@ extension ONNXImporter {
           }
           continue
         }
+        guard size <= 1 << 20 else {
+          throw .overLimit(node: node.label, reason: "it cuts an axis of \(size)")
+        }
         if part.shape[slice.axis] == size { part = try cut(part, slice, node) }
         let span = try cut(
-          Tensor([Float](repeating: 0, count: min(size, 1 << 20)), shape: [min(size, 1 << 20)]),
+          Tensor([Float](repeating: 0, count: size), shape: [size]),
           (0, slice.start, slice.end, slice.step), node)
         sizes[slice.axis] = .known(span.count)
       }
@@ -480,10 +515,11 @@ extension ONNXImporter {
     case "Unsqueeze":
       let given = try squeezeAxes(node) ?? []
       var (sizes, bare) = (shape, base.shape)
-      for axis in try given.map({ (axis) throws(ONNXError) in
+      let axes = try given.map { (axis) throws(ONNXError) in
         try self.axis(axis, rank: shape.count + given.count, node)
-      })
-      .sorted() {
+      }
+      guard Set(axes).count == axes.count else { throw .invalid(node: node.label, reason: "axes \(given)") }
+      for axis in axes.sorted() {
         sizes.insert(.known(1), at: axis)
         bare.insert(1, at: axis)
       }
@@ -517,7 +553,8 @@ extension ONNXImporter {
       guard let size = shape[axis].known, size <= 1 << 20 else { return false }
       var full = base.shape
       full[axis] = size
-      parts.append(base.broadcast(to: full))
+      guard case .constant(let part) = try filled(base, full.map { .known($0) }, node) else { return false }
+      parts.append(part)
       total += size
       joined = shape
       joined[axis] = .known(total)
@@ -530,6 +567,9 @@ extension ONNXImporter {
   /// A repeated constant; written out where every size is known.
   private func filled(_ base: Tensor, _ shape: [Size], _ node: ONNXNode) throws(ONNXError) -> ImportedValue {
     let known = shape.compactMap(\.known)
+    guard known.allSatisfy({ $0 >= 0 }) else {
+      throw .invalid(node: node.label, reason: "a shape with the sizes \(known)")
+    }
     guard known.count == shape.count else { return .filled(base: base, shape: shape) }
     guard let count = checkedProduct(known), count <= min(limits.elements, 1 << 24) else {
       throw .overLimit(node: node.label, reason: "a constant of shape \(known) is too large")
