@@ -78,6 +78,9 @@ let package = Package(
     tests("Verification", ["Forward", "Recurrent", "Tensors", "TestSupport", "Verification"]),
     tests(
       "RNNConv",
-      ["ByteIO", "NumPyFormat", "ONNXFormat", "RNNConv", "Recurrent", "Tensors", "TestSupport"]),
+      [
+        "ByteIO", "Forward", "NativeFormat", "ONNXFormat", "RNNConv", "Recurrent", "Tensors", "TestSupport",
+        "Verification",
+      ]),
   ]
 )
