@@ -8,6 +8,8 @@ public import Verification
 public struct Conversion: Sendable {
   public let path: String
   public let notes: [ConversionNote]
+  /// Layers of the model that was written.
+  public let layerCount: Int
   /// Nil where verification was turned off.
   public let report: VerificationReport?
 
@@ -75,7 +77,7 @@ extension ModelFile {
         options.elementType == nil
         ? self : ModelFile(model, name: "\(self.path) as \(options.elementType!.rawValue)")
       report = try reference.verify(against: copy, VerificationOptions(seed: options.seed))
-      if report!.verdict == .different { return Conversion(path: path, notes: notes, report: report) }
+      if report!.verdict == .different { return Conversion(path: path, notes: notes, layerCount: model.layers.count, report: report) }
     }
     do {
       if let external = final.external {
@@ -91,7 +93,7 @@ extension ModelFile {
     } catch {
       throw .arguments("\(error)")
     }
-    return Conversion(path: path, notes: notes, report: report)
+    return Conversion(path: path, notes: notes, layerCount: model.layers.count, report: report)
   }
 }
 
