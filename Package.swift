@@ -43,7 +43,7 @@ let package = Package(
     library("NativeFormat", ["ByteIO", "Recurrent", "Tensors"]),
     library("NumPyFormat", ["ByteIO", "Tensors"]),
     library("ONNXFormat", ["ByteIO", "COnnx", "Recurrent", "ReferenceMath", "Tensors"]),
-    library("Verification", ["Forward", "Recurrent", "Tensors"]),
+    library("Verification", ["ByteIO", "Forward", "Recurrent", "Tensors"]),
     library(
       "RNNConv",
       [
@@ -81,6 +81,12 @@ let package = Package(
       [
         "ByteIO", "Forward", "NativeFormat", "ONNXFormat", "RNNConv", "Recurrent", "Tensors", "TestSupport",
         "Verification",
+      ]),
+    tests(
+      "CommandLine",
+      [
+        "ByteIO", "CommandLine", "Forward", "NativeFormat", "NumPyFormat", "ONNXFormat", "RNNConv",
+        "Recurrent", "Tensors", "TestSupport", "Verification",
       ]),
   ]
 )

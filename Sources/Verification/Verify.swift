@@ -46,6 +46,7 @@ public struct VerificationReport: Sendable, Equatable {
 /// Why no comparison could be made.
 public enum VerificationError: Error, Equatable, CustomStringConvertible {
   case noProbes(String)
+  case inputTooLarge(String, sizes: [Int], limit: Int)
   case outputsDiffer(left: [String], right: [String])
   case inputsDiffer(left: [String], right: [String])
   case shapesDiffer(output: String, left: [Int], right: [Int])
@@ -54,6 +55,9 @@ public enum VerificationError: Error, Equatable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .noProbes(let reason): "there is nothing to compare on: \(reason)"
+    case .inputTooLarge(let name, let sizes, let limit):
+      "input '\(name)' is fixed to \(sizes.map(String.init).joined(separator: "·")) elements, over the \(limit) that are "
+        + "made up for a comparison: give your own with --input"
     case .outputsDiffer(let left, let right): "the outputs differ: \(left) and \(right)"
     case .inputsDiffer(let left, let right): "the inputs differ: \(left) and \(right)"
     case .shapesDiffer(let output, let left, let right): "output '\(output)' has shape \(left) and \(right)"
