@@ -10,7 +10,8 @@ import Testing
 
   @Test func openAndRun() throws {
     let path = gru
-    let inputs = try RecordedCase(name: "gru", folder: URL(filePath: gru).deletingLastPathComponent()).inputs()
+    let inputs = try RecordedCase(name: "gru", folder: URL(filePath: gru).deletingLastPathComponent())
+      .inputs()
     // README: run
     let file = try ModelFile.open(path)
     let outputs = try file.run(inputs)

@@ -24,7 +24,8 @@ import Verification
 
   private func report(_ left: Model, _ right: Model) throws -> VerificationReport {
     try verify(
-      subject(left, "left"), subject(right, "right"), probes: Probe.generated(for: left, seed: 1), seed: 1)
+      subject(left, "left"), subject(right, "right"), probes: try Probe.generated(for: left, seed: 1), seed: 1
+    )
   }
 
   static let cells: [Cell] = [.rnn, .lstm, .gru(resetAfter: false), .gru(resetAfter: true)]
@@ -92,7 +93,7 @@ import Verification
     // The file computes `model`; both canonical models are misread alike.
     let report = try verify(
       subject(misread, "left", model), subject(misread, "right", model),
-      probes: Probe.generated(for: misread, seed: 1))
+      probes: try Probe.generated(for: misread, seed: 1))
     #expect(report.verdict == .different)
     #expect(report.reasons.contains { $0.contains("the import is wrong") })
   }
@@ -104,7 +105,7 @@ import Verification
         Tensor([Double](repeating: .nan, count: tensor.count), shape: tensor.shape)
       }
     }
-    let report = try verify(subject(model, "left"), broken, probes: Probe.generated(for: model, seed: 1))
+    let report = try verify(subject(model, "left"), broken, probes: try Probe.generated(for: model, seed: 1))
     #expect(report.verdict == .different)
   }
 
@@ -130,7 +131,7 @@ import Verification
       layer.directions[0].inputWeight = Tensor(values, shape: layer.directions[0].inputWeight.shape)
     }
     let report = try verify(
-      subject(model, "left"), subject(other, "right"), probes: Probe.generated(for: model, seed: 1),
+      subject(model, "left"), subject(other, "right"), probes: try Probe.generated(for: model, seed: 1),
       tolerance: Tolerance(absolute: 0.1))
     #expect(report.verdict == .close)
   }
@@ -146,10 +147,10 @@ import Verification
     var model = LayerSpecification(.lstm).model(seed: 13)
     model.inputs[0].axes[0].size = 5
     model.inputs[0].axes[1].size = 2
-    let probes = Probe.generated(for: model, seed: 3)
+    let probes = try Probe.generated(for: model, seed: 3)
     #expect(probes.allSatisfy { $0.inputs["x"]!.shape == [5, 2, 3] })
-    #expect(probes == Probe.generated(for: model, seed: 3))
-    #expect(probes != Probe.generated(for: model, seed: 4))
+    #expect(try probes == Probe.generated(for: model, seed: 3))
+    #expect(try probes != Probe.generated(for: model, seed: 4))
   }
 
   @Test func verdictsHaveTheDocumentedExitCodes() {
