@@ -77,7 +77,9 @@ extension ModelFile {
         options.elementType == nil
         ? self : ModelFile(model, name: "\(self.path) as \(options.elementType!.rawValue)")
       report = try reference.verify(against: copy, VerificationOptions(seed: options.seed))
-      if report!.verdict == .different { return Conversion(path: path, notes: notes, layerCount: model.layers.count, report: report) }
+      if report!.verdict == .different {
+        return Conversion(path: path, notes: notes, layerCount: model.layers.count, report: report)
+      }
     }
     do {
       if let external = final.external {
