@@ -78,6 +78,17 @@ extension ONNXImporter {
       try expect(p!, "P", [directionCount, 3 * hidden])
     }
 
+    for (position, input) in [(1, "W"), (2, "R"), (3, "B"), (7, "P")] where has(node, position) {
+      // Bound weights come from the user, in whatever precision.
+      if case .unbound = try value(node, position) { continue }
+      guard let found = type(node, position), found == type(node) ?? found else {
+        throw .invalid(
+          node: node.label,
+          reason: "input '\(input)' is of element type \(type(node, position)?.rawValue ?? "?"), 'X' of "
+            + "\(type(node)?.rawValue ?? "?"): an operator's inputs have one type; put a Cast between them")
+      }
+    }
+
     let order = gates.order(cell)
     var directions: [DirectionParameters] = []
     for index in 0..<directionCount {
@@ -225,6 +236,12 @@ extension ONNXImporter {
       return view.value
     case .constant(let tensor):
       let lengths = (try? tensor.integers()) ?? []
+      if let wrong = lengths.first(where: { $0 < 0 || $0 > Int64(x.timeSize ?? .max) }) {
+        throw .invalid(
+          node: node.label,
+          reason: "its sequence_lens holds the length \(wrong)"
+            + (wrong < 0 ? "" : ", the sequence has \(x.timeSize!) steps"))
+      }
       if let time = x.timeSize, lengths.allSatisfy({ $0 == Int64(time) }) { return nil }
       guard !lengths.isEmpty, tensor.shape.count == 1 else {
         throw .notImportable(node: node.label, reason: "its sequence_lens is not a vector of lengths [B]")
@@ -269,14 +286,18 @@ extension ONNXImporter {
       }
       // Repeated axes that are not the batch are written out.
       var full = tensor.shape
-      for axis in 0..<3 {
-        if let size = shape[axis].known, axis != (batchFirst ? 0 : 1) { full[axis] = size }
+      for axis in 0..<3 where axis != (batchFirst ? 0 : 1) {
+        full[axis] = shape[axis].known ?? full[axis]
+        let wanted = axis == 2 ? hidden : directions
+        guard full[axis] == wanted else {
+          throw .shapeMismatch(
+            node: node.label, input: input, expected: "[\(directions), batch, \(hidden)]", found: full)
+        }
       }
       base = tensor.broadcast(to: full)
     case .sizes, .mask, .unbound:
       throw .notImportable(node: node.label, reason: "its \(input) cannot be understood")
     }
-    if base.doubles.allSatisfy({ $0 == 0 && $0.sign == .plus }) { return nil }
     let expected =
       batchFirst
       ? [base.shape.first ?? 0, directions, hidden]
@@ -285,6 +306,7 @@ extension ONNXImporter {
       throw .shapeMismatch(
         node: node.label, input: input, expected: "[\(directions), batch, \(hidden)]", found: base.shape)
     }
+    if base.doubles.allSatisfy({ $0 == 0 && $0.sign == .plus }) { return nil }
     // [D, B, H] to the canonical [B, D·H].
     let rows = batchFirst ? base : base.transposed([1, 0, 2])
     let state: Tensor
