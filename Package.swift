@@ -61,7 +61,7 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Recurrent", "Tensors"], path: "Tests/TestSupport",
       swiftSettings: settings),
-    tests("ByteIO", ["ByteIO", "TestSupport"]),
+    tests("ByteIO", ["ByteIO", "TestSupport"], exclude: ["Recorded"]),
     tests("Tensors", ["ByteIO", "Tensors", "TestSupport"]),
     tests("Recurrent", ["Recurrent", "Tensors", "TestSupport"]),
     tests("Forward", ["Forward", "Recurrent", "Tensors", "TestSupport"], exclude: ["Recorded"]),
@@ -78,7 +78,10 @@ let package = Package(
     tests("Verification", ["Forward", "Recurrent", "Tensors", "TestSupport", "Verification"]),
     tests(
       "RNNConv",
-      ["ByteIO", "NumPyFormat", "ONNXFormat", "RNNConv", "Recurrent", "Tensors", "TestSupport"]),
+      [
+        "ByteIO", "Forward", "NativeFormat", "ONNXFormat", "RNNConv", "Recurrent", "Tensors", "TestSupport",
+        "Verification",
+      ]),
     tests(
       "CommandLine",
       [

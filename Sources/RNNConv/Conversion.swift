@@ -8,6 +8,8 @@ public import Verification
 public struct Conversion: Sendable {
   public let path: String
   public let notes: [ConversionNote]
+  /// Layers of the model that was written.
+  public let layerCount: Int
   /// Nil where verification was turned off.
   public let report: VerificationReport?
 
@@ -83,7 +85,9 @@ extension ModelFile {
         options.elementType == nil
         ? self : ModelFile(model, name: "\(self.path) as \(options.elementType!.rawValue)")
       report = try reference.verify(against: copy, VerificationOptions(seed: options.seed))
-      if report!.verdict == .different { return Conversion(path: path, notes: notes, report: report) }
+      if report!.verdict == .different {
+        return Conversion(path: path, notes: notes, layerCount: model.layers.count, report: report)
+      }
     }
     var files = [(chunks: final.chunks, path: path)]
     if let external = final.external {
@@ -91,7 +95,7 @@ extension ModelFile {
       files.insert((external.chunks, folder + external.name), at: 0)
     }
     do { try AtomicFile.write(files) } catch { throw .file(error) }
-    return Conversion(path: path, notes: notes, report: report)
+    return Conversion(path: path, notes: notes, layerCount: model.layers.count, report: report)
   }
 }
 

@@ -37,7 +37,8 @@ public struct VerificationOptions: Sendable {
 }
 
 extension ModelFile {
-  var subject: Subject {
+  /// The file as a side of a comparison.
+  public var subject: Subject {
     let file = self
     return Subject(
       name: path, model: try? model, inputNames: (try? model)?.inputs.map(\.name) ?? inputNames,

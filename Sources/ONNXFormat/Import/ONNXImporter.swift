@@ -17,6 +17,7 @@ public struct ONNXImporter {
   let source: ONNXModel
   let bindings: [String: Tensor]
   let limits: Limits
+  let gates: ONNXGates
   var values: [String: ImportedValue] = [:]
   /// How often a value is read, graph outputs included.
   var uses: [String: Int] = [:]
@@ -38,11 +39,18 @@ public struct ONNXImporter {
   public static func importModel(
     _ source: ONNXModel, bindings: [String: Tensor] = [:], limits: Limits = .standard
   ) throws(ONNXError) -> ONNXImport {
-    var importer = ONNXImporter(source: source, bindings: bindings, limits: limits)
+    try importModel(source, bindings: bindings, limits: limits, gates: .specification)
+  }
+
+  static func importModel(
+    _ source: ONNXModel, bindings: [String: Tensor] = [:], limits: Limits = .standard, gates: ONNXGates
+  ) throws(ONNXError) -> ONNXImport {
+    var importer = ONNXImporter(source: source, bindings: bindings, limits: limits, gates: gates)
     return try importer.run()
   }
 
-  private init(source: ONNXModel, bindings: [String: Tensor], limits: Limits) {
+  private init(source: ONNXModel, bindings: [String: Tensor], limits: Limits, gates: ONNXGates) {
+    self.gates = gates
     self.source = source
     self.bindings = bindings
     self.limits = limits
