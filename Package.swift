@@ -43,7 +43,7 @@ let package = Package(
     library("NativeFormat", ["ByteIO", "Recurrent", "Tensors"]),
     library("NumPyFormat", ["ByteIO", "Tensors"]),
     library("ONNXFormat", ["ByteIO", "COnnx", "Recurrent", "ReferenceMath", "Tensors"]),
-    library("Verification", ["Forward", "Recurrent", "Tensors"]),
+    library("Verification", ["ByteIO", "Forward", "Recurrent", "Tensors"]),
     library(
       "RNNConv",
       [
@@ -61,7 +61,7 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Recurrent", "Tensors"], path: "Tests/TestSupport",
       swiftSettings: settings),
-    tests("ByteIO", ["ByteIO", "TestSupport"]),
+    tests("ByteIO", ["ByteIO", "TestSupport"], exclude: ["Recorded"]),
     tests("Tensors", ["ByteIO", "Tensors", "TestSupport"]),
     tests("Recurrent", ["Recurrent", "Tensors", "TestSupport"]),
     tests("Forward", ["Forward", "Recurrent", "Tensors", "TestSupport"], exclude: ["Recorded"]),
@@ -78,6 +78,15 @@ let package = Package(
     tests("Verification", ["Forward", "Recurrent", "Tensors", "TestSupport", "Verification"]),
     tests(
       "RNNConv",
-      ["ByteIO", "NumPyFormat", "ONNXFormat", "RNNConv", "Recurrent", "Tensors", "TestSupport"]),
+      [
+        "ByteIO", "Forward", "NativeFormat", "ONNXFormat", "RNNConv", "Recurrent", "Tensors", "TestSupport",
+        "Verification",
+      ]),
+    tests(
+      "CommandLine",
+      [
+        "ByteIO", "CommandLine", "Forward", "NativeFormat", "NumPyFormat", "ONNXFormat", "RNNConv",
+        "Recurrent", "Tensors", "TestSupport", "Verification",
+      ]),
   ]
 )

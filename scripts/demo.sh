@@ -12,6 +12,5 @@ out=.build/demo
 rm -rf "$out"
 mkdir -p "$out"
 show rnnconv import fixtures/demo/model.onnx -o "$out/demo.rnnw"
-show rnnconv inspect "$out/demo.rnnw"
 show rnnconv export "$out/demo.rnnw" -o "$out/demo.onnx"
 show rnnconv verify fixtures/demo/model.onnx "$out/demo.onnx"

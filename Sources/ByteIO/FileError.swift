@@ -50,7 +50,7 @@ public struct Limits: Sendable, Equatable {
   public var jsonValues = 8_000_000
   /// Elements of one tensor that a graph computes while it is read or evaluated.
   public var elements = 1 << 31
-  /// Nodes run and loop iterations made in one evaluation of a graph, subgraphs included.
+  /// Nodes run, turns of loops and time steps of recurrent nodes in one evaluation of a graph.
   public var evaluationSteps = 10_000_000
 
   public init() {}

@@ -21,9 +21,10 @@ func convert(_ file: ModelFile, to path: String, _ options: ConversionOptions, j
     for note in conversion.notes where note.exactness != .exact {
       Terminal.print("  \(Terminal.paint(note.exactness.rawValue, .yellow))  \(note.layer): \(note.detail)")
     }
-    let exact = Set(conversion.notes.filter { $0.exactness == .exact }.map(\.layer))
-      .subtracting(conversion.notes.filter { $0.exactness != .exact }.map(\.layer))
-    if !exact.isEmpty { Terminal.print("  exact    \(exact.count) layers bit for bit") }
+    let inexact = Set(conversion.notes.filter { $0.exactness != .exact }.map(\.layer))
+    Terminal.print(
+      "  exact    \(max(0, conversion.layerCount - inexact.count)) of \(conversion.layerCount) layers bit for bit"
+    )
     if let report = conversion.report {
       Terminal.print(
         "  verified \(Terminal.paint(report.verdict)): the written file against the source, on \(report.probes.count) probes"

@@ -8,6 +8,8 @@ public import Verification
 public struct Conversion: Sendable {
   public let path: String
   public let notes: [ConversionNote]
+  /// Layers of the model that was written.
+  public let layerCount: Int
   /// Nil where verification was turned off.
   public let report: VerificationReport?
 
@@ -45,6 +47,14 @@ extension ModelFile {
     } else {
       target = try Format.forPath(path)
     }
+    if let name = options.write.externalData {
+      guard path != "-" else {
+        throw .arguments("--external-data needs a file to lie beside, not standard output")
+      }
+      guard path.split(separator: "/").last.map(String.init) != name else {
+        throw .arguments("--external-data \(name): that is the model's own name")
+      }
+    }
     var model = try model
     var notes = notes
     if let elementType = options.elementType { notes += try model.convertTensors(to: elementType) }
@@ -75,23 +85,17 @@ extension ModelFile {
         options.elementType == nil
         ? self : ModelFile(model, name: "\(self.path) as \(options.elementType!.rawValue)")
       report = try reference.verify(against: copy, VerificationOptions(seed: options.seed))
-      if report!.verdict == .different { return Conversion(path: path, notes: notes, report: report) }
-    }
-    do {
-      if let external = final.external {
-        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
-        guard !external.name.contains("/"), external.name != "..", external.name != "." else {
-          throw RNNConvError.arguments("--external-data takes a file name, not the path '\(external.name)'")
-        }
-        try AtomicFile.write(external.chunks, to: folder + external.name)
+      if report!.verdict == .different {
+        return Conversion(path: path, notes: notes, layerCount: model.layers.count, report: report)
       }
-      try AtomicFile.write(final.chunks, to: path)
-    } catch let error as FileError { throw .file(error) } catch let error as RNNConvError {
-      throw error
-    } catch {
-      throw .arguments("\(error)")
     }
-    return Conversion(path: path, notes: notes, report: report)
+    var files = [(chunks: final.chunks, path: path)]
+    if let external = final.external {
+      let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
+      files.insert((external.chunks, folder + external.name), at: 0)
+    }
+    do { try AtomicFile.write(files) } catch { throw .file(error) }
+    return Conversion(path: path, notes: notes, layerCount: model.layers.count, report: report)
   }
 }
 

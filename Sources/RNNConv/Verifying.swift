@@ -37,7 +37,8 @@ public struct VerificationOptions: Sendable {
 }
 
 extension ModelFile {
-  var subject: Subject {
+  /// The file as a side of a comparison.
+  public var subject: Subject {
     let file = self
     return Subject(
       name: path, model: try? model, inputNames: (try? model)?.inputs.map(\.name) ?? inputNames,
@@ -46,7 +47,7 @@ extension ModelFile {
 
   private func probes(_ other: ModelFile?, _ options: VerificationOptions) throws(RNNConvError) -> [Probe] {
     if let inputs = options.inputs { return [Probe(name: "given inputs", inputs: inputs)] }
-    if let model = try? model { return Probe.generated(for: model, seed: options.seed) }
+    if let model = try? model { return try generated(model, path, options) }
     guard let other, let model = try? other.model else {
       // Why this file has no canonical model is the reason that nothing can be generated.
       _ = try model
@@ -55,11 +56,19 @@ extension ModelFile {
     // The other side's inputs under this side's names.
     let names = Dictionary(uniqueKeysWithValues: zip(model.inputs.map(\.name), inputNames))
     let same = Set(model.inputs.map(\.name)) == Set(inputNames)
-    return Probe.generated(for: model, seed: options.seed).map { probe in
+    return try generated(model, other.path, options).map { probe in
       Probe(
         name: probe.name,
         inputs: Dictionary(
           uniqueKeysWithValues: probe.inputs.map { (same ? $0.key : names[$0.key] ?? $0.key, $0.value) }))
+    }
+  }
+
+  private func generated(
+    _ model: Model, _ path: String, _ options: VerificationOptions
+  ) throws(RNNConvError) -> [Probe] {
+    do { return try Probe.generated(for: model, seed: options.seed) } catch {
+      throw .unreadable(path: path, reason: error.description)
     }
   }
 
@@ -75,7 +84,13 @@ extension ModelFile {
       return try Verification.verify(
         subject, other.subject, probes: probes, tolerance: options.tolerance,
         seed: options.inputs == nil ? options.seed : nil)
-    } catch { throw .inputs(error.description) }
+    } catch {
+      // Inputs made up to fit the file do not fit it: the file contradicts itself.
+      if case .cannotRun(let side, let probe, let reason) = error, options.inputs == nil {
+        throw .unreadable(path: side, reason: "it does not run on the probe '\(probe)': \(reason)")
+      }
+      throw .inputs(error.description)
+    }
   }
 
   /// Compares the file's own evaluator with its imported model: is it understood as it is meant?

@@ -34,10 +34,12 @@ extension Model {
     digest.add(layers.count)
     for layer in layers {
       digest.add(layer.operation)
-      digest.add(layer.inputs.count)
-      for input in layer.inputs { digest.add(number(input)) }
-      digest.add(layer.outputs.count)
-      for output in layer.outputs { digest.add(number(output)) }
+      // A value left out at the end of a list is the same as none.
+      for list in [layer.inputs, layer.outputs] {
+        let given = list.prefix((list.lastIndex { $0 != nil } ?? -1) + 1)
+        digest.add(given.count)
+        for value in given { digest.add(number(value)) }
+      }
     }
     digest.add(outputs.count)
     for port in outputs { digest.add(port, number(port.value)) }

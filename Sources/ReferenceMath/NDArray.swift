@@ -78,7 +78,7 @@ public struct NDArray<Element> {
     var result: [Element] = []
     let total = shape.reduce(1, *)
     result.reserveCapacity(total)
-    if a.shape == b.shape {
+    if a.shape == shape && b.shape == shape {
       for position in 0..<total { result.append(try body(a.elements[position], b.elements[position])) }
     } else if total > 0 {
       var walk = RowWalk(

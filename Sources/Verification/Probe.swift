@@ -1,3 +1,4 @@
+internal import ByteIO
 public import Recurrent
 public import Tensors
 
@@ -26,7 +27,8 @@ extension Probe {
   /// Seeded probes for a model: single and several steps, ragged lengths, zeros, large and tiny numbers.
   ///
   /// Sizes that the model fixes are kept. Same seed, same probes.
-  public static func generated(for model: Model, seed: UInt64) -> [Probe] {
+  /// - Throws: `.inputTooLarge` where the fixed sizes ask for more than a probe should take.
+  public static func generated(for model: Model, seed: UInt64) throws(VerificationError) -> [Probe] {
     let recipes = [
       Recipe(name: "random", time: 7, batch: 3, scale: 1),
       Recipe(name: "single step", time: 1, batch: 1, scale: 1),
@@ -36,16 +38,19 @@ extension Probe {
       Recipe(name: "tiny", time: 4, batch: 2, scale: 1e-30),
     ]
     var generator = SplitMix(state: seed)
-    return recipes.map { recipe in
+    return try recipes.map { (recipe) throws(VerificationError) in
       let batch = fixedSize(.batch, in: model) ?? recipe.batch
       let time = fixedSize(.time, in: model) ?? recipe.time
       var inputs: [String: Tensor] = [:]
       for port in model.inputs {
-        inputs[port.name] = tensor(for: port, in: model, time, batch, recipe.scale, &generator)
+        inputs[port.name] = try tensor(for: port, in: model, time, batch, recipe.scale, &generator)
       }
       return Probe(name: "T=\(time) B=\(batch) \(recipe.name)", inputs: inputs)
     }
   }
+
+  /// Elements that one made-up input may have.
+  private static let largestInput = 1 << 26
 
   private static func fixedSize(_ factor: AxisFactor, in model: Model) -> Int? {
     model.inputs.lazy.flatMap(\.axes).first { $0.factors == [factor] && $0.size != nil }?.size
@@ -53,17 +58,20 @@ extension Probe {
 
   private static func tensor(
     for port: Port, in model: Model, _ time: Int, _ batch: Int, _ scale: Float, _ generator: inout SplitMix
-  ) -> Tensor {
-    let shape = port.axes.map { axis in
-      axis.factors.reduce(1) { size, factor in
+  ) throws(VerificationError) -> Tensor {
+    let sizes = port.axes.map { axis in
+      axis.factors.map { factor in
         switch factor {
-        case .time: size * time
-        case .batch: size * batch
-        case .features(_, let count): size * count
+        case .time: time
+        case .batch: batch
+        case .features(_, let count): count
         }
       }
     }
-    let count = shape.reduce(1, *)
+    guard let count = checkedProduct(Array(sizes.joined())), count <= largestInput else {
+      throw .inputTooLarge(port.name, sizes: Array(sizes.joined()), limit: largestInput)
+    }
+    let shape = sizes.map { $0.reduce(1, *) }
     if port.kind.isInteger {
       let range = integerRange(of: port, in: model, time: time)
       let values = (0..<count).map { _ in Int64.random(in: range, using: &generator) }

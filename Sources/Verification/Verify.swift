@@ -46,6 +46,7 @@ public struct VerificationReport: Sendable, Equatable {
 /// Why no comparison could be made.
 public enum VerificationError: Error, Equatable, CustomStringConvertible {
   case noProbes(String)
+  case inputTooLarge(String, sizes: [Int], limit: Int)
   case outputsDiffer(left: [String], right: [String])
   case inputsDiffer(left: [String], right: [String])
   case shapesDiffer(output: String, left: [Int], right: [Int])
@@ -54,6 +55,9 @@ public enum VerificationError: Error, Equatable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .noProbes(let reason): "there is nothing to compare on: \(reason)"
+    case .inputTooLarge(let name, let sizes, let limit):
+      "input '\(name)' is fixed to \(sizes.map(String.init).joined(separator: "·")) elements, over the \(limit) that are "
+        + "made up for a comparison: give your own with --input"
     case .outputsDiffer(let left, let right): "the outputs differ: \(left) and \(right)"
     case .inputsDiffer(let left, let right): "the inputs differ: \(left) and \(right)"
     case .shapesDiffer(let output, let left, let right): "output '\(output)' has shape \(left) and \(right)"
@@ -250,7 +254,11 @@ extension VerificationReport {
           "output '\(output.name)': \(output.widened) of \(output.elements) elements are equal to Float32's rounding, "
             + "not Float64's: a weight or constant was rounded")
       }
-      if output.verdict == .inconclusive {
+      if output.verdict == .inconclusive, fingerprints.allSatisfy({ $0 == nil }) {
+        reasons.append(
+          "output '\(output.name)': the file cannot be imported, so no bound can be derived; only a tolerance of your own "
+            + "(--atol, --rtol) can tell")
+      } else if output.verdict == .inconclusive {
         reasons.append(
           "output '\(output.name)': the rounding bound covers the output's own range in \(output.undecided) of "
             + "\(output.elements) elements: the recurrence expands; shorter sequences or Float64 on both sides would tell"

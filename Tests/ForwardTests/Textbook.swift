@@ -87,7 +87,7 @@ struct Textbook<F: BinaryFloatingPoint> {
         let f = layer.inputForget ? 1 - i : gate(pre(0, j, h, peephole(0, j, c[j])))
         let g = candidate(pre(3, j, h))
         c[j] = order.fused ? F(i * g).addingProduct(f, c[j]) : f * c[j] + i * g
-        m.append(gate(pre(2, j, h, peephole(2, j, c[j]))) * apply(parameters.outputActivation, c[j]))
+        m.append(gate(pre(2, j, h, peephole(2, j, c[j]))) * apply(parameters.outputActivation, clipped(c[j])))
       }
       h =
         weights.projection.isEmpty

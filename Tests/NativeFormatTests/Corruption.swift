@@ -237,7 +237,7 @@ enum Corruption: CaseIterable {
       lstm.flags = 1
       return header("\"codec\":\"raw\"", "\"codec\":\"shuffle+deflate\"") { _ in .codec(tensor: w, .corrupt) }
     case .bomb:
-      dense.replace("\"shape\":[4,8]", by: "\"shape\":[4,1073741824]")
+      dense.replace("\"shape\":[4,8]", by: "\"shape\":[4,134217728]")
       return (dense.bytes, .codec(tensor: "dense.weight", .overRatio(Limits.standard.inflationRatio)))
     case .shortStream:
       dense.replace("\"shape\":[4,8]", by: "\"shape\":[4,9]")

@@ -7,8 +7,8 @@ import Testing
 struct EvaluatorTests {
   /// The cases that Tests/judges/evaluator_cases.py makes, with onnxruntime's outputs; made once.
   static let generated = Result { () throws -> (folder: URL, names: [String], report: String) in
-    let folder = FileManager.default.temporaryDirectory.appending(
-      path: "rnnconv-evaluator-\(UUID().uuidString)")
+    let folder = Repository.root.appending(path: ".build/evaluator-cases")
+    try? FileManager.default.removeItem(at: folder)
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     _ = try runPython(["Tests/judges/evaluator_cases.py", folder.path])
     func lines(_ file: String) throws -> [String] {
@@ -23,7 +23,7 @@ struct EvaluatorTests {
     arguments: EvaluationPrecision.allCases)
   func agreesWithOnnxruntime(precision: EvaluationPrecision) throws {
     let (folder, names, refused) = try Self.generated.get()
-    #expect(names.count >= 390, "too few cases; the judge refused:\n\(refused)")
+    #expect(names.count >= 1_350, "too few cases; the judge refused:\n\(refused)")
     #expect(refused.isEmpty, "the judge refused cases:\n\(refused)")
     for name in names {
       let path = folder.appending(path: name)

@@ -108,6 +108,7 @@ def arithmetic(cases):
         cases.node("broadcast", op, [bools(2, 3, 4), bools(3, 1, seed=8)], opset=7)
     cases.node("floats", "Where", [bools(3, 1), floats(2, 1, 4), floats(3, 4, seed=3)], opset=9)
     cases.node("integers", "Where", [bools(2, 3), ints(3), np.array(7, I)], opset=16)
+    cases.node("condition", "Where", [bools(2, 3), floats(3), floats(3, seed=3)], opset=9)
 
 
 def shapes(cases):

@@ -169,6 +169,7 @@ struct RecurrentScan<S: ReferenceScalar> {
       let equations = try step(direction)
       var states = initial.map { $0[d] }
       for k in 0..<T {
+        try call.evaluation.spendStep(call.step.label)
         let time = lengths.map { direction.isReverse ? $0 - 1 - k : k }
         var Xt = Matrix<S>(zeros: B, I)
         for b in 0..<B where k < lengths[b] {

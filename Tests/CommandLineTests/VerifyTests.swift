@@ -1,0 +1,101 @@
+import Foundation
+import Recurrent
+import Tensors
+import TestSupport
+import Testing
+
+@Suite struct VerifyTests {
+  @Test func `the report as JSON has every documented key`() throws {
+    let outcome = try Tool.run("verify", Sample.demo, "--json")
+    #expect(outcome.code == 0, "\(outcome)")
+    let report = try outcome.json()
+    #expect(
+      Set(report.keys) == [
+        "verdict", "left", "right", "fingerprints", "outputs", "roads", "probes", "seed", "reasons",
+      ])
+    #expect(["identical", "equal"].contains(report["verdict"] as? String))
+    let outputs = try #require(report["outputs"] as? [[String: Any]])
+    for output in outputs {
+      #expect(
+        Set(output.keys) == [
+          "name", "verdict", "elements", "undecided", "maxDeviation", "bound", "tightness", "firstOutside",
+          "worst",
+        ])
+    }
+    let roads = try #require(report["roads"] as? [[String: Any]])
+    #expect(!roads.isEmpty && roads.allSatisfy { Set($0.keys) == ["side", "verdict", "outputs"] })
+    #expect(report["seed"] as? Int == 1)
+  }
+
+  @Test func `recorded outputs of PyTorch are within the bound`() throws {
+    let outcome = try Tool.run(
+      "verify", Sample.demo, "--input", Sample.demoInputs, "--expected", Sample.demoOutputs, "--runtime",
+      "pytorch")
+    #expect(outcome.code == 0, "\(outcome)")
+    #expect(
+      outcome.output.contains("verdict: equal") || outcome.output.contains("verdict: identical"), "\(outcome)"
+    )
+  }
+
+  @Test func `recorded outputs that are off are different, and close only by a tolerance`() throws {
+    let folder = try TemporaryFolder()
+    let outputs = try Sample.npz(Sample.demoOutputs)
+    let inputs = try Sample.npz(Sample.demoInputs)
+    let (name, tensor) = try #require(outputs.first)
+    var values = tensor.floats
+    values[0] += 0.01
+    let path = try folder.write(try Sample.npy(Tensor(values, shape: tensor.shape)), to: "y.npy")
+    #expect(!inputs.isEmpty)
+    let arguments = [
+      "verify", Sample.demo, "--input", Sample.demoInputs, "--expected", "\(name)=\(path)",
+    ]
+    let strict = try Tool.run(arguments)
+    #expect(strict.code == 1, "\(strict)")
+    #expect(strict.output.contains("first leaves its bound at [0"), "\(strict)")
+    let tolerant = try Tool.run(arguments + ["--atol", "0.02"])
+    #expect(tolerant.code == 0 && tolerant.output.contains("verdict: close"), "\(tolerant)")
+  }
+
+  @Test func `two models of the same shapes with other weights are different`() throws {
+    let folder = try TemporaryFolder()
+    let a = try folder.write(try Sample.lstm(seed: 1), to: "a.rnnw")
+    let b = try folder.write(try Sample.lstm(seed: 2), to: "b.rnnw")
+    let outcome = try Tool.run("verify", a, b)
+    #expect(outcome.code == 1, "\(outcome)")
+    #expect(outcome.output.contains("verdict: different"), "\(outcome)")
+    let json = try Tool.run("verify", a, b, "--json")
+    #expect(json.code == 1)
+    #expect(try json.json()["verdict"] as? String == "different")
+  }
+
+  @Test func `models that cannot be compared are told apart by their inputs or shapes`() throws {
+    let folder = try TemporaryFolder()
+    let a = try folder.write(try Sample.lstm(seed: 1), to: "a.rnnw")
+    var larger = LayerSpecification(.lstm)
+    larger.hiddenSize = 5
+    let b = try folder.write(try Sample.rnnw(larger.model(seed: 1)), to: "b.rnnw")
+    let shapes = try Tool.run("verify", a, b)
+    #expect(shapes.code == 2 || shapes.code == 1, "\(shapes)")
+    #expect(shapes.error.contains("shape"), "\(shapes)")
+    let inputs = try Tool.run("verify", a, Sample.demo)
+    #expect(inputs.code == 2, "\(inputs)")
+    #expect(inputs.error.contains("inputs differ"), "\(inputs)")
+  }
+
+  @Test func `a recurrence that explodes is inconclusive`() throws {
+    // A linear RNN whose state grows sevenfold a step: rounding errors grow with it.
+    let folder = try TemporaryFolder()
+    var specification = LayerSpecification(.rnn)
+    specification.scale = 6
+    specification.hiddenSize = 8
+    let native = try folder.write(try Sample.rnnw(specification.model(seed: 3)), to: "m.rnnw")
+    let onnx = folder.path("m.onnx")
+    #expect(try Tool.run("convert", native, onnx).signal == nil)
+    var generator = SeededGenerator(seed: 4)
+    let x = try folder.write(try Sample.npy(generator.tensor([200, 2, 3], scale: 0.01)), to: "x.npy")
+    let outcome = try Tool.run("verify", native, onnx, "--input", x)
+    #expect(outcome.code == 5, "\(outcome)")
+    #expect(outcome.output.contains("verdict: inconclusive"), "\(outcome)")
+    #expect(outcome.output.contains("bound covers"), "\(outcome)")
+  }
+}

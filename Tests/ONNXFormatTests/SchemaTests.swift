@@ -1,0 +1,94 @@
+import ByteIO
+import Foundation
+import ONNXFormat
+import Recurrent
+import TestSupport
+import Testing
+
+@Suite struct SchemaTests {
+  @Test func `schemas/onnx.proto has the numbers, types and labels of the pinned onnx package`() throws {
+    let compared = try runPython(["Tests/judges/schema.py", "schemas/onnx.proto"])
+    #expect((Int(compared.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0) >= 100)
+  }
+
+  @Test func `the generated C is that of schemas/onnx.proto`() throws {
+    let process = Process()
+    process.executableURL = URL(filePath: "/usr/bin/env")
+    process.arguments = ["bash", "scripts/schemas.sh", "--check"]
+    process.currentDirectoryURL = Repository.root
+    try process.run()
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 0, "run make schemas")
+  }
+}
+
+/// Exports that the onnx package's own checker reads, whatever the opset.
+@Suite struct ExportTests {
+  static let opsets = Array(ONNXDecoder.opsets)
+
+  private static func models() -> [(String, Model)] {
+    var result: [(String, Model)] = []
+    for cell in [Cell.rnn, .lstm, .gru(resetAfter: true), .gru(resetAfter: false)] {
+      for direction in Direction.allCases {
+        var specification = LayerSpecification(cell)
+        specification.direction = direction
+        specification.peepholes = cell == .lstm
+        specification.clip = 3
+        let model = specification.model(seed: 1, lengths: true, initialStates: true)
+        result.append(("\(cell.name)-\(direction.rawValue)-\(result.count)", model))
+      }
+    }
+    return result
+  }
+
+  @Test func `the onnx package's checker accepts every opset`() throws {
+    let folder = try TemporaryFolder()
+    var paths: [String] = []
+    for opset in Self.opsets {
+      for (name, model) in Self.models() {
+        let encoded = try ONNXEncoder.encode(try ONNXExporter.export(model, opset: opset).model)
+        paths.append(try folder.write(encoded.model.array, to: "\(name)-\(opset).onnx"))
+      }
+    }
+    let list = try folder.write(paths.joined(separator: "\n").utf8, to: "list")
+    let answer = try runPython(["Tests/judges/check_models.py", list])
+    #expect(answer.trimmingCharacters(in: .whitespacesAndNewlines) == "\(paths.count)")
+  }
+
+  @Test(arguments: [7, 12, 17, 28])
+  func `an export is imported as the same model`(opset: Int64) throws {
+    for (name, model) in Self.models() {
+      let encoded = try ONNXEncoder.encode(try ONNXExporter.export(model, opset: opset).model)
+      let back = try ONNXImporter.importModel(try ONNXDecoder.decode(encoded.model, folder: nil)).model
+      #expect(back.fingerprint == model.fingerprint, "\(name)")
+    }
+  }
+
+  @Test func `equal models give equal bytes`() throws {
+    for (_, model) in Self.models() {
+      let first = try ONNXEncoder.encode(try ONNXExporter.export(model).model)
+      let second = try ONNXEncoder.encode(try ONNXExporter.export(model).model)
+      #expect(first.model == second.model)
+    }
+  }
+
+  @Test func `external data holds the large tensors, and is read back`() throws {
+    var specification = LayerSpecification(.lstm)
+    specification.hiddenSize = 32
+    let model = specification.model(seed: 2)
+    let encoded = try ONNXEncoder.encode(try ONNXExporter.export(model).model, externalData: "weights.bin")
+    let folder = try TemporaryFolder()
+    _ = try folder.write(ByteBuffer(joining: encoded.externalData).array, to: "weights.bin")
+    #expect(encoded.model.count < 2000)
+    let source = try ONNXDecoder.decode(encoded.model, folder: folder.path(""))
+    #expect(try ONNXImporter.importModel(source).model.fingerprint == model.fingerprint)
+    #expect(throws: ONNXError.self) { try ONNXDecoder.decode(encoded.model, folder: nil) }
+  }
+
+  @Test func `a projection is refused by name`() throws {
+    var specification = LayerSpecification(.lstm)
+    specification.projectionSize = 2
+    let error = #expect(throws: ONNXError.self) { try ONNXExporter.export(specification.model(seed: 3)) }
+    #expect(error?.description.contains("projection") == true)
+  }
+}
