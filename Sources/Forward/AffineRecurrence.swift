@@ -22,10 +22,12 @@ extension Bounded {
     }
   }
 
-  /// Errors of a thousand units of the last place: about what one step makes.
+  /// Errors of a thousand units of the last place, about what one step makes, or of 1e-9 of the greatest value: no
+  /// comparison needs less.
   private static func isSharp(_ numbers: Numbers<Bounded>) -> Bool {
     let most = numbers.elements.reduce(0) { max($0, abs($1.value)) }
-    return numbers.elements.allSatisfy { $0.error <= 1024 * u * most }
+    let enough = max(1024 * u, 0x1p-30) * most
+    return numbers.elements.allSatisfy { $0.error <= enough }
   }
 
   /// How many symbols a number may have: many for small layers, a few times the states for larger ones, none where
