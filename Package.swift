@@ -43,11 +43,17 @@ let package = Package(
     library("NativeFormat", ["ByteIO", "Recurrent", "Tensors"]),
     library("NumPyFormat", ["ByteIO", "Tensors"]),
     library("ONNXFormat", ["ByteIO", "COnnx", "Recurrent", "ReferenceMath", "Tensors"]),
+    library("SafetensorsFormat", ["ByteIO", "Tensors"]),
+    library("StateDicts", ["ByteIO", "Tensors"]),
+    library("PyTorchFormat", ["ByteIO", "StateDicts", "Tensors"]),
+    library("StateDictModels", ["Recurrent", "StateDicts", "Tensors"]),
+    library("TorchEvaluator", ["ReferenceMath", "StateDicts", "Tensors"]),
     library("Verification", ["ByteIO", "Forward", "Recurrent", "Tensors"]),
     library(
       "RNNConv",
       [
-        "ByteIO", "Forward", "NativeFormat", "NumPyFormat", "ONNXFormat", "Recurrent", "Tensors",
+        "ByteIO", "Forward", "NativeFormat", "NumPyFormat", "ONNXFormat", "PyTorchFormat", "Recurrent",
+        "ReferenceMath", "SafetensorsFormat", "StateDictModels", "StateDicts", "Tensors", "TorchEvaluator",
         "Verification",
       ]),
     .executableTarget(

@@ -38,6 +38,11 @@ struct Inspect: ParsableCommand {
         Terminal.print("    \(role)  \(tensor.elementType.rawValue) \(tensor.shape)")
       }
     }
+    if !file.findings.isEmpty {
+      Terminal.print()
+      Terminal.print("  how the architecture was found:")
+      for finding in file.findings { Terminal.print("    \(finding.line)") }
+    }
     for (key, value) in model.metadata.sorted(by: { $0.key < $1.key }) {
       Terminal.print("  \(Terminal.paint(key, .dim))  \(value)")
     }

@@ -44,6 +44,7 @@ struct Run: ParsableCommand {
     }
     let file = try source.open(file, binding: try namedTensors(input))
     let inputs = try tensors(input, for: file.inputNames, "input")
+    try file.verifyIntegrity()
     let results = try Terminal.progress("running \(file.path)") {
       let useEvaluator = engine == .evaluator || engine == .auto && (try? file.model) == nil
       if useEvaluator { return try file.evaluate(inputs, precision: precision) }

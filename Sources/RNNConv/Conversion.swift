@@ -55,6 +55,7 @@ extension ModelFile {
         throw .arguments("--external-data \(name): that is the model's own name")
       }
     }
+    try verifyIntegrity()
     var model = try model
     var notes = notes
     if let elementType = options.elementType { notes += try model.convertTensors(to: elementType) }

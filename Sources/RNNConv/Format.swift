@@ -3,6 +3,7 @@ internal import Forward
 internal import NativeFormat
 internal import ONNXFormat
 internal import Recurrent
+public import StateDicts
 public import Tensors
 
 /// A file format, as one value: to add a format, write its target and register it in `Format.all`.
@@ -24,6 +25,10 @@ public struct Format: Sendable {
     let evaluate: @Sendable ([String: Tensor], Precision) throws(RNNConvError) -> [String: Tensor]
     /// Names of graph inputs that the file gives no values for.
     let inputNames: [String]
+    /// How the architecture was found, where the file does not hold it.
+    var findings: [Finding] = []
+    /// Checks what the file itself says about its bytes, where reading it did not.
+    var check: @Sendable () throws(RNNConvError) -> Void = {}
   }
 
   /// The content of a file that is to be written, and of a second one beside it.
@@ -34,7 +39,7 @@ public struct Format: Sendable {
   }
 
   /// Every format, in the order in which content is tried.
-  public static let all: [Format] = [.native, .onnx]
+  public static let all: [Format] = [.native, .pytorch, .safetensors, .numpy, .onnx]
 
   static func named(_ name: String) throws(RNNConvError) -> Format {
     guard let format = all.first(where: { $0.name == name || $0.extensions.contains(name) }) else {
@@ -64,12 +69,18 @@ public struct ReadOptions: Sendable {
   public var path: String
   /// Values for graph inputs that hold weights.
   public var bindings: [String: Tensor]
+  /// What the user says of a file that holds weights and no architecture.
+  public var architecture: ArchitectureOptions
   public var limits: Limits
 
-  public init(path: String, folder: String?, bindings: [String: Tensor] = [:], limits: Limits = .standard) {
+  public init(
+    path: String, folder: String?, bindings: [String: Tensor] = [:],
+    architecture: ArchitectureOptions = ArchitectureOptions(), limits: Limits = .standard
+  ) {
     self.path = path
     self.folder = folder
     self.bindings = bindings
+    self.architecture = architecture
     self.limits = limits
   }
 }
