@@ -77,6 +77,9 @@ let package = Package(
         "ByteIO", "NativeFormat", "Recurrent", "Tensors", "TestSupport",
         .product(name: "Crypto", package: "swift-crypto"),
       ]),
+    tests("PyTorchFormat", ["ByteIO", "PyTorchFormat", "StateDicts", "Tensors", "TestSupport"]),
+    tests("SafetensorsFormat", ["ByteIO", "SafetensorsFormat", "Tensors", "TestSupport"]),
+    tests("StateDicts", ["StateDicts", "Tensors", "TestSupport"]),
     tests("NumPyFormat", ["ByteIO", "NumPyFormat", "Tensors", "TestSupport"]),
     tests(
       "ONNXFormat",
@@ -85,8 +88,9 @@ let package = Package(
     tests(
       "RNNConv",
       [
-        "ByteIO", "Forward", "NativeFormat", "ONNXFormat", "RNNConv", "Recurrent", "Tensors", "TestSupport",
-        "Verification",
+        "ByteIO", "Forward", "NativeFormat", "NumPyFormat", "ONNXFormat", "PyTorchFormat", "RNNConv",
+        "Recurrent",
+        "SafetensorsFormat", "StateDictModels", "StateDicts", "Tensors", "TestSupport", "Verification",
       ]),
     tests(
       "CommandLine",

@@ -7,10 +7,13 @@ scripts/peers.sh .peers-large fixtures/peers.txt fixtures/peers-large.txt
 fresh=$(mktemp -d)
 trap 'rm -rf "$fresh"' EXIT
 say "Recording the fixtures again"
-for maker in make_torch make_keras make_onnx make_hostile; do
+for maker in make_torch make_torch_state make_keras make_onnx make_hostile; do
   .peers-large/bin/python "fixtures/$maker.py" --out "$fresh"
 done
 .peers-large/bin/python fixtures/compare_recordings.py "$fresh"
+
+say "Building rnnconv"
+swift build -c release --product rnnconv
 
 # Scripts that play a live peer against rnnconv, where there are some.
 for script in Tests/judges/live_*.py; do

@@ -62,6 +62,7 @@ extension Finding {
   /// For people: `assumed   input: sequences are [T, B, F] … (--batch-first)`.
   var line: String {
     let label = kind == .assumed ? Terminal.paint(kind.rawValue, .yellow) : kind.rawValue
-    return "\(label)  \(subject): \(detail)" + (option.map { "; settle it with \($0)" } ?? "")
+    return "\(label)  \(subject.isEmpty ? "." : subject): \(detail)"
+      + (option.map { "; settle it with \($0)" } ?? "")
   }
 }

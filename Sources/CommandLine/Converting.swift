@@ -23,7 +23,8 @@ func convert(_ file: ModelFile, to path: String, _ options: ConversionOptions, j
     for note in conversion.notes where note.exactness != .exact {
       Terminal.print("  \(Terminal.paint(note.exactness.rawValue, .yellow))  \(note.layer): \(note.detail)")
     }
-    let inexact = Set(conversion.notes.filter { $0.exactness != .exact }.map(\.layer))
+    let inexact = Set(
+      conversion.notes.filter { $0.exactness != .exact && $0.layer != ConversionNote.wholeFile }.map(\.layer))
     Terminal.print(
       "  exact    \(max(0, conversion.layerCount - inexact.count)) of \(conversion.layerCount) layers bit for bit"
     )

@@ -31,6 +31,11 @@ public struct ConversionOptions: Sendable {
   public init() {}
 }
 
+extension ConversionNote {
+  /// What a note about no single layer names as its layer.
+  public static let wholeFile = "file"
+}
+
 extension ModelFile {
   /// Converts to another file and proves the result before anything is written.
   ///

@@ -125,7 +125,8 @@ extension Format {
     guard !unread.isEmpty else { return [] }
     let names = unread.prefix(8).joined(separator: ", ") + (unread.count > 8 ? ", … (inspect lists all)" : "")
     return [
-      ConversionNote(layer: "file", .lossy, "\(unread.count) tensors are no part of the model: \(names)")
+      ConversionNote(
+        layer: ConversionNote.wholeFile, .lossy, "\(unread.count) tensors are no part of the model: \(names)")
     ]
   }
 

@@ -64,21 +64,23 @@ public struct StateDictExporter {
 
   private mutating func inputs() throws(StateDictError) {
     for port in model.inputs {
-      let order = port.axes.map(\.factors)
+      let order = Self.order(port)
       switch port.kind {
       case .sequence, .tokens:
         guard current.isEmpty else {
           throw refuse(port.name, "a second sequence goes in; PyTorch's modules take one")
         }
-        let expected: [[AxisFactor]] =
-          port.kind.isInteger ? [] : [[.features(stride: 1, count: port.kind.features)]]
-        guard order == [[.time], [.batch]] + expected || order == [[.batch], [.time]] + expected else {
-          throw refuse(port.name, "its axes are neither [T, B, F] nor [B, T, F]")
-        }
+        guard
+          order == Self.sequence(port.kind, batchFirst: false)
+            || order == Self.sequence(port.kind, batchFirst: true)
+        else { throw refuse(port.name, "its axes are neither [T, B, F] nor [B, T, F]") }
         architecture.batchFirst = order[0] == [.batch]
         architecture.inputs.append(.init(.input, port.name))
         current = port.value
       case .vector:
+        guard Self.isState(order) else {
+          throw refuse(port.name, "initial states are [L·D, B, H] in PyTorch")
+        }
         // The first state is the hidden one, the second the cell's.
         let role: Architecture.Port.Role = initial.isEmpty ? .initialHidden : .initialCell
         guard initial.count < 2 else {
@@ -94,6 +96,17 @@ public struct StateDictExporter {
 
   private mutating func outputs() throws(StateDictError) {
     for port in model.outputs {
+      let order = Self.order(port)
+      let isArranged =
+        port.value != current
+        ? Self.isState(order)
+        : order
+          == (port.kind.hasTime
+            ? Self.sequence(port.kind, batchFirst: architecture.batchFirst) : Self.vector(port.kind))
+      guard isArranged else {
+        throw refuse(
+          port.name, "its axes, \(order.count) of them, are arranged otherwise than PyTorch's modules do")
+      }
       if port.value == current {
         architecture.outputs.append(.init(.output, port.name))
       } else if isAll(port.value, of: hidden) {
@@ -106,6 +119,27 @@ public struct StateDictExporter {
       }
     }
   }
+
+  /// What each axis holds; an axis of size 1 holds nothing.
+  private static func order(_ port: Port) -> [[AxisFactor]] {
+    port.axes.map { axis in
+      axis.factors.filter { if case .features(_, 1) = $0 { false } else { true } }
+    }
+  }
+
+  private static func features(_ kind: ValueKind) -> [[AxisFactor]] {
+    if kind.isInteger { return [] }
+    return kind.features == 1 ? [[]] : [[.features(stride: 1, count: kind.features)]]
+  }
+
+  private static func sequence(_ kind: ValueKind, batchFirst: Bool) -> [[AxisFactor]] {
+    (batchFirst ? [[.batch], [.time]] : [[.time], [.batch]]) + features(kind)
+  }
+
+  private static func vector(_ kind: ValueKind) -> [[AxisFactor]] { [[.batch]] + features(kind) }
+
+  /// `[L·D, B, H]`
+  private static func isState(_ order: [[AxisFactor]]) -> Bool { order.count == 3 && order[1] == [.batch] }
 
   private func isAll(_ value: String, of states: [String]) -> Bool {
     !states.isEmpty && (states == [value] || joined[value] == states)
