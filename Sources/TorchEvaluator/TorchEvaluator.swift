@@ -145,13 +145,13 @@ struct TorchRun<S: ReferenceScalar> {
     case .linear(let names):
       // y = x·Aᵀ + b
       let weight = try matrix(names.weight)
-      let At = weight.transposed
+      let kernel = weight.transposed
       let b = try names.bias.map { (name) throws(TorchEvaluatorError) in try row(name, columns: weight.rows) }
       try map(names.name) { (x) throws(TorchEvaluatorError) in
         guard x.columns == weight.columns else {
           throw .badStep(names.name, reason: "it takes \(weight.columns) features, found \(x.columns)")
         }
-        return b.map { x • At + $0 } ?? x • At
+        return b.map { x • kernel + $0 } ?? x • kernel
       }
     case .activation(let activation):
       let function = Self.function(activation)
