@@ -77,7 +77,9 @@ let package = Package(
         "ByteIO", "NativeFormat", "Recurrent", "Tensors", "TestSupport",
         .product(name: "Crypto", package: "swift-crypto"),
       ]),
-    tests("PyTorchFormat", ["ByteIO", "PyTorchFormat", "StateDicts", "Tensors", "TestSupport"]),
+    tests(
+      "PyTorchFormat", ["ByteIO", "NumPyFormat", "PyTorchFormat", "StateDicts", "Tensors", "TestSupport"],
+      exclude: ["Recorded"]),
     tests("SafetensorsFormat", ["ByteIO", "SafetensorsFormat", "Tensors", "TestSupport"]),
     tests("StateDicts", ["StateDicts", "Tensors", "TestSupport"]),
     tests("NumPyFormat", ["ByteIO", "NumPyFormat", "Tensors", "TestSupport"]),

@@ -14,7 +14,6 @@ struct StateDictCase: Sendable, CustomTestStringConvertible {
   let folder: URL
   let model: String
   let options: [String]
-  let hasProjection: Bool
   let elementType: String
 
   var testDescription: String { name }
@@ -53,7 +52,7 @@ struct StateDictCase: Sendable, CustomTestStringConvertible {
       return StateDictCase(
         name: entry["name"] as! String, folder: Repository.fixtures.appending(path: folder),
         model: entry["model"] as! String, options: entry["options"] as! [String],
-        hasProjection: entry["projection"] as! Bool, elementType: entry["dtype"] as! String)
+        elementType: entry["dtype"] as! String)
     }
   }()
 }
@@ -92,7 +91,7 @@ struct StateDictCase: Sendable, CustomTestStringConvertible {
     let isNarrow = ["float16", "bfloat16"].contains(entry.elementType)
     for target in ["model.rnnw", "model.safetensors", "model.pt", "model.onnx"] {
       // ONNX stores narrow weights as they are and widens them in the graph, which reads back as wide ones.
-      if target.hasSuffix("onnx"), isNarrow || entry.hasProjection { continue }
+      if target.hasSuffix("onnx"), isNarrow { continue }
       let conversion = try file.convert(to: folder.path(target))
       #expect(conversion.exactness == .exact, "\(target): \(conversion.notes)")
       #expect(conversion.report!.verdict <= .equal, "\(target): \(conversion.report!.reasons)")
@@ -112,8 +111,7 @@ struct StateDictCase: Sendable, CustomTestStringConvertible {
   @Test func `ONNX files made of state dicts compute in onnxruntime what torch computed`() throws {
     var judge = try ExportJudge()
     defer { judge.remove() }
-    let cases = StateDictCase.all.filter { !$0.hasProjection }
-    for entry in cases {
+    for entry in StateDictCase.all {
       let model = try ModelFile.open(entry.path, architecture: entry.architecture).model
       let inputs = entry.folder.appending(path: "inputs.npz").path
       _ = try judge.add(model, entry.name, opset: 17, inputs: inputs)
@@ -121,7 +119,7 @@ struct StateDictCase: Sendable, CustomTestStringConvertible {
     let (outputs, refused) = try judge.run()
     // onnxruntime has no Float64 LSTM.
     #expect(refused.allSatisfy { $0.contains("float64") || $0.contains("double") }, "\(refused)")
-    for entry in cases {
+    for entry in StateDictCase.all {
       guard let theirs = outputs[entry.name] else { continue }
       let file = try ModelFile.open(entry.path, architecture: entry.architecture)
       expectWithinBound(file, try entry.tensors("inputs"), theirs, entry.name)

@@ -120,7 +120,7 @@ def random_module(choice: random.Random, folder: Path) -> None:
     arguments = record(folder, {"input": x}, outputs)
     rnnconv("verify", path, *arguments, *flags)
     rnnconv("verify", path, *flags)
-    targets = ["rnnw", "pt", "safetensors"] + ([] if narrow or "proj_size" in options else ["onnx"])
+    targets = ["rnnw", "pt", "safetensors"] + ([] if narrow else ["onnx"])
     for target in targets:
         made = folder / f"made.{target}"
         rnnconv("convert", path, made, *flags)
