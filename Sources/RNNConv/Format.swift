@@ -18,8 +18,8 @@ public struct Format: Sendable {
 
   /// What reading a file gave.
   struct Content: Sendable {
-    /// The canonical model, or why the file cannot be imported.
-    let model: Result<Model, RNNConvError>
+    /// Made when first asked for: an import may have to read every weight, opening a file need not.
+    private let imported: Lazy<Result<Model, RNNConvError>>
     let notes: [ConversionNote]
     /// Runs the file by its own format's rules; shares no mapping with the import.
     let evaluate: @Sendable ([String: Tensor], Precision) throws(RNNConvError) -> [String: Tensor]
@@ -29,6 +29,24 @@ public struct Format: Sendable {
     var findings: [Finding] = []
     /// Checks what the file itself says about its bytes, where reading it did not.
     var check: @Sendable () throws(RNNConvError) -> Void = {}
+
+    /// The canonical model, or why the file cannot be imported.
+    var model: Result<Model, RNNConvError> { imported.value }
+
+    init(
+      model: @autoclosure @escaping @Sendable () -> Result<Model, RNNConvError>, notes: [ConversionNote],
+      evaluate:
+        @escaping @Sendable ([String: Tensor], Precision) throws(RNNConvError) -> [String: Tensor],
+      inputNames: [String], findings: [Finding] = [],
+      check: @escaping @Sendable () throws(RNNConvError) -> Void = {}
+    ) {
+      imported = Lazy(model)
+      self.notes = notes
+      self.evaluate = evaluate
+      self.inputNames = inputNames
+      self.findings = findings
+      self.check = check
+    }
   }
 
   /// The content of a file that is to be written, and of a second one beside it.

@@ -102,13 +102,15 @@ extension Format {
         model: .failure(error), notes: [],
         evaluate: { (_, _) throws(RNNConvError) in throw error }, inputNames: [], check: check)
     }
-    let model: Result<Model, RNNConvError>
-    do { model = .success(try StateDictImporter.importModel(state, inference.architecture)) } catch {
-      model = .failure(failed(error))
+    // Reordering gates copies every weight: not before somebody wants the model.
+    let model: @Sendable () -> Result<Model, RNNConvError> = {
+      do { return .success(try StateDictImporter.importModel(state, inference.architecture)) } catch {
+        return .failure(.unreadable(path: options.path, reason: "\(error)"))
+      }
     }
     let evaluator = TorchEvaluator(state, inference.architecture, limit: options.limits.elements)
     return Content(
-      model: model, notes: notes(inference),
+      model: model(), notes: notes(inference),
       evaluate: { (inputs, precision) throws(RNNConvError) in
         do {
           switch precision {

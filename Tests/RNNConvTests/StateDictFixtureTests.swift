@@ -138,6 +138,49 @@ struct StateDictCase: Sendable, CustomTestStringConvertible {
     #expect(report.verdict == .different)
   }
 
+  @Test(arguments: ["large.pt", "large.safetensors"])
+  func `opening a file maps its weights and does not read them`(name: String) throws {
+    // 64 MiB of weights, most of them in W.
+    let rows = 4 * 64
+    let columns = (64 << 20) / 4 / rows
+    var generator = SeededGenerator(seed: 2)
+    let bytes = ByteBuffer(byteCount: rows * columns * 4) { _ in }
+    let state = StateDict(entries: [
+      .init("weight_ih_l0", try Tensor(.float32, shape: [rows, columns], bytes: bytes)),
+      .init("weight_hh_l0", generator.tensor([rows, 64])),
+    ])
+    let path = folder.path(name)
+    if name.hasSuffix("pt") {
+      try AtomicFile.write(PyTorchWriter.encode(state), to: path)
+    } else {
+      let file = SafetensorsFile(tensors: state.entries.map { .init($0.name, $0.tensor) })
+      try AtomicFile.write(SafetensorsFormat.encode(file), to: path)
+    }
+    let file = try ModelFile.open(path)
+    #expect(file.findings.contains { $0.detail.contains("LSTM \(columns) → 64") })
+    let (mapped, resident) = try Self.mapping(of: path)
+    #expect(mapped > 64 << 10)
+    #expect(resident * 20 < mapped, "\(resident) of \(mapped) KiB are in memory")
+    // Using them reads them.
+    #expect(try file.model.parameterCount == rows * (columns + 64))
+    #expect(try Self.mapping(of: path).resident * 2 > mapped)
+  }
+
+  /// KiB of a file that are mapped, and how many of them are in this process's memory.
+  private static func mapping(of path: String) throws -> (mapped: Int, resident: Int) {
+    let name = path.split(separator: "/").suffix(2).joined(separator: "/")
+    // Files of /proc have no size: they are read to their end.
+    let table = try #require(try FileHandle(forReadingAtPath: "/proc/self/smaps")?.readToEnd())
+    var (mapped, resident, isInside) = (0, 0, false)
+    for line in String(decoding: table, as: UTF8.self).split(separator: "\n") {
+      let fields = line.split(separator: " ", omittingEmptySubsequences: true)
+      if fields.first?.contains("-") == true { isInside = line.hasSuffix(name) }
+      if isInside, fields.first == "Size:" { mapped += Int(fields[1])! }
+      if isInside, fields.first == "Rss:" { resident += Int(fields[1])! }
+    }
+    return (mapped, resident)
+  }
+
   @Test func `pickled modules say themselves what a state dict leaves out`() throws {
     for name in ["state-rnn-relu-module-bf", "state-lstm-module-legacy-bf"] {
       let entry = try #require(StateDictCase.all.first { $0.name == name })
