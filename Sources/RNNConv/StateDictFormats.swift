@@ -46,7 +46,7 @@ extension Format {
       let file: SafetensorsFile
       do {
         file =
-          SafetensorsIndex.recognises(bytes)
+          !SafetensorsFormat.recognises(bytes) && SafetensorsIndex.recognises(bytes)
           ? try SafetensorsIndex.decode(bytes, folder: options.folder, limits: options.limits)
           : try SafetensorsFormat.decode(bytes, limits: options.limits)
       } catch { throw .unreadable(path: options.path, reason: "\(error)") }

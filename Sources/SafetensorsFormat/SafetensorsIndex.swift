@@ -7,8 +7,8 @@ public enum SafetensorsIndex {
     guard bytes.count > 0, let start = bytes.slice(offset: 0, count: min(bytes.count, 1 << 16)) else {
       return false
     }
-    let text = String(decoding: start.array, as: UTF8.self)
-    return text.drop(while: \.isWhitespace).first == "{" && text.contains("\"weight_map\"")
+    let text = start.array.drop { [0x20, 0x09, 0x0A, 0x0D].contains($0) }
+    return text.first == UInt8(ascii: "{") && text.firstRange(of: Array("\"weight_map\"".utf8)) != nil
   }
 
   /// The tensors of all shards, in the order of the index.
