@@ -20,7 +20,8 @@ struct RNNConvCommand: ParsableCommand {
       """,
     version: RNNConvVersion.current,
     subcommands: [
-      Import.self, Export.self, Convert.self, Verify.self, Diff.self, Inspect.self, Run.self,
+      Import.self, Export.self, Convert.self, Verify.self, ReplayCommand.self, Diff.self, Inspect.self,
+      Run.self,
     ])
 
   static func main() {
