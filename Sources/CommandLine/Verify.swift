@@ -61,6 +61,11 @@ struct Verify: ParsableCommand {
     guard expected.isEmpty || files.count == 1 else {
       throw ValidationError("compare either with a second file or with --expected, not both")
     }
+    for (name, value) in [("--atol", atol), ("--rtol", rtol)] {
+      if let value, !(value >= 0 && value.isFinite) {
+        throw ValidationError("\(name) \(value): a tolerance is zero or a positive number")
+      }
+    }
   }
 
   func run() throws {

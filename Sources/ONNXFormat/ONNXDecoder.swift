@@ -26,6 +26,7 @@ public enum ONNXDecoder {
     guard bytes.count <= Int(Int32.max) else { throw .tooLarge(bytes: bytes.count) }
     let data = ExternalData(folder: folder)
     let model = try ONNXMessage(bytes, limits: limits).model(folder: data)
+    guard model.irVersion > 0 else { throw .missingIR }
     guard model.irVersion <= newestIR else { throw .unsupportedIR(model.irVersion, newest: newestIR) }
     guard let opset = model.opsets[""] else { throw .missingOpset }
     guard opsets.contains(opset) else { throw .unsupportedOpset(opset, supported: opsets) }

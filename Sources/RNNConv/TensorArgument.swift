@@ -21,6 +21,7 @@ public struct TensorArgument: Sendable, Equatable, CustomStringConvertible {
   public var description: String { name.map { "\($0)=\(path)" } ?? path }
 
   public func tensors() throws(RNNConvError) -> [(name: String?, tensor: Tensor)] {
+    guard !path.isEmpty else { throw .arguments("'\(self)' names no file: give it as name=file") }
     let read = try TensorFile.read(path)
     guard let name else { return read }
     guard read.count == 1 else {
@@ -40,6 +41,10 @@ extension [TensorArgument] {
   public func tensors(for names: [String], _ what: String) throws(RNNConvError) -> [String: Tensor] {
     var result: [String: Tensor] = [:]
     for argument in self {
+      if let name = argument.name, !names.isEmpty, !names.contains(name) {
+        throw .arguments(
+          "\(argument): there is no \(what) '\(name)'; there are \(names.joined(separator: ", "))")
+      }
       for (name, tensor) in try argument.tensors() {
         if let name, names.isEmpty || names.contains(name) || names.count != 1 || count > 1 {
           result[name] = tensor

@@ -88,7 +88,8 @@ struct WeightMap {
     return "<h3>\(escaped(left == right ? left : "\(left) · \(right)")), \(escaped(layer.operation))</h3>"
       + (remarks.isEmpty ? "" : "<ul>\(remarks.joined())</ul>")
       + (rows.isEmpty
-        ? "" : "<div class=\"wide\"><table class=\"map\"><thead><tr><th></th>\(columns)</tr></thead>")
+        ? ""
+        : "<div class=\"wide\"><table class=\"map\" style=\"--gates: \(max(gates.count, 1))\"><thead><tr><th></th>\(columns)</tr></thead>")
       + (rows.isEmpty ? "" : "<tbody>\n\(rows.joined(separator: "\n"))\n</tbody></table></div>")
   }
 

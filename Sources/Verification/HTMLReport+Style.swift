@@ -26,6 +26,11 @@ extension HTMLReport {
     .map td { border: 2px solid var(--page); min-width: 5.5rem; text-align: center;
       background: color-mix(in srgb, var(--hot) var(--heat, 0%), var(--card)); }
     .map th { border: 0; } .map thead th { text-align: center; } .map small { display: block; color: inherit; }
+    @media (max-width: 42rem) { .map thead th:first-child { display: none; }
+      .map tr { display: grid; grid-template-columns: repeat(var(--gates), 1fr); }
+      .map th[scope=row] { grid-column: 1 / -1; padding: .6rem 0 .2rem; } .map, .map thead, .map tbody { display: block; }
+      .map td { min-width: 0; padding: .3rem .1rem; white-space: normal; } .map td[colspan] { grid-column: 1 / -1; }
+      th, td { padding: .35rem .45rem; } }
     .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); gap: 1rem; }
     figure { margin: 0; padding: .7rem; background: var(--card); border-radius: .3rem; max-width: 38rem; }
     figcaption { font-weight: 600; } svg { display: block; width: 100%; height: auto; }

@@ -87,7 +87,7 @@ public struct HTMLReport: Sendable {
     let roads = report.roads.map { rows($0.outputs, "\($0.side): ") }.joined(separator: "\n")
     let head = """
       <thead><tr><th scope="col">Output</th><th scope="col">Verdict</th><th scope="col">Elements</th>\
-      <th scope="col">Largest deviation</th><th scope="col">Bound there</th>\
+      <th scope="col">Largest deviation</th><th scope="col">Nearest bound</th>\
       <th scope="col">Deviation ÷ bound</th></tr></thead>
       """
     var text = section(
