@@ -117,7 +117,7 @@ struct Verify: ParsableCommand {
     for output in report.outputs {
       Terminal.print(
         "  output       \(output.name): \(Terminal.paint(output.verdict)), largest deviation \(number(output.maxDeviation))"
-          + (output.maxDeviation == 0 ? "" : ", bound there \(number(output.boundThere))")
+          + (output.maxDeviation == 0 ? "" : ", at most \(number(output.tightness)) of the bound")
           + ", \(output.elements) elements")
     }
     for road in report.roads {

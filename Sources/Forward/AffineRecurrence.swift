@@ -1,17 +1,16 @@
 internal import Recurrent
 
-/// Recurrent layers, where errors return: worst cases multiply at every step, though the recurrence contracts.
+/// Recurrent layers, where errors return: worst cases multiply at every step, even where the recurrence contracts.
 extension Bounded {
-  /// Runs the layer with intervals; then with symbols where that is affordable, and takes the lesser error.
+  /// Runs the layer with intervals; where they grow and it is affordable, again with symbols. The lesser error counts.
   static func run(
     _ pass: RecurrentPass<Bounded>, _ x: Numbers<Bounded>, lengths: [Int]?, h: Numbers<Bounded>?,
     c: Numbers<Bounded>?
   ) -> [Value<Bounded>] {
     let plain = pass.run(x, lengths: lengths, h: h, c: c)
-    let symbols = affordableSymbols(pass.layer, x)
-    guard symbols > 0 else { return plain }
-    let affine = RecurrentPass<Affine<Format>>(pass.layer, pass.rules)
-    let refined = affine.run(
+    let symbols = affordableSymbols(pass.layer, steps: x.groups * pass.directions.count)
+    if symbols == 0 || plain.allSatisfy({ isSharp($0.numbers) }) { return plain }
+    let refined = RecurrentPass<Affine<Format>>(pass.layer, pass.rules).run(
       x.remembering(), lengths: lengths, h: h?.remembering(), c: c?.remembering(), symbols: symbols)
     return zip(plain, refined).map { plain, refined in
       var numbers = plain.numbers
@@ -23,17 +22,24 @@ extension Bounded {
     }
   }
 
-  /// How many symbols a number may have so that the pass stays below `budget` products; 0 where too few to help.
-  private static func affordableSymbols(_ layer: RecurrentLayer, _ x: Numbers<Bounded>) -> Int {
-    let states = layer.outputSize + (layer.cell == .lstm ? layer.hiddenSize : 0)
-    let weights = layer.hiddenSize * layer.outputSize * (layer.cell.gateCount + (layer.projectionSize == nil ? 0 : 1))
-    let steps = max(1, x.groups * layer.directions.count)
-    let affordable = budget / steps / max(weights, 1)
-    return affordable < 3 * states ? 0 : min(affordable, 32 * states)
+  /// Errors of a thousand units of the last place, about what one step makes, or of 1e-9 of the greatest value: no
+  /// comparison needs less.
+  private static func isSharp(_ numbers: Numbers<Bounded>) -> Bool {
+    let most = numbers.elements.reduce(0) { max($0, abs($1.value)) }
+    let enough = max(1024 * u, 0x1p-30) * most
+    return numbers.elements.allSatisfy { $0.error <= enough }
   }
 
-  /// Products: about a second of one core.
-  private static var budget: Int { 1 << 31 }
+  /// How many symbols a number may have: many for small layers, a few times the states for larger ones, none where
+  /// even they would take more than some seconds.
+  private static func affordableSymbols(_ layer: RecurrentLayer, steps: Int) -> Int {
+    let states = layer.outputSize + (layer.cell == .lstm ? layer.hiddenSize : 0)
+    let matrices = layer.cell.gateCount + (layer.projectionSize == nil ? 0 : 1)
+    // Products for one symbol a state, through all steps; 2³¹ take a second or so.
+    let products = steps * matrices * layer.hiddenSize * layer.outputSize * states
+    let each = (1 << 28) / max(products, 1)
+    return products > 1 << 31 ? 0 : min(max(each, 4), 32) * states
+  }
 }
 
 extension Numbers {
@@ -50,7 +56,7 @@ extension Affine {
     var symbols = states.reduce(0) { max($0, $1.coefficients.count) }
     var settled = states.map { (coefficients: $0.coefficients, rest: $0.rest) }
     if symbols + states.count > limit {
-      let kept = greatestSymbols(states, of: symbols, count: max(0, limit / 2 - states.count))
+      let kept = greatestSymbols(states, of: symbols, count: max(0, limit * 3 / 4 - states.count))
       for j in settled.indices { settled[j].rest += settled[j].coefficients.keep(kept) }
       symbols = kept.count
     }

@@ -20,14 +20,17 @@ extension Bounded {
       return (activation.alpha - value) * (1 - 0x1p-50) > margin ? 0...0 : nil
     // αe^x left of 0, 1 right of it
     case .elu:
-      let ends = [activation.alpha * exp(low) * (1 - 0x1p-45), activation.alpha * exp(min(high, 0)) * (1 + 0x1p-45)]
-      let left = hull(ends)
+      let (least, most) = (exp(low) * (1 - 0x1p-45), exp(min(high, 0)) * (1 + 0x1p-45))
+      let left = hull([activation.alpha * least, activation.alpha * most])
       return isPositive ? 1...1 : isNegative ? left : hull([left.lowerBound, left.upperBound, 1])
-    // 1 / (1 + |x|)²
+    // 1 / (1 + |x|)², which falls with |x|
     case .softsign:
-      return (1 / ((1 + most) * (1 + most)) * (1 - 0x1p-45))...(1 / ((1 + least) * (1 + least)) * (1 + 0x1p-45))
+      func slope(_ x: Double) -> Double { 1 / ((1 + x) * (1 + x)) }
+      return (slope(most) * (1 - 0x1p-45))...(slope(least) * (1 + 0x1p-45))
     // σ(x), which rises
-    case .softplus: return (1 / (1 + exp(-low)) * (1 - 0x1p-45))...(1 / (1 + exp(-high)) * (1 + 0x1p-45))
+    case .softplus:
+      func slope(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
+      return (slope(low) * (1 - 0x1p-45))...(slope(high) * (1 + 0x1p-45))
     // Φ + xφ, whose own slope (2 − x²)φ is within ±0.8
     case .gelu:
       let slope = erfc(-value * 0.5.squareRoot()) / 2 + value * exp(-value * value / 2) * 0.3989422804014327

@@ -112,6 +112,29 @@ enum WireScan {
     if let failure { throw failure }
   }
 
+  /// Whether every field at the top is one of ModelProto's. A file that ends inside a field may still be one, cut short.
+  static func looksLikeModel(_ bytes: ByteBuffer) -> Bool {
+    let varints: Set<UInt64> = [1, 5]
+    // 20: training_info, which we do not read.
+    let lengths: Set<UInt64> = [2, 3, 4, 6, 7, 8, 14, 20, 25, 26]
+    return bytes.withUnsafeBytes { raw in
+      var offset = 0
+      while offset < raw.count {
+        guard let key = varint(raw, &offset, raw.count) else { return false }
+        switch (key & 7, key >> 3) {
+        case (0, let field) where varints.contains(field):
+          guard varint(raw, &offset, raw.count) != nil else { return offset == raw.count }
+        case (2, let field) where lengths.contains(field):
+          guard let length = varint(raw, &offset, raw.count) else { return offset == raw.count }
+          guard length <= UInt64(raw.count - offset) else { return true }
+          offset += Int(length)
+        default: return false
+        }
+      }
+      return raw.count > 0
+    }
+  }
+
   /// A base-128 varint of at most ten bytes.
   private static func varint(_ raw: UnsafeRawBufferPointer, _ offset: inout Int, _ end: Int) -> UInt64? {
     var value: UInt64 = 0
