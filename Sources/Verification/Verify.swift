@@ -96,7 +96,7 @@ public func verify(
         bounds: sum(a.bounds?[name]?.errors, b.bounds?[other]?.errors)
           ?? Array(repeating: 0, count: x.count),
         sameBits: sameBits(a.single[name], b.single[other], count: x.count),
-        wideBounds: { sum(a.wide(name), b.wide(other)) })
+        wideBounds: { sum(a.wide(name), b.wide(other)) }, timeAxis: left.model?.timeAxis(ofOutput: name))
       outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
     }
     a.compareRoad(probe, &leftRoad)
@@ -140,7 +140,8 @@ public func verify(
       shape: ours.shape, left: reference?[name]?.values ?? ours.doubles, right: theirs.doubles,
       bounds: reference?[name]?.errors
         ?? Array(repeating: tolerance == nil ? .infinity : 0, count: ours.count),
-      sameBits: Array(repeating: true, count: ours.count), wideBounds: { nil })
+      sameBits: Array(repeating: true, count: ours.count), wideBounds: { nil },
+      timeAxis: left.model?.timeAxis(ofOutput: name))
     outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
   }
   guard !outputs.isEmpty else {
@@ -156,6 +157,13 @@ public func verify(
     reasons: [])
   report.conclude()
   return report
+}
+
+extension Model {
+  /// The axis of an output's tensor that is time and nothing else.
+  fileprivate func timeAxis(ofOutput name: String) -> Int? {
+    outputs.first { $0.name == name }?.axes.firstIndex { $0.factors == [.time] }
+  }
 }
 
 /// The sum of two sides' bounds, rounded up. Where one side has none, the other's counts twice: it claims to compute
