@@ -82,8 +82,8 @@ public func verify(
   var rightRoad: [OutputComparison] = []
   for probe in probes {
     let renamed = Dictionary(uniqueKeysWithValues: probe.inputs.map { (names[$0.key] ?? $0.key, $0.value) })
-    let a = try left.run(probe, probe.inputs)
-    let b = try right.run(probe, renamed)
+    let a = try left.run(probe, probe.inputs, seed: seed ?? 1)
+    let b = try right.run(probe, renamed, seed: seed ?? 1)
     let order = left.model?.outputs.map(\.name) ?? a.double.keys.sorted()
     let pairs = try matched(order, right.model?.outputs.map(\.name) ?? b.double.keys.sorted()) {
       .outputsDiffer(left: $0, right: $1)
@@ -94,9 +94,12 @@ public func verify(
       let sides = Sides(
         shape: x.shape, left: x.doubles, right: y.doubles,
         bounds: sum(a.bounds?[name]?.errors, b.bounds?[other]?.errors)
-          ?? Array(repeating: 0, count: x.count),
+          ?? Array(repeating: tolerance == nil ? .infinity : 0, count: x.count),
         sameBits: sameBits(a.single[name], b.single[other], count: x.count),
-        wideBounds: { sum(a.wide(name), b.wide(other)) }, timeAxis: left.model?.timeAxis(ofOutput: name))
+        wideBounds: { sum(a.wideBounds.value?[name]?.errors, b.wideBounds.value?[other]?.errors) },
+        envelope: { sum(a.envelope.value?[name]?.errors, b.envelope.value?[other]?.errors) },
+        wideEnvelope: { sum(a.wideEnvelope.value?[name]?.errors, b.wideEnvelope.value?[other]?.errors) },
+        timeAxis: left.model?.timeAxis(ofOutput: name))
       outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
     }
     a.compareRoad(probe, &leftRoad)
@@ -110,7 +113,7 @@ public func verify(
       left.model.map { _ in VerificationReport.Road(side: left.name, outputs: leftRoad) },
       right.model.map { _ in VerificationReport.Road(side: right.name, outputs: rightRoad) },
     ].compactMap { $0 }, probes: probes.map(\.name), seed: seed, reasons: [])
-  report.conclude()
+  report.conclude(left.model ?? right.model)
   return report
 }
 
@@ -122,13 +125,17 @@ public func verify(
   tolerance: Tolerance? = nil
 ) throws(VerificationError) -> VerificationReport {
   let isDouble = expected.values.allSatisfy { $0.elementType == .float64 }
-  let run = try left.run(probe, probe.inputs)
+  let rounding = isDouble ? .float64 : rounding
+  let run = try left.run(probe, probe.inputs, seed: 1)
   let reference: [String: BoundedTensor]?
   do {
     reference = try left.model.map {
-      try boundedForward($0, inputs: run.ownInputs, rounding: isDouble ? .float64 : rounding)
+      try boundedForward($0, inputs: run.ownInputs, rounding: rounding)
     }
   } catch { throw .cannotRun(side: left.name, probe: probe.name, reason: "\(error)") }
+  let envelope = Once {
+    left.model.flatMap { try? stochasticEnvelope($0, inputs: run.ownInputs, rounding: rounding, seed: 1) }
+  }
   var outputs: [OutputComparison] = []
   for name in run.double.keys.sorted() {
     guard let theirs = expected[name], let ours = run.double[name] else { continue }
@@ -141,7 +148,7 @@ public func verify(
       bounds: reference?[name]?.errors
         ?? Array(repeating: tolerance == nil ? .infinity : 0, count: ours.count),
       sameBits: Array(repeating: true, count: ours.count), wideBounds: { nil },
-      timeAxis: left.model?.timeAxis(ofOutput: name))
+      envelope: { envelope.value?[name]?.errors }, timeAxis: left.model?.timeAxis(ofOutput: name))
     outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
   }
   guard !outputs.isEmpty else {
@@ -155,7 +162,7 @@ public func verify(
     roads: left.model.map { _ in [.init(side: left.name, outputs: road)] } ?? [], probes: [probe.name],
     seed: nil,
     reasons: [])
-  report.conclude()
+  report.conclude(left.model)
   return report
 }
 
@@ -190,14 +197,13 @@ extension Subject {
     let double: [String: Tensor]
     /// Float64 reference and bounds; nil without a canonical model.
     let bounds: [String: BoundedTensor]?
-    let model: Model?
     let ownInputs: [String: Tensor]
-
-    /// Bounds of Float32 arithmetic.
-    func wide(_ output: String) -> [Double]? {
-      guard let model else { return nil }
-      return try? boundedForward(model, inputs: ownInputs, rounding: .float32)[output]?.errors
-    }
+    /// Of Float32 arithmetic.
+    let wideBounds: Once<[String: BoundedTensor]?>
+    /// Of Float64 arithmetic.
+    let envelope: Once<[String: BoundedTensor]?>
+    /// Of Float32 arithmetic.
+    let wideEnvelope: Once<[String: BoundedTensor]?>
 
     /// The evaluator's output against the canonical model's.
     func compareRoad(_ probe: Probe, _ road: inout [OutputComparison]) {
@@ -208,29 +214,45 @@ extension Subject {
         let sides = Sides(
           shape: value.shape, left: bounded.values, right: value.doubles,
           bounds: bounded.errors.map { 2 * $0 }, sameBits: Array(repeating: true, count: value.count),
-          wideBounds: { nil })
+          wideBounds: { nil }, envelope: { envelope.value?[name]?.errors.map { 2 * $0 } })
         road.record(name) { $0.add(sides, probe: probe.name, tolerance: nil) }
       }
     }
   }
 
   fileprivate func run(
-    _ probe: Probe, _ inputs: [String: Tensor]
+    _ probe: Probe, _ inputs: [String: Tensor], seed: UInt64
   ) throws(VerificationError) -> Run {
+    let own =
+      model.map { model in inputs.filter { input in model.inputs.contains { $0.name == input.key } } }
+      ?? inputs
+    func once(
+      _ derive: @escaping (Model) throws -> [String: BoundedTensor]
+    ) -> Once<[String: BoundedTensor]?> {
+      Once { model.flatMap { try? derive($0) } }
+    }
     do {
-      let own = model.map { model in inputs.filter { input in model.inputs.contains { $0.name == input.key } }
-      }
       return Run(
         single: try evaluate(inputs, .float32), double: try evaluate(inputs, .float64),
-        bounds: try model.map { try boundedForward($0, inputs: own!, rounding: .float64) }, model: model,
-        ownInputs: own ?? inputs)
+        bounds: try model.map { try boundedForward($0, inputs: own, rounding: .float64) }, ownInputs: own,
+        wideBounds: once { try boundedForward($0, inputs: own, rounding: .float32) },
+        envelope: once { try stochasticEnvelope($0, inputs: own, rounding: .float64, seed: seed) },
+        wideEnvelope: once { try stochasticEnvelope($0, inputs: own, rounding: .float32, seed: seed) })
     } catch { throw .cannotRun(side: name, probe: probe.name, reason: "\(error)") }
   }
 }
 
+/// A value that is made when first asked for.
+private final class Once<Value> {
+  private let make: () -> Value
+  lazy var value = make()
+
+  init(_ make: @escaping () -> Value) { self.make = make }
+}
+
 extension VerificationReport {
   /// Draws the verdict from the comparisons.
-  fileprivate mutating func conclude() {
+  fileprivate mutating func conclude(_ model: Model?) {
     verdict = outputs.map(\.verdict).max() ?? .different
     let sameFingerprint =
       fingerprints.count == 2 && fingerprints[0] != nil && fingerprints[0] == fingerprints[1]
@@ -262,15 +284,27 @@ extension VerificationReport {
           "output '\(output.name)': \(output.widened) of \(output.elements) elements are equal to Float32's rounding, "
             + "not Float64's: a weight or constant was rounded")
       }
+      if output.stochastic > 0 {
+        reasons.append(
+          "output '\(output.name)': in \(output.stochastic) of \(output.elements) elements the worst case says nothing; "
+            + "\(envelopePasses) perturbed passes decided: evidence, not proof")
+      }
+      if output.outsideEnvelope > 0 {
+        reasons.append(
+          "output '\(output.name)': \(output.outsideEnvelope) of \(output.elements) elements are farther apart than "
+            + "\(envelopePasses) perturbed passes strayed, though not than the worst case: probably different; shorter "
+            + "sequences would tell")
+      }
       if output.verdict == .inconclusive, fingerprints.allSatisfy({ $0 == nil }) {
         reasons.append(
           "output '\(output.name)': the file cannot be imported, so no bound can be derived; only a tolerance of your own "
             + "(--atol, --rtol) can tell")
-      } else if output.verdict == .inconclusive {
+      } else if output.undecided > output.outsideEnvelope {
         reasons.append(
-          "output '\(output.name)': the rounding bound covers the output's own range in \(output.undecided) of "
-            + "\(output.elements) elements: the recurrence expands; shorter sequences or Float64 on both sides would tell"
-        )
+          "output '\(output.name)': rounding alone may move \(output.undecided - output.outsideEnvelope) of "
+            + "\(output.elements) elements as far as the output's own range: the recurrence expands"
+            + (model.flatMap(\.expansion).map { " (\($0))" } ?? "")
+            + "; shorter sequences, or Float64 on both sides, would tell")
       }
     }
   }
