@@ -2,11 +2,11 @@
 public enum Verdict: String, Sendable, Comparable, CaseIterable {
   /// One fingerprint, and every output equal bit for bit.
   case identical
-  /// Every output element lies within the bound derived for it.
+  /// Every output element lies within the bound derived for it, or within the envelope where that bound says nothing.
   case equal
   /// Only within the tolerance that the user gave.
   case close
-  /// The arithmetic itself cannot tell: the bound covers the output's own range.
+  /// The arithmetic itself cannot tell: rounding alone may move the output as far as its own range.
   case inconclusive
   /// Some element lies outside its bound.
   case different

@@ -267,7 +267,7 @@ extension VerificationReport {
       let worst = road.outputs.first { $0.verdict == road.verdict }
       switch road.verdict {
       case .inconclusive:
-        reasons.append("\(road.side): the bound of output '\(worst?.name ?? "")' covers its own range")
+        reasons.append("\(road.side): neither bound nor envelope decides output '\(worst?.name ?? "")'")
       default:
         reasons.append("\(road.side): its own evaluator and its imported model disagree: the import is wrong")
       }
@@ -289,7 +289,8 @@ extension VerificationReport {
           "output '\(output.name)': in \(output.stochastic) of \(output.elements) elements the worst case says nothing; "
             + "\(envelopePasses) perturbed passes decided: evidence, not proof")
       }
-      if output.outsideEnvelope > 0 {
+      // Next to elements that have become chaotic, others may stray too.
+      if output.outsideEnvelope > 0, output.outsideEnvelope == output.undecided {
         reasons.append(
           "output '\(output.name)': \(output.outsideEnvelope) of \(output.elements) elements are farther apart than "
             + "\(envelopePasses) perturbed passes strayed, though not than the worst case: probably different; shorter "

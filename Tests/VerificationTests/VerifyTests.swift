@@ -126,12 +126,11 @@ import Testing
   }
 
   @Test func whereTheWorstCaseSaysNothingPerturbedPassesDecide() throws {
-    var decided = 0
-    for (k, scale) in [0.6, 0.8, 1.0, 1.2, 1.4].enumerated() {
-      var specification = LayerSpecification(.lstm)
+    for scale in [2, 3] {
+      var specification = LayerSpecification(.rnn)
       specification.hiddenSize = 16
       specification.scale = Float(scale)
-      let model = specification.model(seed: UInt64(k))
+      let model = specification.model(seed: 1)
       var generator = SeededGenerator(seed: 1)
       let probe = Probe(name: "long", inputs: ["x": generator.tensor([60, 1, 3])])
       func report(_ model: Model, recorded: Model) throws -> VerificationReport {
@@ -141,9 +140,7 @@ import Testing
           probe: probe, rounding: .float32)
       }
       let right = try report(model, recorded: model)
-      #expect(right.verdict <= .inconclusive)
-      guard right.verdict == .equal, right.outputs.contains(where: { $0.stochastic > 0 }) else { continue }
-      decided += 1
+      #expect(right.verdict == .equal && right.outputs.allSatisfy { $0.stochastic > 0 })
       #expect(right.reasons.contains { $0.contains("evidence, not proof") })
       let other = changed(model) { layer in
         var values = layer.directions[0].recurrentWeight.floats
@@ -152,7 +149,6 @@ import Testing
       }
       #expect(try report(model, recorded: other).verdict >= .inconclusive)
     }
-    #expect(decided > 0)
   }
 
   @Test func theSpectralRadiusIsThatOfKnownMatrices() {
