@@ -110,4 +110,32 @@ extension ModelFile {
         rounding: options.runtime.rounding, tolerance: options.tolerance)
     } catch { throw .inputs(error.description) }
   }
+
+  /// Which known mistakes the inputs, given or generated, would notice in this model.
+  public func power(_ options: VerificationOptions = VerificationOptions()) throws(RNNConvError)
+    -> PowerReport
+  {
+    let model = try model
+    let probes = try probes(nil, options)
+    do {
+      return try Verification.power(
+        of: model, name: path, probes: probes, seed: options.inputs == nil ? options.seed : nil)
+    } catch { throw .inputs(error.description) }
+  }
+
+  /// Writes the model with the mistake that the diagnosis is certain of taken back.
+  ///
+  /// - Throws: `.arguments` where no mistake is certain, or none can be taken back.
+  @discardableResult
+  public static func writeFixed(
+    _ report: VerificationReport, to path: String, _ options: ConversionOptions = ConversionOptions()
+  ) throws(RNNConvError) -> Conversion {
+    guard let diagnosis = report.diagnosis else {
+      throw .arguments("there is nothing to mend: the verdict is \(report.verdict.rawValue)")
+    }
+    guard let model = diagnosis.mended else {
+      throw .arguments("nothing was written to \(path): \(diagnosis.summary)")
+    }
+    return try ModelFile(model, name: "\(diagnosis.suspect), mended").convert(to: path, options)
+  }
 }

@@ -35,6 +35,8 @@ public struct VerificationReport: Sendable, Equatable {
   public var seed: UInt64?
   /// Why the verdict is no better, in words.
   public var reasons: [String]
+  /// Where and why the sides differ; nil where they do not.
+  public var diagnosis: Diagnosis?
 
   public struct Road: Sendable, Equatable {
     public var side: String
@@ -69,11 +71,12 @@ public enum VerificationError: Error, Equatable, CustomStringConvertible {
 
 /// Compares two sides on probes.
 ///
-/// Both run in Float64, where rounding hides least: each element may differ by the sum of both sides' Float64 bounds.
+/// Where they differ and `isDiagnosing`, the report says which known mistake explains it. Both run in Float64, where rounding hides least: each element may differ by the sum of both sides' Float64 bounds.
 /// An element outside it is judged by the bounds of Float32, the precision that the models are made for; so a
 /// conversion that rounds a weight once is still `equal`. `identical` asks Float32 evaluations to agree bit for bit.
 public func verify(
-  _ left: Subject, _ right: Subject, probes: [Probe], tolerance: Tolerance? = nil, seed: UInt64? = nil
+  _ left: Subject, _ right: Subject, probes: [Probe], tolerance: Tolerance? = nil, seed: UInt64? = nil,
+  isDiagnosing: Bool = true
 ) throws(VerificationError) -> VerificationReport {
   guard !probes.isEmpty else { throw .noProbes("no inputs were given") }
   let names = try matched(left.inputNames, right.inputNames) { .inputsDiffer(left: $0, right: $1) }
@@ -111,6 +114,9 @@ public func verify(
       right.model.map { _ in VerificationReport.Road(side: right.name, outputs: rightRoad) },
     ].compactMap { $0 }, probes: probes.map(\.name), seed: seed, reasons: [])
   report.conclude()
+  guard isDiagnosing, report.verdict == .different else { return report }
+  report.diagnosis = try report.diagnosisOfImport([left, right], probes)
+  if report.diagnosis == nil { report.diagnosis = try diagnose(left: left, right: right, probes: probes) }
   return report
 }
 
@@ -155,6 +161,13 @@ public func verify(
     seed: nil,
     reasons: [])
   report.conclude()
+  if report.verdict == .different {
+    report.diagnosis = try report.diagnosisOfImport([left], [probe])
+    if report.diagnosis == nil {
+      report.diagnosis = try diagnose(
+        left, expected: expected, from: source, probe: probe, rounding: isDouble ? .float64 : rounding)
+    }
+  }
   return report
 }
 
@@ -221,6 +234,23 @@ extension Subject {
 }
 
 extension VerificationReport {
+  /// The first side whose import is wrong: until that is mended, its model says nothing about the file.
+  fileprivate func diagnosisOfImport(
+    _ sides: [Subject], _ probes: [Probe]
+  ) throws(VerificationError) -> Diagnosis? {
+    for (number, side) in sides.enumerated() {
+      let isWrong = roads.contains { road in
+        // A reference that is no number tells nothing.
+        road.side == side.name && road.outputs.contains { $0.firstOutside?.left.isFinite ?? false }
+      }
+      guard isWrong else { continue }
+      // Probes have the left side's input names.
+      guard number == 0 || Set(side.inputNames) == Set(sides[0].inputNames) else { continue }
+      return try diagnoseImport(of: side, probes: probes)
+    }
+    return nil
+  }
+
   /// Draws the verdict from the comparisons.
   fileprivate mutating func conclude() {
     verdict = outputs.map(\.verdict).max() ?? .different
@@ -276,7 +306,7 @@ extension [OutputComparison] {
 }
 
 /// Pairs names: by name where both sides have the same ones, else by position.
-private func matched(
+func matched(
   _ left: [String], _ right: [String], _ failure: ([String], [String]) -> VerificationError
 ) throws(VerificationError) -> [String: String] {
   if Set(left) == Set(right) { return Dictionary(uniqueKeysWithValues: left.map { ($0, $0) }) }
