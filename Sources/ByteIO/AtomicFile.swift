@@ -7,25 +7,65 @@ public enum AtomicFile {
   /// A symbolic link is followed, so that the file it names is replaced and the link stays.
   /// Devices and pipes (`/dev/stdout`) cannot be renamed over; they are written directly. `-` is standard output.
   public static func write(_ chunks: [ByteBuffer], to path: String) throws(FileError) {
-    if path == "-" { return try writeAll(chunks, descriptor: 1, path: "standard output") }
-    var status = stat()
-    if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
-      guard status.st_mode & S_IFMT != S_IFDIR else {
-        throw FileError(path: path, action: "write", code: EISDIR)
-      }
-      let descriptor = open(path, O_WRONLY | O_CLOEXEC)
-      guard descriptor >= 0 else { throw FileError(path: path, action: "open", code: errno) }
-      defer { close(descriptor) }
-      return try writeAll(chunks, descriptor: descriptor, path: path)
-    }
+    try write([(chunks, path)])
+  }
 
-    let target = try resolvedLink(path)
+  /// Replaces several files that belong together, in this order: none is touched before all are on the disk.
+  public static func write(_ files: [(chunks: [ByteBuffer], path: String)]) throws(FileError) {
+    var staged: [(temporary: String, target: String, path: String)] = []
+    do throws(FileError) {
+      var direct: [(chunks: [ByteBuffer], path: String)] = []
+      for (chunks, path) in files {
+        if try isDirect(path) {
+          direct.append((chunks, path))
+        } else {
+          let target = try resolvedLink(path)
+          staged.append((try stage(chunks, for: target, path), target, path))
+        }
+      }
+      for (chunks, path) in direct { try writeDirectly(chunks, to: path) }
+      while let next = staged.first {
+        guard rename(next.temporary, next.target) == 0 else {
+          throw FileError(path: next.path, action: "replace", code: errno)
+        }
+        staged.removeFirst()
+        syncFolder(of: next.target)
+      }
+    } catch {
+      for file in staged { unlink(file.temporary) }
+      throw error
+    }
+  }
+
+  /// Whether a path is standard output, a device or a pipe.
+  private static func isDirect(_ path: String) throws(FileError) -> Bool {
+    if path == "-" { return true }
+    var status = stat()
+    guard stat(path, &status) == 0 else { return false }
+    guard status.st_mode & S_IFMT != S_IFDIR else {
+      throw FileError(path: path, action: "write", code: EISDIR)
+    }
+    return status.st_mode & S_IFMT != S_IFREG
+  }
+
+  private static func writeDirectly(_ chunks: [ByteBuffer], to path: String) throws(FileError) {
+    if path == "-" { return try writeAll(chunks, descriptor: 1, path: "standard output") }
+    let descriptor = open(path, O_WRONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw FileError(path: path, action: "open", code: errno) }
+    defer { close(descriptor) }
+    try writeAll(chunks, descriptor: descriptor, path: path)
+  }
+
+  /// Writes a temporary file beside `target`, whose permissions it takes over; returns its path.
+  private static func stage(
+    _ chunks: [ByteBuffer], for target: String, _ path: String
+  ) throws(FileError) -> String {
     let temporary = "\(target).\(getpid()).\(UInt32.random(in: .min ... .max)).tmp"
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw FileError(path: path, action: "create", code: errno) }
     do throws(FileError) {
       defer { close(descriptor) }
-      // Keep the permissions of the file that is replaced.
+      var status = stat()
       if stat(target, &status) == 0 { _ = fchmod(descriptor, status.st_mode & 0o7777) }
       try writeAll(chunks, descriptor: descriptor, path: path)
       guard fsync(descriptor) == 0 else { throw FileError(path: path, action: "sync", code: errno) }
@@ -33,12 +73,7 @@ public enum AtomicFile {
       unlink(temporary)
       throw error
     }
-    guard rename(temporary, target) == 0 else {
-      let code = errno
-      unlink(temporary)
-      throw FileError(path: path, action: "replace", code: code)
-    }
-    syncFolder(of: target)
+    return temporary
   }
 
   public static func write(_ bytes: [UInt8], to path: String) throws(FileError) {

@@ -82,13 +82,16 @@ struct TensorArgument {
   let name: String?
   let path: String
 
-  init(_ argument: String) {
+  init(_ argument: String) throws {
     if let mark = argument.firstIndex(of: "="), !argument[..<mark].contains("/") {
       name = String(argument[..<mark])
       path = String(argument[argument.index(after: mark)...])
     } else {
       name = nil
       path = argument
+    }
+    guard !path.isEmpty else {
+      throw RNNConvError.arguments("'\(argument)' names no file: give it as name=file")
     }
   }
 
@@ -109,7 +112,12 @@ struct TensorArgument {
 func tensors(_ arguments: [String], for names: [String], _ what: String) throws -> [String: Tensor] {
   var result: [String: Tensor] = [:]
   for argument in arguments {
-    for (name, tensor) in try TensorArgument(argument).tensors() {
+    let parsed = try TensorArgument(argument)
+    if let name = parsed.name, !names.isEmpty, !names.contains(name) {
+      throw RNNConvError.arguments(
+        "\(argument): there is no \(what) '\(name)'; there are \(names.joined(separator: ", "))")
+    }
+    for (name, tensor) in try parsed.tensors() {
       if let name, names.isEmpty || names.contains(name) || names.count != 1 || arguments.count > 1 {
         result[name] = tensor
       } else if let only = names.first, names.count == 1 {

@@ -51,7 +51,9 @@ enum Terminal {
 
   /// Runs `work`; on a terminal, says on standard error what is going on once it takes longer than a second.
   static func progress<Result>(_ what: String, _ work: () throws -> Result) rethrows -> Result {
-    guard isatty(2) == 1 else { return try work() }
+    guard isatty(2) == 1, getenv("TERM").map({ String(cString: $0) != "dumb" }) ?? false else {
+      return try work()
+    }
     let timer = DispatchSource.makeTimerSource(queue: .global())
     let start = DispatchTime.now()
     timer.schedule(deadline: start + 1, repeating: 1)
@@ -62,7 +64,9 @@ enum Terminal {
     timer.resume()
     defer {
       timer.cancel()
-      if DispatchTime.now() > start + 1 { write("\r\u{1B}[K", to: 2) }
+      if DispatchTime.now() > start + 1 {
+        write("\r" + String(repeating: " ", count: what.count + 12) + "\r", to: 2)
+      }
     }
     return try work()
   }

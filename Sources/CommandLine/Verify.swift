@@ -63,6 +63,11 @@ struct Verify: ParsableCommand {
     guard !power || files.count == 1 && expected.isEmpty && writeFixed == nil else {
       throw ValidationError("--power takes one file, and inputs if you like")
     }
+    for (name, value) in [("--atol", atol), ("--rtol", rtol)] {
+      if let value, !(value >= 0 && value.isFinite) {
+        throw ValidationError("\(name) \(value): a tolerance is zero or a positive number")
+      }
+    }
   }
 
   func run() throws {
@@ -119,7 +124,7 @@ struct Verify: ParsableCommand {
     for output in report.outputs {
       Terminal.print(
         "  output       \(output.name): \(Terminal.paint(output.verdict)), largest deviation \(number(output.maxDeviation))"
-          + (output.maxDeviation == 0 ? "" : ", bound there \(number(output.boundThere))")
+          + (output.maxDeviation == 0 ? "" : ", at most \(number(output.tightness)) of the bound")
           + ", \(output.elements) elements")
     }
     for road in report.roads {

@@ -32,12 +32,12 @@ extension Bounded: Scalar {
   }
 
   /// The least |x̂|.
-  private var least: Double { max(0, abs(value) - error * outwards) * (1 - 0x1p-50) }
-  private var isPositive: Bool { value > error * outwards }
-  private var isNegative: Bool { -value > error * outwards }
+  var least: Double { max(0, abs(value) - error * outwards) * (1 - 0x1p-50) }
+  var isPositive: Bool { value > error * outwards }
+  var isNegative: Bool { -value > error * outwards }
 
   /// σ' = e^{−|x|} / (1 + e^{−|x|})², largest where |x| is least.
-  private static func sigmoidSlope(_ least: Double) -> Double {
+  static func sigmoidSlope(_ least: Double) -> Double {
     let t = exp(-least) * (1 + ownFunction)
     return min(0.25, t / ((1 + t) * (1 + t)) * (1 + 0x1p-45))
   }
@@ -48,7 +48,7 @@ extension Bounded: Scalar {
     let reach = max(f(x.value + x.error) - y, y - f(x.value - x.error)) + ownFunction
     let propagated = min(sigmoidSlope(x.least) * x.error, reach)
     return Bounded(
-      y, propagated + rules.sigmoid.bound(min(1, y + propagated)) + ownFunction * y + 2 * tiny)
+      y, propagated, own: rules.sigmoid.bound(min(1, y + propagated)) + ownFunction * y + 2 * tiny)
   }
 
   /// tanh' = 1 / cosh² = 4σ'(2x)
@@ -59,48 +59,49 @@ extension Bounded: Scalar {
       max(Glibc.tanh(x.value + x.error) - y, y - Glibc.tanh(x.value - x.error)) + 2 * ownFunction
     let propagated = min(4 * sigmoidSlope(2 * x.least) * x.error, reach)
     let most = min(1, abs(y) + propagated)
-    return Bounded(y, propagated + rules.tanh.bound(most) + ownFunction * most + 2 * tiny)
+    return Bounded(y, propagated, own: rules.tanh.bound(most) + ownFunction * most + 2 * tiny)
   }
 
   /// Exact but for its input.
   private static func relu(_ x: Bounded) -> Bounded {
-    x.isNegative ? .zero : Bounded(max(0, x.value), x.error)
+    x.isNegative ? .zero : Bounded(max(0, x.value), x.error, own: 0)
   }
 
   private static func leakyRelu(_ x: Bounded, _ alpha: Bounded) -> Bounded {
-    if x.isPositive { return x }
+    if x.isPositive { return x.passed }
     let negative = alpha * x
     if x.isNegative { return negative }
     let slope = max(1, alpha.magnitude)
     let value = x.value < 0 ? negative.value : x.value
-    return Bounded(value, slope * x.error + alpha.error * x.magnitude + rounding(slope * x.magnitude))
+    return Bounded(
+      value, slope * x.error, own: alpha.error * x.magnitude + rounding(slope * x.magnitude))
   }
 
   /// Jumps at α: an interval on both sides of it covers 0 and x.
   private static func thresholdedRelu(_ x: Bounded, _ alpha: Bounded) -> Bounded {
     let margin = (x.error + alpha.error) * outwards
     let distance = (x.value - alpha.value) * (1 - 0x1p-50)
-    if distance > margin { return x }
+    if distance > margin { return x.passed }
     if -distance >= margin { return .zero }
-    return Bounded(x.value > alpha.value ? x.value : 0, x.magnitude)
+    return Bounded(x.value > alpha.value ? x.value : 0, x.magnitude, own: 0)
   }
 
   /// min(max(x, 0), 1)
-  private static func unitClamp(_ x: Bounded) -> Bounded {
+  static func unitClamp(_ x: Bounded) -> Bounded {
     guard x.error < .infinity else { return .unknown }
     if x.isNegative { return .zero }
     if (x.value - 1) * (1 - 0x1p-50) > x.error * outwards { return .one }
-    return Bounded(min(max(x.value, 0), 1), x.error)
+    return Bounded(min(max(x.value, 0), 1), x.error, own: 0)
   }
 
   /// e^x − 1 has the absolute error of e^x and of a subtraction, unless a runtime has expm1.
   private static func elu(_ x: Bounded, _ alpha: Bounded, _ rules: RoundingModel) -> Bounded {
-    if x.isPositive { return x }
+    if x.isPositive { return x.passed }
     let value = x.value < 0 ? alpha.value * expm1(x.value) : x.value
     let slope =
       x.isNegative ? alpha.magnitude * exp(x.value + x.error) * (1 + 0x1p-45) : max(1, alpha.magnitude)
     let own = alpha.magnitude * (rules.elementary.bound(1) + 4 * (u + ownFunction)) + 2 * tiny
-    return Bounded(value, slope * x.error + alpha.error + own)
+    return Bounded(value, slope * x.error, own: alpha.error + own)
   }
 
   /// f' = 1 / (1 + |x|)²
@@ -108,7 +109,7 @@ extension Bounded: Scalar {
     let value = x.value / (1 + abs(x.value))
     let slope = 1 / ((1 + x.least) * (1 + x.least))
     let most = min(1, abs(value) + slope * x.error * outwards)
-    return Bounded(value, slope * x.error + 3.001 * rounding(most))
+    return Bounded(value, slope * x.error, own: 3.001 * rounding(most))
   }
 
   /// f' = σ; a runtime may compute ln(1 + e^x) without log1p, which costs an absolute error.
@@ -118,7 +119,8 @@ extension Bounded: Scalar {
     let propagated = slope * x.error
     let own = 2 * rules.elementary.bound(1) + 4 * (u + ownFunction)
     return Bounded(
-      value, propagated + own + rules.elementary.relative * value + 2 * rounding(value + propagated))
+      value, propagated,
+      own: own + rules.elementary.relative * (value + propagated) + 2 * rounding(value + propagated))
   }
 
   /// f' = Φ + xφ, within (−0.13, 1.13); on (−∞, −√2) it falls from 0, so that |f'| is largest at the right end.
@@ -133,6 +135,6 @@ extension Bounded: Scalar {
     let propagated = slope * x.error
     // 1 + erf(x/√2) cancels for x < 0: its error is absolute, and x scales it.
     let absolute = x.magnitude * (rules.elementary.bound(1) + 4 * (u + ownFunction))
-    return Bounded(value, propagated + absolute + 4 * rounding(abs(value) + propagated))
+    return Bounded(value, propagated, own: absolute + 4 * rounding(abs(value) + propagated))
   }
 }

@@ -48,7 +48,8 @@ extension Bounded {
       result.append(
         Bounded(
           y,
-          propagated + 1.01 * (most * relative / (1 - all.sumError) + exponent / (1 - all.sumError))
+          propagated,
+          own: 1.01 * (most * relative / (1 - all.sumError) + exponent / (1 - all.sumError))
             + 2 * rules.elementary.absolute + 2 * tiny))
     }
   }
@@ -70,7 +71,7 @@ extension Bounded {
       let propagated = x.error + all.error
       // x − m − ln Σ, or x − (m + ln Σ): roundings of d, of m + ln Σ and of y.
       let magnitude = 2 * (x.magnitude + most + logarithm + logarithmError)
-      result.append(Bounded(value, propagated + logarithmError + 2 * rounding(magnitude)))
+      result.append(Bounded(value, propagated, own: logarithmError + 2 * rounding(magnitude)))
     }
   }
 }

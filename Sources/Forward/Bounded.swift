@@ -14,10 +14,13 @@ struct Bounded<Format: BoundedFormat>: Sendable, BitwiseCopyable {
   let value: Double
   /// At least 0, never NaN.
   let error: Double
+  /// The part of `error` that the operation itself made; the rest was propagated.
+  let own: Double
 
-  /// Rounds `error` outwards: covers sixteen Float64 operations on numbers ≥ 0 that made it.
-  init(_ value: Double, _ error: Double) {
-    let error = error * outwards
+  /// Rounds the error outwards: covers sixteen Float64 operations on numbers ≥ 0 that made it.
+  init(_ value: Double, _ propagated: Double, own: Double) {
+    let error = (propagated + own) * outwards
+    self.own = own * outwards
     if value.isFinite && abs(value) + error <= Self.largest {
       self.value = value
       self.error = error
@@ -31,14 +34,15 @@ struct Bounded<Format: BoundedFormat>: Sendable, BitwiseCopyable {
   private init(exact value: Double) {
     self.value = value
     error = 0
+    own = 0
   }
 
   static var zero: Bounded { Bounded(exact: 0) }
   static var one: Bounded { Bounded(exact: 1) }
-  static var unknown: Bounded { Bounded(0, .infinity) }
+  static var unknown: Bounded { Bounded(0, .infinity, own: 0) }
 
   /// A number as `Format` stores it: one rounding where it does not fit, none of it left where it is subnormal.
-  static func constant(_ number: Double) -> Bounded { Bounded(number, storageError(number)) }
+  static func constant(_ number: Double) -> Bounded { Bounded(number, storageError(number), own: 0) }
 
   static func storageError(_ number: Double) -> Double {
     if abs(number) < tiny { return abs(number) }
@@ -54,6 +58,9 @@ struct Bounded<Format: BoundedFormat>: Sendable, BitwiseCopyable {
   /// One rounding of a number up to `magnitude`: the evaluation's and our own.
   static func rounding(_ magnitude: Double) -> Double { (u + ownUnit) * magnitude + 2 * tiny }
 
+  /// The number handed on as it is: nothing of its error is the operation's own.
+  var passed: Bounded { Bounded(value, error, own: 0) }
+
   /// |x̂| ≤ magnitude for every evaluation's x̂.
   var magnitude: Double { abs(value) + error }
 }
@@ -68,18 +75,18 @@ extension Bounded {
   static func + (left: Bounded, right: Bounded) -> Bounded {
     let value = left.value + right.value
     let propagated = left.error + right.error
-    return Bounded(value, propagated + rounding(abs(value) + propagated))
+    return Bounded(value, propagated, own: rounding(abs(value) + propagated))
   }
 
   static func - (left: Bounded, right: Bounded) -> Bounded {
-    left + Bounded(-right.value, right.error)
+    left + Bounded(-right.value, right.error, own: 0)
   }
 
   static func * (left: Bounded, right: Bounded) -> Bounded {
     let value = left.value * right.value
     let propagated =
       abs(left.value) * right.error + abs(right.value) * left.error + left.error * right.error
-    return Bounded(value, propagated + rounding(abs(value) + propagated))
+    return Bounded(value, propagated, own: rounding(abs(value) + propagated))
   }
 
   /// |â/b̂ − a/b| ≤ (e_a + |a/b|·e_b) / (|b| − e_b), unless b̂ may be 0.
@@ -88,7 +95,7 @@ extension Bounded {
     guard least > 0, left.error < .infinity else { return .unknown }
     let value = left.value / right.value
     let propagated = (left.error + abs(value) * right.error) / least * (1 + 0x1p-40)
-    return Bounded(value, propagated + rounding(abs(value) + propagated))
+    return Bounded(value, propagated, own: rounding(abs(value) + propagated))
   }
 
   /// (1 − z)n + zh, n + z(h − n) or h + (1 − z)(n − h): one function, whose roundings are bounded for all three.
@@ -120,7 +127,8 @@ extension Bounded {
       hMost + complementMost * (nMost + hMost))
     // Four roundings at most reach any term; each may underflow.
     return Bounded(
-      value, propagated + 4.001 * rounding(terms) + 0x1p-50 * terms + (zMost + complementMost) * 2 * tiny)
+      value, propagated,
+      own: 4.001 * rounding(terms) + 0x1p-50 * terms + (zMost + complementMost) * 2 * tiny)
   }
 
   /// 1-Lipschitz; certain where the whole interval is clipped.
@@ -128,16 +136,16 @@ extension Bounded {
     guard x.error < .infinity, limit.error < .infinity else { return .unknown }
     let reach = (abs(x.value) - x.error) * (1 - 0x1p-50)
     if reach >= limit.value + limit.error {
-      return Bounded(x.value < 0 ? -limit.value : limit.value, limit.error)
+      return Bounded(x.value < 0 ? -limit.value : limit.value, 0, own: limit.error)
     }
-    return Bounded(min(max(x.value, -limit.value), limit.value), x.error + limit.error)
+    return Bounded(min(max(x.value, -limit.value), limit.value), x.error, own: limit.error)
   }
 
   static func maximum(_ left: Bounded, _ right: Bounded) -> Bounded {
     let (high, low) = left.value >= right.value ? (left, right) : (right, left)
     let isCertain = (high.value - low.value) * (1 - 0x1p-50) >= low.error
     // |max(â, b̂) − max(a, b)| ≤ max(e_a, e_b)
-    return Bounded(high.value, isCertain ? high.error : max(high.error, low.error))
+    return Bounded(high.value, isCertain ? high.error : max(high.error, low.error), own: 0)
   }
 
   static func argMax(_ x: ArraySlice<Bounded>) -> (offset: Int, isDecided: Bool) {

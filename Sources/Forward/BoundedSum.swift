@@ -47,7 +47,7 @@ extension Bounded {
   }
 
   static func element(_ weights: BoundedWeights, _ index: Int) -> Bounded {
-    Bounded(weights.values[index], weights.errors?[index] ?? 0)
+    Bounded(weights.values[index], weights.errors?[index] ?? 0, own: 0)
   }
 
   static func elements(_ weights: BoundedWeights) -> [Bounded] {
@@ -101,6 +101,6 @@ extension Bounded {
     let rounding = gamma * (magnitude + propagated) + ownGamma * magnitude + 4 * n * Self.tiny
     self =
       magnitude + propagated + rounding <= Self.largest
-      ? Bounded(sum.value, propagated + rounding) : .unknown
+      ? Bounded(sum.value, propagated, own: rounding) : .unknown
   }
 }

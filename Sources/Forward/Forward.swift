@@ -65,7 +65,7 @@ private func bounded<Format: BoundedFormat>(
 }
 
 /// All values of a pass, by name.
-private func run<Number: Scalar>(
+func run<Number: Scalar>(
   _ model: Model, _ tensors: [String: Tensor], rules: Number.Rules, as: Number.Type
 ) throws(ForwardError) -> [String: Value<Number>] {
   do { try model.validated() } catch { throw .invalidModel(error) }

@@ -74,8 +74,8 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     func input(_ index: Int) -> Value<Number>? { index < inputs.count ? inputs[index] : nil }
     let x = inputs[0]!.numbers
     let lengths = input(1)?.integers
-    let outputs = recurrent!.run(
-      x,
+    let outputs = Number.run(
+      recurrent!, x,
       lengths: try lengths.map { lengths throws(ForwardError) in
         try checked(lengths, allowed: 0...(x.steps ?? 1))
       }, h: input(2)?.numbers, c: input(3)?.numbers)

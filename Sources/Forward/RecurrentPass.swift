@@ -4,18 +4,20 @@ internal import Recurrent
 struct RecurrentPass<Number: Scalar>: Sendable {
   let layer: RecurrentLayer
   let directions: [DirectionWeights<Number>]
+  let rules: Number.Rules
 
   init(_ layer: RecurrentLayer, _ rules: Number.Rules) {
     self.layer = layer
+    self.rules = rules
     directions = layer.directions.map { DirectionWeights(layer, $0, rules) }
   }
 
   /// x `[T, B, I]`, lengths `[B]` within 0…T, initial states `[B, D·O]` and `[B, D·H]` (zero where nil);
   /// returns y `[T, B, D·O]` and the last states.
   ///
-  /// A row of length 0 has y = 0 and keeps its initial state.
+  /// A row of length 0 has y = 0 and keeps its initial state. Numbers that remember keep at most `symbols`.
   func run(
-    _ x: Numbers<Number>, lengths: [Int]?, h: Numbers<Number>?, c: Numbers<Number>?
+    _ x: Numbers<Number>, lengths: [Int]?, h: Numbers<Number>?, c: Numbers<Number>?, symbols: Int = 0
   ) -> [Value<Number>] {
     let steps = x.steps ?? 1
     let batch = x.batch
@@ -40,14 +42,27 @@ struct RecurrentPass<Number: Scalar>: Sendable {
         direction.step(x.elements, rows, &state)
         for row in rows {
           let target = (row.x / layer.inputSize * count + d) * units
-          for j in 0..<units { y.elements[target + j] = state.h[row.batch * units + j] }
+          for j in 0..<units { y.elements[target + j] = state.h[row.batch * units + j].detached }
+          state.settle(row.batch, of: batch, symbols: symbols)
         }
       }
-      lastH.setPart(d, of: count, features: units, state.h)
-      lastC.setPart(d, of: count, features: cells, state.c)
+      lastH.setPart(d, of: count, features: units, state.h.map(\.detached))
+      lastC.setPart(d, of: count, features: cells, state.c.map(\.detached))
     }
     return layer.cell == .lstm
       ? [.numbers(y), .numbers(lastH), .numbers(lastC)] : [.numbers(y), .numbers(lastH)]
+  }
+}
+
+extension CellState {
+  /// After row b's step.
+  fileprivate mutating func settle(_ b: Int, of batch: Int, symbols: Int) {
+    if symbols == 0 { return }
+    let (units, cells) = (h.count / batch, c.count / batch)
+    var states = Array(h[(b * units)..<((b + 1) * units)] + c[(b * cells)..<((b + 1) * cells)])
+    Number.settle(&states, symbols: symbols)
+    h.replaceSubrange((b * units)..<((b + 1) * units), with: states[..<units])
+    c.replaceSubrange((b * cells)..<((b + 1) * cells), with: states[units...])
   }
 }
 

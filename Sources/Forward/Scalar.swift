@@ -6,11 +6,11 @@ protocol SumOfProducts {
   static func + (left: Self, right: Self) -> Self
 }
 
-/// The arithmetic of a forward pass, written once for Float, Double and `Bounded`.
+/// The arithmetic of a forward pass, written once for Float, Double, `Bounded` and `Affine`.
 ///
 /// A `Sum` is a sum of products under way. Native numbers round as they go; `Bounded` keeps what it needs to
 /// bound every order of summation, and turns into a number at the end.
-protocol Scalar: Sendable, BitwiseCopyable {
+protocol Scalar: Sendable {
   /// A tensor's numbers, converted once a pass.
   associatedtype Weights: Sendable
   associatedtype Sum: SumOfProducts
@@ -51,4 +51,24 @@ protocol Scalar: Sendable, BitwiseCopyable {
   static func logSoftmax(_ x: ArraySlice<Self>, _ rules: Rules, into result: inout [Self])
   /// The offset of the largest of at least one number, the first of equals; and whether no rounding changes it.
   static func argMax(_ x: ArraySlice<Self>) -> (offset: Int, isDecided: Bool)
+
+  /// How a recurrent layer runs in this arithmetic.
+  static func run(
+    _ pass: RecurrentPass<Self>, _ x: Numbers<Self>, lengths: [Int]?, h: Numbers<Self>?, c: Numbers<Self>?
+  ) -> [Value<Self>]
+  /// Called with the states of one row after each of its steps, for numbers that remember; `symbols` is the most
+  /// that they may remember.
+  static func settle(_ states: inout [Self], symbols: Int)
+  /// The number without what it remembers.
+  var detached: Self { get }
+}
+
+extension Scalar {
+  static func run(
+    _ pass: RecurrentPass<Self>, _ x: Numbers<Self>, lengths: [Int]?, h: Numbers<Self>?, c: Numbers<Self>?
+  ) -> [Value<Self>] {
+    pass.run(x, lengths: lengths, h: h, c: c)
+  }
+  static func settle(_ states: inout [Self], symbols: Int) {}
+  var detached: Self { self }
 }

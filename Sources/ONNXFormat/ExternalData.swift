@@ -38,7 +38,8 @@ final class ExternalData {
     }
     guard let bytes = file.slice(offset: offset, count: byteCount) else {
       throw refuse(
-        "'\(location)' has \(file.count) bytes, the tensor is said to take \(byteCount) from byte \(offset)")
+        "'\(location)' has \(file.count) bytes, the tensor is said to take \(byteCount) from byte \(offset): beyond its end"
+      )
     }
     return bytes
   }

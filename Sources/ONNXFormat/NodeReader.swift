@@ -13,7 +13,7 @@ struct AttributeReader {
   mutating func int(_ name: String) throws(ONNXError) -> Int? {
     switch take(name) {
     case nil: return nil
-    case .int(let value)?: return Int(value)
+    case .int(let value)?: return Int(bounded: value)
     default: throw wrongType(name, "an integer")
     }
   }
@@ -39,7 +39,7 @@ struct AttributeReader {
   mutating func ints(_ name: String) throws(ONNXError) -> [Int]? {
     switch take(name) {
     case nil: return nil
-    case .ints(let values)?: return values.map { Int($0) }
+    case .ints(let values)?: return values.map { Int(bounded: $0) }
     default: throw wrongType(name, "a list of integers")
     }
   }
@@ -84,4 +84,9 @@ struct AttributeReader {
   private func wrongType(_ name: String, _ expected: String) -> ONNXError {
     .unsupportedAttribute(node: node.label, attribute: name, reason: "it is not \(expected)")
   }
+}
+
+extension Int {
+  /// A whole number of a file, kept beyond the size of any tensor but where sums with sizes cannot overflow.
+  init(bounded value: Int64) { self = Int(Swift.min(Swift.max(value, -(1 << 60)), 1 << 60)) }
 }

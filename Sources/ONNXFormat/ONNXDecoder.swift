@@ -18,17 +18,14 @@ public enum ONNXDecoder {
   ) throws(ONNXError) -> ONNXModel {
     guard bytes.count <= Int(Int32.max) else { throw .tooLarge(bytes: bytes.count) }
     let model = try ONNXMessage(bytes, limits: limits).model(folder: ExternalData(folder: folder))
+    guard model.irVersion > 0 else { throw .missingIR }
     guard model.irVersion <= newestIR else { throw .unsupportedIR(model.irVersion, newest: newestIR) }
     guard let opset = model.opsets[""] else { throw .missingOpset }
     guard opsets.contains(opset) else { throw .unsupportedOpset(opset, supported: opsets) }
     return model
   }
 
-  /// Whether the bytes look like a ModelProto: protobuf has no magic, so the first field must be one of its own.
-  public static func recognises(_ bytes: ByteBuffer) -> Bool {
-    guard bytes.count >= 2 else { return false }
-    // ir_version (varint) first, as every writer does; or another of ModelProto's low fields.
-    let key = bytes[0]
-    return key == 0x08 || (key & 7 == 2 && (2...8).contains(key >> 3) && bytes[1] != 0)
-  }
+  /// Whether the bytes look like a ModelProto, whole or cut short: protobuf has no magic, so its fields must be those
+  /// of ModelProto, with the right wire types.
+  public static func recognises(_ bytes: ByteBuffer) -> Bool { WireScan.looksLikeModel(bytes) }
 }

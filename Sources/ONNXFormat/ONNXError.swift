@@ -10,7 +10,10 @@ public enum ONNXError: Error, Equatable, CustomStringConvertible {
   case tooManyNodes(limit: Int)
   case noGraph
   case invalidText(what: String)
+  case nulInText(offset: Int)
   case missingOpset
+  case twoOpsets(domain: String, Int64, Int64)
+  case missingIR
   case unsupportedOpset(Int64, supported: ClosedRange<Int64>)
   case unsupportedIR(Int64, newest: Int64)
   case functions([String])
@@ -52,7 +55,12 @@ public enum ONNXError: Error, Equatable, CustomStringConvertible {
     case .tooManyNodes(let limit): "more than \(limit) nodes"
     case .noGraph: "the model has no graph"
     case .invalidText(let what): "\(what) is not valid UTF-8"
+    case .nulInText(let offset): "byte \(offset): a name or text holds a NUL character"
     case .missingOpset: "the model imports no version of the ONNX operator set (opset_import is missing)"
+    case .twoOpsets(let domain, let one, let other):
+      "opset_import names \(domain.isEmpty ? "the default domain" : "domain '\(domain)'") twice, "
+        + "with the opsets \(one) and \(other)"
+    case .missingIR: "ir_version is missing: not an ONNX model, or a damaged one"
     case .unsupportedOpset(let version, let supported):
       "opset \(version) is not supported, only \(supported.lowerBound) to \(supported.upperBound); "
         + "convert it with onnx.version_converter"

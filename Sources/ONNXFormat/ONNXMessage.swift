@@ -26,7 +26,10 @@ struct ONNXMessage: ~Copyable {
     var opsets: [String: Int64] = [:]
     for entry in pointers(message.opset_import, message.n_opset_import) {
       let domain = try text(entry.pointee.domain, "an opset's domain")
-      opsets[domain == "ai.onnx" ? "" : domain] = entry.pointee.version
+      let key = domain == "ai.onnx" ? "" : domain
+      if let known = opsets.updateValue(entry.pointee.version, forKey: key), known != entry.pointee.version {
+        throw .twoOpsets(domain: key, known, entry.pointee.version)
+      }
     }
     if message.n_functions > 0 {
       var names: [String] = []
@@ -195,6 +198,14 @@ struct ONNXMessage: ~Copyable {
     }
     guard let byteCount = checkedProduct(shape + [type.size]) else {
       throw refuse("shape \(shape) is too large")
+    }
+    let filled =
+      [
+        message.n_float_data, message.n_int32_data, message.n_int64_data, message.n_double_data,
+        message.n_uint64_data, message.n_string_data,
+      ].filter { $0 > 0 }.count + (message.has_raw_data == 0 ? 0 : 1)
+    guard filled <= 1 else {
+      throw refuse("its values are given twice: in raw_data, float_data or another field of its kind")
     }
     let bytes: ByteBuffer
     if message.has_data_location != 0, message.data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL {

@@ -47,6 +47,14 @@ extension ModelFile {
     } else {
       target = try Format.forPath(path)
     }
+    if let name = options.write.externalData {
+      guard path != "-" else {
+        throw .arguments("--external-data needs a file to lie beside, not standard output")
+      }
+      guard path.split(separator: "/").last.map(String.init) != name else {
+        throw .arguments("--external-data \(name): that is the model's own name")
+      }
+    }
     var model = try model
     var notes = notes
     if let elementType = options.elementType { notes += try model.convertTensors(to: elementType) }
@@ -81,20 +89,12 @@ extension ModelFile {
         return Conversion(path: path, notes: notes, layerCount: model.layers.count, report: report)
       }
     }
-    do {
-      if let external = final.external {
-        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
-        guard !external.name.contains("/"), external.name != "..", external.name != "." else {
-          throw RNNConvError.arguments("--external-data takes a file name, not the path '\(external.name)'")
-        }
-        try AtomicFile.write(external.chunks, to: folder + external.name)
-      }
-      try AtomicFile.write(final.chunks, to: path)
-    } catch let error as FileError { throw .file(error) } catch let error as RNNConvError {
-      throw error
-    } catch {
-      throw .arguments("\(error)")
+    var files = [(chunks: final.chunks, path: path)]
+    if let external = final.external {
+      let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
+      files.insert((external.chunks, folder + external.name), at: 0)
     }
+    do { try AtomicFile.write(files) } catch { throw .file(error) }
     return Conversion(path: path, notes: notes, layerCount: model.layers.count, report: report)
   }
 }

@@ -144,6 +144,14 @@ extension Format {
         }, inputNames: source.graph.inputs.map(\.name).filter { !given.contains($0) })
     },
     write: { (model, options) throws(RNNConvError) in
+      if let opset = options.opset, !ONNXDecoder.opsets.contains(opset) {
+        let known = ONNXDecoder.opsets
+        throw .arguments(
+          "opset \(opset) cannot be written, only \(known.lowerBound) to \(known.upperBound)")
+      }
+      if let name = options.externalData, name.isEmpty || name.contains("/") || [".", ".."].contains(name) {
+        throw .arguments("--external-data takes the name of a file beside the model, not '\(name)'")
+      }
       do throws(ONNXError) {
         let exported = try ONNXExporter.export(model, opset: options.opset ?? ONNXExporter.standardOpset)
         let encoded = try ONNXEncoder.encode(exported.model, externalData: options.externalData)

@@ -29,6 +29,7 @@ public struct ModelFile: Sendable {
     _ bytes: ByteBuffer, path: String, folder: String?, format name: String? = nil,
     bindings: [String: Tensor] = [:], limits: Limits = .standard
   ) throws(RNNConvError) {
+    guard bytes.count > 0 else { throw .unreadable(path: path, reason: "the file is empty") }
     if let name {
       format = try Format.named(name)
     } else if let found = Format.all.first(where: { $0.recognises(bytes) }) {

@@ -35,7 +35,7 @@ public enum TensorFile {
         guard !path.hasSuffix(".npy") else {
           throw RNNConvError.arguments(
             "\(path): there are \(tensors.count) outputs (\(tensors.map(\.name).joined(separator: ", "))); "
-              + "write .npz, or choose one with --output")
+              + "write .npz, or choose one with --output-name")
         }
         chunks = try NumPyFormat.encodeArchive(tensors)
       } else {

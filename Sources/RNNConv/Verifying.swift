@@ -37,7 +37,8 @@ public struct VerificationOptions: Sendable {
 }
 
 extension ModelFile {
-  var subject: Subject {
+  /// The file as a side of a comparison.
+  public var subject: Subject {
     let file = self
     return Subject(
       name: path, model: try? model, inputNames: (try? model)?.inputs.map(\.name) ?? inputNames,
@@ -83,7 +84,13 @@ extension ModelFile {
       return try Verification.verify(
         subject, other.subject, probes: probes, tolerance: options.tolerance,
         seed: options.inputs == nil ? options.seed : nil)
-    } catch { throw .inputs(error.description) }
+    } catch {
+      // Inputs made up to fit the file do not fit it: the file contradicts itself.
+      if case .cannotRun(let side, let probe, let reason) = error, options.inputs == nil {
+        throw .unreadable(path: side, reason: "it does not run on the probe '\(probe)': \(reason)")
+      }
+      throw .inputs(error.description)
+    }
   }
 
   /// Compares the file's own evaluator with its imported model: is it understood as it is meant?

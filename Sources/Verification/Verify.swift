@@ -284,7 +284,11 @@ extension VerificationReport {
           "output '\(output.name)': \(output.widened) of \(output.elements) elements are equal to Float32's rounding, "
             + "not Float64's: a weight or constant was rounded")
       }
-      if output.verdict == .inconclusive {
+      if output.verdict == .inconclusive, fingerprints.allSatisfy({ $0 == nil }) {
+        reasons.append(
+          "output '\(output.name)': the file cannot be imported, so no bound can be derived; only a tolerance of your own "
+            + "(--atol, --rtol) can tell")
+      } else if output.verdict == .inconclusive {
         reasons.append(
           "output '\(output.name)': the rounding bound covers the output's own range in \(output.undecided) of "
             + "\(output.elements) elements: the recurrence expands; shorter sequences or Float64 on both sides would tell"

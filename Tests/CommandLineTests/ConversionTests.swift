@@ -13,12 +13,13 @@ import Testing
     let (native, back) = (folder.path("demo.rnnw"), folder.path("demo.onnx"))
     let imported = try Tool.run("import", Sample.demo, "-o", native)
     #expect(imported.code == 0, "\(imported)")
-    #expect(imported.output.contains("verified identical"), "\(imported)")
+    // Two roads that sum in different orders: within the bound, not bit for bit.
+    #expect(imported.output.contains("verified equal"), "\(imported)")
     #expect(imported.error.isEmpty, "\(imported)")
 
     let exported = try Tool.run("export", native, "-o", back)
     #expect(exported.code == 0, "\(exported)")
-    #expect(exported.output.contains("verified identical"), "\(exported)")
+    #expect(exported.output.contains("verified equal"), "\(exported)")
 
     let verified = try Tool.run("verify", Sample.demo, back)
     #expect(verified.code == 0, "\(verified)")
@@ -51,9 +52,10 @@ import Testing
     let folder = try TemporaryFolder()
     let outcome = try Tool.run("convert", Sample.demo, folder.path("m.rnnw"), "--json")
     let json = try outcome.json()
-    #expect(Set(json.keys) == ["source", "target", "written", "exactness", "notes", "verification"])
+    #expect(
+      Set(json.keys).isSuperset(of: ["source", "target", "written", "exactness", "notes", "verification"]))
     #expect(json["written"] as? Bool == true)
-    #expect((json["verification"] as? [String: Any])?["verdict"] as? String == "identical")
+    #expect((json["verification"] as? [String: Any])?["verdict"] as? String == "equal")
   }
 
   @Test func `standard input and standard output take the place of files`() throws {
@@ -70,7 +72,7 @@ import Testing
     let inspected = try Tool.run("inspect", "-", input: imported.outputBytes)
     #expect(inspected.code == 0 && inspected.output.contains("LSTM"), "\(inspected)")
     let verified = try Tool.run("verify", "-", Sample.demo, input: imported.outputBytes)
-    #expect(verified.code == 0 && verified.output.contains("identical"), "\(verified)")
+    #expect(verified.code == 0 && verified.output.contains("verdict: equal"), "\(verified)")
   }
 
   @Test(arguments: ["F16", "BF16", "f64"])

@@ -72,6 +72,22 @@ import Verification
     #expect(refused > bytes.count / 20)
   }
 
+  @Test(arguments: models)
+  func `an ONNX file is recognised, even cut short, and other files are not`(name: String) throws {
+    let bytes = try Self.bytes(name)
+    #expect(ONNXDecoder.recognises(ByteBuffer(bytes)))
+    for count in [2, bytes.count / 2, bytes.count - 1] {
+      #expect(ONNXDecoder.recognises(ByteBuffer(bytes.prefix(count))), "\(count) bytes")
+    }
+    let native = try Sample.lstm(seed: 1)
+    let source = Array(try Data(contentsOf: URL(filePath: #filePath)))
+    for other in [
+      [], native, source, Array("{}".utf8), Array("\n\n".utf8), Array("# text, long enough".utf8),
+    ] {
+      #expect(!ONNXDecoder.recognises(ByteBuffer(other)))
+    }
+  }
+
   @Test func `a native file cut anywhere is an error`() throws {
     let bytes = try Sample.lstm(seed: 1)
     for count in 0..<bytes.count {

@@ -90,6 +90,56 @@ import Testing
     }
   }
 
+  /// x `[T, B, 2]`, then `nodes` from `x` to `y`, then an RNN.
+  static func wrapped(_ nodes: [ONNXNode]) -> ONNXModel {
+    var graph = ONNXGraph(
+      name: "wrapped", nodes: nodes,
+      initializers: [
+        .init("W", Tensor([Float](repeating: 0.1, count: 4), shape: [1, 2, 2])),
+        .init("R", Tensor([Float](repeating: 0.2, count: 4), shape: [1, 2, 2])),
+      ],
+      inputs: [.init("x", .float32, [.symbol("T"), .symbol("B"), .fixed(2)])],
+      outputs: [.init("h", .float32, nil)])
+    graph.nodes.append(
+      ONNXNode("RNN", inputs: ["y", "W", "R"], outputs: ["", "h"], attributes: ["hidden_size": .int(2)]))
+    for index in graph.nodes.indices { graph.nodes[index].index = index }
+    return ONNXModel(irVersion: 8, opsets: ["": 17], graph: graph)
+  }
+
+  @Test func `branches that meet again and again are followed once`() throws {
+    let count = 200
+    let nodes = (0..<count).map { index in
+      ONNXNode(
+        "Add", inputs: Array(repeating: index == 0 ? "x" : "v\(index)", count: 2),
+        outputs: [index == count - 1 ? "y" : "v\(index + 1)"])
+    }
+    #expect(DamageTests.use(Self.wrapped(nodes)))
+  }
+
+  @Test func `thousands of nodes in a row do not overflow the stack`() throws {
+    // The long way leads through the second input of each.
+    let count = 5_000
+    let nodes = (0..<count).map { index in
+      ONNXNode(
+        "Add", inputs: ["x", index == 0 ? "x" : "v\(index)"],
+        outputs: [index == count - 1 ? "y" : "v\(index + 1)"])
+    }
+    #expect(DamageTests.use(Self.wrapped(nodes)))
+  }
+
+  @Test func `a size squared without end is refused`() throws {
+    let count = 80
+    var nodes = [
+      ONNXNode("Shape", inputs: ["x"], outputs: ["s0"]), ONNXNode("Identity", inputs: ["x"], outputs: ["y"]),
+    ]
+    for index in 0..<count {
+      nodes.append(
+        ONNXNode("Mul", inputs: ["s\(index)", "s\(index)"], outputs: ["s\(index + 1)"], index: index + 2))
+    }
+    let model = Self.wrapped(nodes)
+    #expect(throws: ONNXError.self) { try ONNXImporter.importModel(model) }
+  }
+
   @Test(arguments: models)
   func `a graph with one absurd number is refused or run, without a trap or a hang`(name: String) throws {
     let model = try ONNXDecoder.decode(

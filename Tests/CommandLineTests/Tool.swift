@@ -44,14 +44,9 @@ enum Tool {
     } else {
       // The test bundle lies beside the products of its own build.
       let places = CommandLine.arguments + Bundle.allBundles.map(\.bundlePath)
-      for place in places where place.contains(".build/") {
+      for place in places where place.contains("/.build") {
         candidates.append(URL(filePath: place).deletingLastPathComponent().appending(path: "rnnconv"))
       }
-      #if DEBUG
-        candidates.append(Repository.root.appending(path: ".build/debug/rnnconv"))
-      #else
-        candidates.append(Repository.root.appending(path: ".build/release/rnnconv"))
-      #endif
     }
     for candidate in candidates where FileManager.default.isExecutableFile(atPath: candidate.path) {
       return candidate.standardizedFileURL

@@ -6,33 +6,39 @@ import Testing
 import Verification
 
 @Suite struct VerifyTests {
+  /// A model with the outputs that PyTorch computed.
+  static func recorded(_ file: String) -> String {
+    Repository.fixtures.appending(path: "onnx/torch-legacy-lstm/\(file)").path
+  }
+
   @Test func `the report as JSON has every documented key`() throws {
     let outcome = try Tool.run("verify", Sample.demo, "--json")
     #expect(outcome.code == 0, "\(outcome)")
     let report = try outcome.json()
     #expect(
-      Set(report.keys) == [
+      Set(report.keys).isSuperset(of: [
         "verdict", "left", "right", "fingerprints", "outputs", "roads", "probes", "seed", "reasons",
         "diagnosis",
-      ])
+      ]))
     #expect(["identical", "equal"].contains(report["verdict"] as? String))
     let outputs = try #require(report["outputs"] as? [[String: Any]])
     for output in outputs {
       #expect(
-        Set(output.keys) == [
+        Set(output.keys).isSuperset(of: [
           "name", "verdict", "elements", "undecided", "maxDeviation", "bound", "tightness", "firstOutside",
           "worst",
-        ])
+        ]))
     }
     let roads = try #require(report["roads"] as? [[String: Any]])
-    #expect(!roads.isEmpty && roads.allSatisfy { Set($0.keys) == ["side", "verdict", "outputs"] })
+    #expect(
+      !roads.isEmpty && roads.allSatisfy { Set($0.keys).isSuperset(of: ["side", "verdict", "outputs"]) })
     #expect(report["seed"] as? Int == 1)
   }
 
   @Test func `recorded outputs of PyTorch are within the bound`() throws {
     let outcome = try Tool.run(
-      "verify", Sample.demo, "--input", Sample.demoInputs, "--expected", Sample.demoOutputs, "--runtime",
-      "pytorch")
+      "verify", Self.recorded("model.onnx"), "--input", Self.recorded("inputs.npz"), "--expected",
+      Self.recorded("outputs.npz"), "--runtime", "pytorch")
     #expect(outcome.code == 0, "\(outcome)")
     #expect(
       outcome.output.contains("verdict: equal") || outcome.output.contains("verdict: identical"), "\(outcome)"
@@ -41,15 +47,14 @@ import Verification
 
   @Test func `recorded outputs that are off are different, and close only by a tolerance`() throws {
     let folder = try TemporaryFolder()
-    let outputs = try Sample.npz(Sample.demoOutputs)
-    let inputs = try Sample.npz(Sample.demoInputs)
-    let (name, tensor) = try #require(outputs.first)
+    let outputs = try Sample.npz(Self.recorded("outputs.npz"))
+    let (name, tensor) = try #require(outputs.first { $0.key == "y" })
     var values = tensor.floats
     values[0] += 0.01
     let path = try folder.write(try Sample.npy(Tensor(values, shape: tensor.shape)), to: "y.npy")
-    #expect(!inputs.isEmpty)
     let arguments = [
-      "verify", Sample.demo, "--input", Sample.demoInputs, "--expected", "\(name)=\(path)",
+      "verify", Self.recorded("model.onnx"), "--input", Self.recorded("inputs.npz"), "--expected",
+      "\(name)=\(path)",
     ]
     let strict = try Tool.run(arguments)
     #expect(strict.code == 1, "\(strict)")
@@ -85,11 +90,11 @@ import Verification
   }
 
   @Test func `a recurrence that explodes is inconclusive`() throws {
-    // A linear RNN whose state grows sevenfold a step: rounding errors grow with it.
+    // Large recurrent weights make a tanh RNN chaotic: rounding errors grow until they are as large as the state.
     let folder = try TemporaryFolder()
     var specification = LayerSpecification(.rnn)
-    specification.scale = 6
-    specification.hiddenSize = 8
+    specification.scale = 3
+    specification.hiddenSize = 16
     let native = try folder.write(try Sample.rnnw(specification.model(seed: 3)), to: "m.rnnw")
     let onnx = folder.path("m.onnx")
     #expect(try Tool.run("convert", native, onnx).signal == nil)

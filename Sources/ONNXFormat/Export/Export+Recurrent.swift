@@ -8,7 +8,7 @@ extension ONNXExporter {
       throw .notExpressible(
         layer: layer.name, reason: "ONNX's LSTM has no projection (proj_size \(recurrent.projectionSize!))")
     }
-    let order = ONNXGates.order(recurrent.cell)
+    let order = gates.order(recurrent.cell)
     let canonical = recurrent.cell.gateOrder
     let count = recurrent.direction.count
     let hidden = recurrent.hiddenSize
@@ -67,7 +67,7 @@ extension ONNXExporter {
     if recurrent.directions.contains(where: { $0.peepholes != nil }) {
       let zeros = zeroTensor(recurrent.directions[0].inputWeight.elementType, 3 * hidden)
       let parts = recurrent.directions.map {
-        GateOrder.peepholes.reorder($0.peepholes ?? zeros, to: ONNXGates.peepholes)
+        GateOrder.peepholes.reorder($0.peepholes ?? zeros, to: gates.peepholes)
       }
       inputs.append(try weight(try stack(parts), as: "\(layer.name)_P"))
     }
@@ -123,7 +123,7 @@ extension ONNXExporter {
     for activation in all {
       // Affine with α 1 and β 0 is the identity.
       let activation = activation.kind == .identity ? Activation(.affine, alpha: 1, beta: 0) : activation
-      guard let known = ONNXGates.activations.first(where: { $0.kind == activation.kind }) else {
+      guard let known = ONNXActivations.table.first(where: { $0.kind == activation.kind }) else {
         throw .notExpressible(
           layer: layer.name, reason: "the recurrent operators know no activation \(activation.kind.rawValue)")
       }

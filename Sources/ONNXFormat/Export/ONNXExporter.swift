@@ -15,6 +15,7 @@ public struct ONNXExport: Sendable, Equatable {
 public struct ONNXExporter {
   let model: Model
   let opset: Int64
+  let gates: ONNXGates
   var nodes: [ONNXNode] = []
   var initializers: [ONNXGraph.Initializer] = []
   var notes: [ConversionNote] = []
@@ -36,14 +37,19 @@ public struct ONNXExporter {
 
   /// - Throws: `ONNXError.notExpressible` naming the layer and what ONNX lacks; `.unsupportedOpset`.
   public static func export(_ model: Model, opset: Int64 = standardOpset) throws(ONNXError) -> ONNXExport {
+    try export(model, opset: opset, gates: .specification)
+  }
+
+  static func export(_ model: Model, opset: Int64, gates: ONNXGates) throws(ONNXError) -> ONNXExport {
     guard ONNXDecoder.opsets.contains(opset) else {
       throw .unsupportedOpset(opset, supported: ONNXDecoder.opsets)
     }
-    var exporter = ONNXExporter(model: model, opset: opset)
+    var exporter = ONNXExporter(model: model, opset: opset, gates: gates)
     return try exporter.run()
   }
 
-  private init(model: Model, opset: Int64) {
+  private init(model: Model, opset: Int64, gates: ONNXGates) {
+    self.gates = gates
     self.model = model
     self.opset = opset
   }

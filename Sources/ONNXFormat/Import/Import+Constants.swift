@@ -34,6 +34,7 @@ extension ONNXImporter {
     guard !tensors.isEmpty, let data = tensors.first else { return false }
     let rank = data.shape.count
     let result: Tensor
+    var resultType = type(node, node.inputs.firstIndex { !$0.isEmpty } ?? 0)
     switch node.operation {
     case "Identity": result = data
     case "Transpose":
@@ -92,7 +93,9 @@ extension ONNXImporter {
       let (axis, parts) = try splitParts(node, rank: rank) { data.shape[$0] }
       var start = 0
       for (output, count) in zip(node.outputs, parts) {
-        if !output.isEmpty { set(output, .constant(try cut(data, (axis, start, start + count, 1), node))) }
+        if !output.isEmpty {
+          set(output, .constant(try cut(data, (axis, start, start + count, 1), node)), resultType)
+        }
         start += count
       }
       return true
@@ -107,6 +110,7 @@ extension ONNXImporter {
         let target = ONNXDataType.elementType(Int32(clamping: code))
       else { throw .missingAttribute(node: node.label, attribute: "to") }
       result = try cast(data, target, node)
+      resultType = target
     case "Shape":
       return false
     case "ConstantOfShape", "Expand":
@@ -122,7 +126,7 @@ extension ONNXImporter {
         node: node.label,
         reason: "it computes with constants only: fold it away (onnxsim) or evaluate the file instead")
     }
-    set(try output(node), .constant(result))
+    set(try output(node), .constant(result), resultType)
     return true
   }
 
@@ -141,17 +145,21 @@ extension ONNXImporter {
       return min(max(shifted, range.lowerBound), range.upperBound)
     }
     guard slice.step != 0 else { throw .invalid(node: node.label, reason: "step 0") }
-    let picks: [Int]
+    let (start, end): (Int, Int)
     if slice.step > 0 {
-      picks = Array(
-        stride(from: clamp(slice.start, 0...size), to: clamp(slice.end, 0...size), by: slice.step))
+      (start, end) = (clamp(slice.start, 0...size), clamp(slice.end, 0...size))
     } else {
       guard size > 0 else { return tensor }
-      picks = Array(
-        stride(
-          from: clamp(slice.start, 0...(size - 1)), to: clamp(slice.end, -1...(size - 1)), by: slice.step))
+      (start, end) = (clamp(slice.start, 0...(size - 1)), clamp(slice.end, -1...(size - 1)))
     }
-    return select(tensor, slice.axis, picks)
+    if tensor.count == 0 {
+      // Its other sizes may be anything: nothing is listed, only counted.
+      let span = slice.step > 0 ? end - start : start - end
+      var shape = tensor.shape
+      shape[slice.axis] = span <= 0 ? 0 : (span - 1) / abs(slice.step) + 1
+      return try reshape(tensor, shape, node)
+    }
+    return select(tensor, slice.axis, Array(stride(from: start, to: end, by: slice.step)))
   }
 
   /// The given positions along an axis.
@@ -182,6 +190,10 @@ extension ONNXImporter {
       picks.append(index < 0 ? index + size : index)
     }
     let shape = Array(data.shape[..<axis]) + indices.shape + Array(data.shape[(axis + 1)...])
+    let limit = min(limits.elements, 1 << 28)
+    guard let count = checkedProduct(shape.map { max($0, 1) }), count <= limit else {
+      throw .overLimit(node: node.label, reason: "a constant of shape \(shape) is too large")
+    }
     return try reshape(select(data, axis, picks), shape, node)
   }
 
@@ -196,6 +208,14 @@ extension ONNXImporter {
       guard shape == first.shape else {
         throw .invalid(node: node.label, reason: "it joins \(parts.map(\.shape)) along axis \(axis)")
       }
+    }
+    var whole = first.shape
+    whole[axis] = parts.reduce(0) { sum, part in
+      let (next, overflow) = sum.addingReportingOverflow(part.shape[axis])
+      return overflow ? .max : next
+    }
+    guard checkedProduct(whole + [first.elementType.size]) != nil else {
+      throw .overLimit(node: node.label, reason: "a constant of shape \(whole) is too large")
     }
     // Joining along axis 0 is joining bytes: bring the axis to the front and back.
     let forth = [axis] + first.shape.indices.filter { $0 != axis }
@@ -228,7 +248,8 @@ extension ONNXImporter {
   private mutating func fold(
     _ operation: String, _ left: Tensor, _ right: Tensor, _ node: ONNXNode
   ) throws(ONNXError) -> Tensor? {
-    let shape = left.count >= right.count ? left.shape : right.shape
+    let followsLeft = right.count == 1 && (left.count != 1 || left.shape.count >= right.shape.count)
+    let shape = followsLeft ? left.shape : right.shape
     guard left.elementType == right.elementType,
       left.shape == right.shape || left.count == 1 || right.count == 1
     else {

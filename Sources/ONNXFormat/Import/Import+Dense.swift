@@ -67,6 +67,9 @@ extension ONNXImporter {
   private mutating func addDense(
     _ node: ONNXNode, _ x: View, weight: Tensor, bias: Tensor?
   ) throws(ONNXError) {
+    guard weight.count > 0 else {
+      throw .invalid(node: node.label, reason: "its constant of shape \(weight.shape) is empty")
+    }
     let name = add(.dense(weight: weight, bias: bias), node, inputs: [x.value], output: try output(node))
     note(layers[layers.count - 1].name, .exact, "weight as [\(weight.shape[0]), \(weight.shape[1])]")
     var view = View(
@@ -128,7 +131,10 @@ extension ONNXImporter {
         arithmetic == .add || arithmetic == .subtract
       else { throw .notImportable(node: node.label, reason: "it computes with integers") }
       var shifted = view
-      shifted.offset += arithmetic == .add ? Int(clamping: number) : -Int(clamping: number)
+      let shift = arithmetic == .add ? Int(bounded: number) : -Int(bounded: number)
+      let (offset, overflow) = shifted.offset.addingReportingOverflow(shift)
+      guard !overflow else { throw .invalid(node: node.label, reason: "\(number) overflows") }
+      shifted.offset = offset
       return try set(node, shifted)
     }
     let features = view.kind.features

@@ -62,9 +62,12 @@ extension ONNXImporter {
           }
           continue
         }
+        guard size <= 1 << 20 else {
+          throw .overLimit(node: node.label, reason: "it cuts an axis of \(size)")
+        }
         if part.shape[slice.axis] == size { part = try cut(part, slice, node) }
         let span = try cut(
-          Tensor([Float](repeating: 0, count: min(size, 1 << 20)), shape: [min(size, 1 << 20)]),
+          Tensor([Float](repeating: 0, count: size), shape: [size]),
           (0, slice.start, slice.end, slice.step), node)
         sizes[slice.axis] = .known(span.count)
       }
@@ -82,10 +85,11 @@ extension ONNXImporter {
     case "Unsqueeze":
       let given = try squeezeAxes(node) ?? []
       var (sizes, bare) = (shape, base.shape)
-      for axis in try given.map({ (axis) throws(ONNXError) in
+      let axes = try given.map { (axis) throws(ONNXError) in
         try self.axis(axis, rank: shape.count + given.count, node)
-      })
-      .sorted() {
+      }
+      guard Set(axes).count == axes.count else { throw .invalid(node: node.label, reason: "axes \(given)") }
+      for axis in axes.sorted() {
         sizes.insert(.known(1), at: axis)
         bare.insert(1, at: axis)
       }
@@ -119,7 +123,8 @@ extension ONNXImporter {
       guard let size = shape[axis].known, size <= 1 << 20 else { return false }
       var full = base.shape
       full[axis] = size
-      parts.append(base.broadcast(to: full))
+      guard case .constant(let part) = try filled(base, full.map { .known($0) }, node) else { return false }
+      parts.append(part)
       total += size
       joined = shape
       joined[axis] = .known(total)
@@ -132,6 +137,9 @@ extension ONNXImporter {
   /// A repeated constant; written out where every size is known.
   private func filled(_ base: Tensor, _ shape: [Size], _ node: ONNXNode) throws(ONNXError) -> ImportedValue {
     let known = shape.compactMap(\.known)
+    guard known.allSatisfy({ $0 >= 0 }) else {
+      throw .invalid(node: node.label, reason: "a shape with the sizes \(known)")
+    }
     guard known.count == shape.count else { return .filled(base: base, shape: shape) }
     guard let count = checkedProduct(known), count <= min(limits.elements, 1 << 24) else {
       throw .overLimit(node: node.label, reason: "a constant of shape \(known) is too large")

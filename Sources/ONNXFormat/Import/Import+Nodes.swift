@@ -104,7 +104,7 @@ extension ONNXImporter {
     guard let values = try? tensor.integers() else {
       throw .wrongElementType(node: node.label, input: name, found: tensor.elementType)
     }
-    return values.map { Int($0) }
+    return values.map { Int(bounded: $0) }
   }
 
   func axis(_ axis: Int, rank: Int, _ node: ONNXNode) throws(ONNXError) -> Int {
@@ -122,7 +122,15 @@ extension ONNXImporter {
     return name
   }
 
-  func type(_ node: ONNXNode, _ position: Int = 0) -> ElementType? { elementTypes[node.inputs[position]] }
+  /// The element type that the graph gives an input. That of a constant may be wider than the bits kept for it.
+  func type(_ node: ONNXNode, _ position: Int = 0) -> ElementType? {
+    let name = node.inputs[position]
+    if let type = elementTypes[name] { return type }
+    switch values[name] {
+    case .constant(let tensor)?, .filled(let tensor, _)?: return tensor.elementType
+    default: return nil
+    }
+  }
 
   mutating func set(_ node: ONNXNode, _ view: View) throws(ONNXError) {
     set(try output(node), .view(view), type(node))

@@ -133,7 +133,9 @@ extension ONNXImporter {
   private func regroup(_ view: View, _ target: [Size]) -> [[AxisFactor]]? {
     var factors = Array(view.axes.joined())[...]
     let open = target.firstIndex(of: .known(-1))
-    guard target.filter({ $0 == .known(-1) }).count <= 1 else { return nil }
+    guard target.filter({ $0 == .known(-1) }).count <= 1,
+      target.allSatisfy({ $0.factor > 0 || $0 == .known(-1) })
+    else { return nil }
     var front: [[AxisFactor]] = []
     for size in target[..<(open ?? target.endIndex)] {
       guard let axis = takeFirst(size, &factors, view, more: front.count + 1 < target.count) else {

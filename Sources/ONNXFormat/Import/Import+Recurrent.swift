@@ -1,33 +1,6 @@
 internal import Recurrent
 internal import Tensors
 
-/// How ONNX stacks the gates, held against the operator specification ("W parameter weight matrix", RNN, LSTM, GRU).
-enum ONNXGates {
-  static let rnn = GateOrder(.hidden)
-  /// LSTM: W[iofc]
-  static let lstm = GateOrder(.input, .output, .forget, .candidate)
-  /// LSTM: P[iof]
-  static let peepholes = GateOrder(.input, .output, .forget)
-  /// GRU: W[zrh]
-  static let gru = GateOrder(.update, .reset, .new)
-
-  static func order(_ cell: Cell) -> GateOrder {
-    switch cell {
-    case .rnn: rnn
-    case .lstm: lstm
-    case .gru: gru
-    }
-  }
-
-  /// The activations that the recurrent operators know, with the specification's default α and β.
-  static let activations: [(name: String, kind: Activation.Kind, alpha: Float, beta: Float)] = [
-    ("Relu", .relu, 0, 0), ("Tanh", .tanh, 0, 0), ("Sigmoid", .sigmoid, 0, 0), ("Affine", .affine, 1, 0),
-    ("LeakyRelu", .leakyRelu, 0.01, 0), ("ThresholdedRelu", .thresholdedRelu, 1, 0),
-    ("ScaledTanh", .scaledTanh, 1, 1), ("HardSigmoid", .hardSigmoid, 0.2, 0.5), ("Elu", .elu, 1, 0),
-    ("Softsign", .softsign, 0, 0), ("Softplus", .softplus, 0, 0),
-  ]
-}
-
 extension ONNXImporter {
   /// What the data inputs of a recurrent operator must look like; nothing for other operators.
   static func demands(_ node: ONNXNode) -> [(value: String, roles: [AxisRole])] {
@@ -70,7 +43,7 @@ extension ONNXImporter {
 
     let x = try view(node, 0)
     let directionCount = direction.count
-    let gates = cell.gateCount
+    let gateCount = cell.gateCount
     let w = try weight(node, 1, "W")
     let r = try weight(node, 2, "R")
     guard r.shape.count == 3 else {
@@ -91,12 +64,12 @@ extension ONNXImporter {
         throw .wrongElementType(node: node.label, input: input, found: tensor.elementType)
       }
     }
-    try expect(r, "R", [directionCount, gates * hidden, hidden])
-    try expect(w, "W", [directionCount, gates * hidden, inputSize])
+    try expect(r, "R", [directionCount, gateCount * hidden, hidden])
+    try expect(w, "W", [directionCount, gateCount * hidden, inputSize])
     var b: Tensor?
     if has(node, 3) {
       b = try weight(node, 3, "B")
-      try expect(b!, "B", [directionCount, 2 * gates * hidden])
+      try expect(b!, "B", [directionCount, 2 * gateCount * hidden])
     }
     var p: Tensor?
     if has(node, 7) {
@@ -105,18 +78,29 @@ extension ONNXImporter {
       try expect(p!, "P", [directionCount, 3 * hidden])
     }
 
-    let order = ONNXGates.order(cell)
+    for (position, input) in [(1, "W"), (2, "R"), (3, "B"), (7, "P")] where has(node, position) {
+      // Bound weights come from the user, in whatever precision.
+      if case .unbound = try value(node, position) { continue }
+      guard let found = type(node, position), found == type(node) ?? found else {
+        throw .invalid(
+          node: node.label,
+          reason: "input '\(input)' is of element type \(type(node, position)?.rawValue ?? "?"), 'X' of "
+            + "\(type(node)?.rawValue ?? "?"): an operator's inputs have one type; put a Cast between them")
+      }
+    }
+
+    let order = gates.order(cell)
     var directions: [DirectionParameters] = []
     for index in 0..<directionCount {
       let bias = b.map { part($0, index) }
-      let half = gates * hidden
+      let half = gateCount * hidden
       directions.append(
         DirectionParameters(
           inputWeight: order.reorder(part(w, index), to: cell.gateOrder),
           recurrentWeight: order.reorder(part(r, index), to: cell.gateOrder),
           inputBias: bias.map { order.reorder($0.rows(0..<half), to: cell.gateOrder) },
           recurrentBias: bias.map { order.reorder($0.rows(half..<(2 * half)), to: cell.gateOrder) },
-          peepholes: p.map { ONNXGates.peepholes.reorder(part($0, index), to: .peepholes) },
+          peepholes: p.map { gates.peepholes.reorder(part($0, index), to: .peepholes) },
           gateActivation: activations[index].gate, candidateActivation: activations[index].candidate,
           outputActivation: activations[index].output))
     }
@@ -205,7 +189,7 @@ extension ONNXImporter {
     var betas = (try attributes.floats("activation_beta") ?? [])[...]
     var list: [Activation] = []
     for name in names {
-      guard let known = ONNXGates.activations.first(where: { $0.name.lowercased() == name.lowercased() })
+      guard let known = ONNXActivations.table.first(where: { $0.name.lowercased() == name.lowercased() })
       else {
         throw .unsupportedAttribute(
           node: node.label, attribute: "activations",
@@ -252,6 +236,12 @@ extension ONNXImporter {
       return view.value
     case .constant(let tensor):
       let lengths = (try? tensor.integers()) ?? []
+      if let wrong = lengths.first(where: { $0 < 0 || $0 > Int64(x.timeSize ?? .max) }) {
+        throw .invalid(
+          node: node.label,
+          reason: "its sequence_lens holds the length \(wrong)"
+            + (wrong < 0 ? "" : ", the sequence has \(x.timeSize!) steps"))
+      }
       if let time = x.timeSize, lengths.allSatisfy({ $0 == Int64(time) }) { return nil }
       guard !lengths.isEmpty, tensor.shape.count == 1 else {
         throw .notImportable(node: node.label, reason: "its sequence_lens is not a vector of lengths [B]")
@@ -296,14 +286,18 @@ extension ONNXImporter {
       }
       // Repeated axes that are not the batch are written out.
       var full = tensor.shape
-      for axis in 0..<3 {
-        if let size = shape[axis].known, axis != (batchFirst ? 0 : 1) { full[axis] = size }
+      for axis in 0..<3 where axis != (batchFirst ? 0 : 1) {
+        full[axis] = shape[axis].known ?? full[axis]
+        let wanted = axis == 2 ? hidden : directions
+        guard full[axis] == wanted else {
+          throw .shapeMismatch(
+            node: node.label, input: input, expected: "[\(directions), batch, \(hidden)]", found: full)
+        }
       }
       base = tensor.broadcast(to: full)
     case .sizes, .mask, .unbound:
       throw .notImportable(node: node.label, reason: "its \(input) cannot be understood")
     }
-    if base.doubles.allSatisfy({ $0 == 0 && $0.sign == .plus }) { return nil }
     let expected =
       batchFirst
       ? [base.shape.first ?? 0, directions, hidden]
@@ -312,6 +306,7 @@ extension ONNXImporter {
       throw .shapeMismatch(
         node: node.label, input: input, expected: "[\(directions), batch, \(hidden)]", found: base.shape)
     }
+    if base.doubles.allSatisfy({ $0 == 0 && $0.sign == .plus }) { return nil }
     // [D, B, H] to the canonical [B, D·H].
     let rows = batchFirst ? base : base.transposed([1, 0, 2])
     let state: Tensor

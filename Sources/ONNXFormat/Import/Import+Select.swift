@@ -17,7 +17,7 @@ extension ONNXImporter {
     guard case .constant(let indices) = try value(node, 1), let numbers = try? indices.integers(),
       indices.shape.count <= 1
     else { throw .notImportable(node: node.label, reason: "its indices are not constant") }
-    let picks = numbers.map { Int(clamping: $0) }
+    let picks = numbers.map { Int(bounded: $0) }
     if indices.shape.isEmpty {
       try pick(node, view, axis, start: picks[0], count: 1, keepsAxis: false)
     } else {
@@ -30,7 +30,8 @@ extension ONNXImporter {
 
   private mutating func importEmbedding(_ node: ONNXNode, _ table: Tensor, _ axis: Int) throws(ONNXError) {
     let ids = try view(node, 1)
-    guard axis == 0, table.shape.count == 2, table.elementType.isFloat, ids.kind.isInteger, ids.offset == 0,
+    guard axis == 0, table.shape.count == 2, table.count > 0, table.elementType.isFloat, ids.kind.isInteger,
+      ids.offset == 0,
       ids.wrapping == nil || ids.wrapping == .wrapped(vocabulary: table.shape[0])
     else {
       throw .notImportable(
@@ -43,7 +44,7 @@ extension ONNXImporter {
     note(layers[layers.count - 1].name, .exact, "table [\(table.shape[0]), \(features)]")
     let view = View(
       value: name, kind: kind, axes: ids.axes + [View.features(features)], timeSize: ids.timeSize)
-    set(name, .view(view), table.elementType)
+    set(name, .view(view), type(node))
   }
 
   mutating func importSlice(_ node: ONNXNode) throws(ONNXError) {
@@ -166,6 +167,7 @@ extension ONNXImporter {
   private mutating func pick(
     _ node: ONNXNode, _ view: View, _ axis: Int, start: Int, count: Int, keepsAxis: Bool
   ) throws(ONNXError) {
+    guard count > 0 else { throw .invalid(node: node.label, reason: "it cuts nothing out") }
     var axes = view.axes
     let name = try output(node)
     let factors = axes[axis]

@@ -13,7 +13,7 @@ extension ONNXImporter {
       guard tensor.shape.count <= 1, let numbers = try? tensor.integers() else {
         throw .invalid(node: node.label, reason: "its input '\(name)' is not a list of sizes")
       }
-      return (numbers.map { .known(Int($0)) }, tensor.shape.isEmpty)
+      return (numbers.map { .known(Int(bounded: $0)) }, tensor.shape.isEmpty)
     case .view, .filled, .mask, .unbound:
       throw .notImportable(node: node.label, reason: "its input '\(name)' depends on the inputs' numbers")
     }
@@ -65,7 +65,11 @@ extension ONNXImporter {
     case "ReduceProd":
       var attributes = AttributeReader(node)
       let keeps = try attributes.int("keepdims", default: 1) != 0
-      result = .sizes([first.reduce(.known(1), *)], isScalar: !keeps)
+      let product = first.reduce(.known(1), *)
+      guard product.times + product.batches <= 8 else {
+        throw .notImportable(node: node.label, reason: "it multiplies more sizes than a tensor has")
+      }
+      result = .sizes([product], isScalar: !keeps)
     case "Squeeze": result = .sizes(first, isScalar: true)
     case "Gather":
       guard case .constant(let tensor) = try value(node, 1), let indices = try? tensor.integers() else {
@@ -99,10 +103,14 @@ extension ONNXImporter {
     case "Mul", "Div", "Add", "Sub":
       let (second, secondIsScalar) = try sizes(node, 1, "1")
       let count = max(first.count, second.count)
+      guard [1, count].contains(first.count), [1, count].contains(second.count) else {
+        throw .invalid(
+          node: node.label, reason: "it combines lists of \(first.count) and \(second.count) sizes")
+      }
       var computed: [Size] = []
       for index in 0..<count {
         let (a, b) = (
-          first[first.count == 1 ? 0 : index], second[second.count == 1 ? 0 : min(index, second.count - 1)]
+          first[first.count == 1 ? 0 : index], second[second.count == 1 ? 0 : index]
         )
         guard let value = Self.compute(node.operation, a, b) else {
           throw .notImportable(
@@ -121,7 +129,10 @@ extension ONNXImporter {
 
   private static func compute(_ operation: String, _ a: Size, _ b: Size) -> Size? {
     switch operation {
-    case "Mul": return a * b
+    case "Mul":
+      // No tensor has so many axes; without a bound, squaring a size again and again would not end.
+      let product = a * b
+      return product.times + product.batches <= 8 ? product : nil
     case "Div": return a / b
     default:
       guard let x = a.known, let y = b.known else { return nil }

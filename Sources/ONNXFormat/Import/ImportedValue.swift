@@ -30,15 +30,17 @@ struct Size: Equatable {
   /// The number, where it depends on nothing.
   var known: Int? { times == 0 && batches == 0 ? factor : nil }
 
+  /// Saturates: no tensor has `Int.max` elements, so such a size fits nothing.
   static func * (left: Size, right: Size) -> Size {
     let (factor, overflow) = left.factor.multipliedReportingOverflow(by: right.factor)
     return Size(
-      factor: overflow ? 0 : factor, times: left.times + right.times, batches: left.batches + right.batches)
+      factor: overflow ? .max : factor, times: left.times + right.times, batches: left.batches + right.batches
+    )
   }
 
   /// The exact quotient, or nil.
   static func / (left: Size, right: Size) -> Size? {
-    guard right.factor != 0, left.factor % right.factor == 0, left.times >= right.times,
+    guard right.factor > 0, left.factor % right.factor == 0, left.times >= right.times,
       left.batches >= right.batches
     else { return nil }
     return Size(

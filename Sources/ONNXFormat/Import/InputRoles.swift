@@ -1,7 +1,7 @@
 internal import Recurrent
 
 /// What an axis of a graph input is for.
-enum AxisRole: Equatable {
+enum AxisRole: Hashable {
   case time, batch
   /// A part of the features; the size where an operator fixes it.
   case features(Int?)
@@ -18,6 +18,13 @@ struct InputRoles {
   private let constant: (String) -> [Int]?
   private let rank: (String) -> Int?
   private(set) var roles: [String: [AxisRole]] = [:]
+  /// What was asked of which value: branches that meet again are followed once.
+  private var seen: Set<Demand> = []
+
+  private struct Demand: Hashable {
+    var value: String
+    var roles: [AxisRole]
+  }
 
   /// - Parameters:
   ///   - constant: the integers of a constant value, such as axes.
@@ -38,79 +45,89 @@ struct InputRoles {
 
   /// Demands that `value` have these axes; passes the demand on to what makes it.
   mutating func demand(_ value: String, _ roles: [AxisRole], by node: ONNXNode) throws(ONNXError) {
-    var value = value
-    var roles = roles
-    // Data flows up through one input of most operators: a loop, with recursion only at branches.
-    while true {
-      if graphInputs.contains(value) { return try assign(value, roles, by: node) }
-      guard let producer = producers[value], let first = producer.inputs.first else { return }
-      switch producer.operation {
-      case "Identity", "Cast", "Dropout", "Relu", "Sigmoid", "Tanh", "LeakyRelu", "Elu", "Softsign",
-        "Softplus",
-        "HardSigmoid", "ReverseSequence", "Softmax", "LogSoftmax", "Expand", "Neg", "Sqrt", "Exp", "Gelu":
-        break
-      case "Slice", "Split":
-        // Its size along the sliced axis is not that of the input.
-        roles = roles.map { if case .features = $0 { .features(nil) } else { $0 } }
-      case "Transpose":
-        let permutation = permutation(producer, rank: roles.count)
-        guard permutation.sorted() == Array(roles.indices) else { return }
-        var before = roles
-        for (axis, source) in permutation.enumerated() { before[source] = roles[axis] }
-        roles = before
-      case "Unsqueeze":
-        guard let axes = axes(producer, rank: roles.count) else { return }
-        roles = roles.indices.filter { !axes.contains($0) }.map { roles[$0] }
-      case "Squeeze":
-        guard let axes = axes(producer, rank: nil) else { return }
-        let rank = roles.count + axes.count
-        for axis in axes.map({ $0 < 0 ? $0 + rank : $0 }).sorted() {
-          guard axis <= roles.count else { return }
-          roles.insert(.single, at: axis)
-        }
-      case "Gather":
-        if constant(first) != nil || (rank(first) != nil && !graphInputs.contains(first)) {
-          // An embedding: the indices have every axis but the features.
-          guard producer.inputs.count > 1, !roles.isEmpty else { return }
-          value = producer.inputs[1]
-          roles.removeLast()
-          continue
-        }
-        guard producer.inputs.count > 1, let index = rank(producer.inputs[1]), index == 0 else { return }
-        let axis = attribute(producer, "axis") ?? 0
-        let position = axis < 0 ? axis + roles.count + 1 : axis
-        guard (0...roles.count).contains(position) else { return }
-        roles.insert(.features(nil), at: position)
-      case "Reshape":
-        // Features cut into parts come from one axis.
-        var merged: [AxisRole] = []
-        for role in roles where role != .single {
-          if case .features = role, case .features? = merged.last {
-            merged[merged.count - 1] = .features(nil)
-          } else {
-            merged.append(role)
-          }
-        }
-        guard let rank = rank(first) else { return }
-        if rank == merged.count { roles = merged } else if rank != roles.count { return }
-      case "MatMul", "Gemm":
-        guard !roles.isEmpty else { return }
-        if case .features = roles[roles.count - 1] { roles[roles.count - 1] = .features(nil) }
-      case "Add", "Sub", "Mul", "Div", "Concat":
-        for input in producer.inputs.dropFirst() where !input.isEmpty {
-          if let rank = rank(input), rank != roles.count, graphInputs.contains(input) { continue }
-          let branch =
-            producer.operation == "Concat"
-            ? roles.map { if case .features = $0 { AxisRole.features(nil) } else { $0 } } : roles
-          try demand(input, branch, by: node)
-        }
-        if producer.operation == "Concat" {
-          roles = roles.map { if case .features = $0 { .features(nil) } else { $0 } }
-        }
-      default: return
+    // A stack of our own: a file may hold a million nodes in a row.
+    var work = [Demand(value: value, roles: roles)]
+    while let next = work.popLast() {
+      guard seen.insert(next).inserted else { continue }
+      if graphInputs.contains(next.value) {
+        try assign(next.value, next.roles, by: node)
+      } else {
+        work += inputs(of: next)
       }
-      value = first
     }
+  }
+
+  /// What a demand on a value asks of the inputs of the node that makes it; the last is followed first.
+  private func inputs(of demand: Demand) -> [Demand] {
+    var roles = demand.roles
+    // No tensor that can be imported has as many axes.
+    guard roles.count <= 64 else { return [] }
+    guard let producer = producers[demand.value], let first = producer.inputs.first else { return [] }
+    var branches: [Demand] = []
+    switch producer.operation {
+    case "Identity", "Cast", "Dropout", "Relu", "Sigmoid", "Tanh", "LeakyRelu", "Elu", "Softsign",
+      "Softplus",
+      "HardSigmoid", "ReverseSequence", "Softmax", "LogSoftmax", "Expand", "Neg", "Sqrt", "Exp", "Gelu":
+      break
+    case "Slice", "Split":
+      // Its size along the sliced axis is not that of the input.
+      roles = roles.map { if case .features = $0 { .features(nil) } else { $0 } }
+    case "Transpose":
+      let permutation = permutation(producer, rank: roles.count)
+      guard permutation.sorted() == Array(roles.indices) else { return [] }
+      var before = roles
+      for (axis, source) in permutation.enumerated() { before[source] = roles[axis] }
+      roles = before
+    case "Unsqueeze":
+      guard let axes = axes(producer, rank: roles.count) else { return [] }
+      roles = roles.indices.filter { !axes.contains($0) }.map { roles[$0] }
+    case "Squeeze":
+      guard let axes = axes(producer, rank: nil) else { return [] }
+      let rank = roles.count + axes.count
+      for axis in axes.map({ $0 < 0 ? $0 + rank : $0 }).sorted() {
+        guard (0...roles.count).contains(axis) else { return [] }
+        roles.insert(.single, at: axis)
+      }
+    case "Gather":
+      if constant(first) != nil || (rank(first) != nil && !graphInputs.contains(first)) {
+        // An embedding: the indices have every axis but the features.
+        guard producer.inputs.count > 1, !roles.isEmpty else { return [] }
+        return [Demand(value: producer.inputs[1], roles: roles.dropLast())]
+      }
+      guard producer.inputs.count > 1, let index = rank(producer.inputs[1]), index == 0 else { return [] }
+      let axis = attribute(producer, "axis") ?? 0
+      let position = axis < 0 ? axis + roles.count + 1 : axis
+      guard (0...roles.count).contains(position) else { return [] }
+      roles.insert(.features(nil), at: position)
+    case "Reshape":
+      // Features cut into parts come from one axis.
+      var merged: [AxisRole] = []
+      for role in roles where role != .single {
+        if case .features = role, case .features? = merged.last {
+          merged[merged.count - 1] = .features(nil)
+        } else {
+          merged.append(role)
+        }
+      }
+      guard let rank = rank(first) else { return [] }
+      if rank == merged.count { roles = merged } else if rank != roles.count { return [] }
+    case "MatMul", "Gemm":
+      guard !roles.isEmpty else { return [] }
+      if case .features = roles[roles.count - 1] { roles[roles.count - 1] = .features(nil) }
+    case "Add", "Sub", "Mul", "Div", "Concat":
+      for input in producer.inputs.dropFirst() where !input.isEmpty {
+        if let rank = rank(input), rank != roles.count, graphInputs.contains(input) { continue }
+        let branch =
+          producer.operation == "Concat"
+          ? roles.map { if case .features = $0 { AxisRole.features(nil) } else { $0 } } : roles
+        branches.insert(Demand(value: input, roles: branch), at: 0)
+      }
+      if producer.operation == "Concat" {
+        roles = roles.map { if case .features = $0 { .features(nil) } else { $0 } }
+      }
+    default: return []
+    }
+    return [Demand(value: first, roles: roles)] + branches
   }
 
   private mutating func assign(_ input: String, _ roles: [AxisRole], by node: ONNXNode) throws(ONNXError) {
@@ -137,20 +154,20 @@ struct InputRoles {
   }
 
   private func permutation(_ node: ONNXNode, rank: Int) -> [Int] {
-    if case .ints(let values)? = node.attributes["perm"] { return values.map { Int($0) } }
+    if case .ints(let values)? = node.attributes["perm"] { return values.map { Int(bounded: $0) } }
     return Array((0..<rank).reversed())
   }
 
   /// The axes of Squeeze or Unsqueeze: an attribute before opset 13, an input since.
   private func axes(_ node: ONNXNode, rank: Int?) -> [Int]? {
     var axes: [Int]?
-    if case .ints(let values)? = node.attributes["axes"] { axes = values.map { Int($0) } }
+    if case .ints(let values)? = node.attributes["axes"] { axes = values.map { Int(bounded: $0) } }
     if node.inputs.count > 1, !node.inputs[1].isEmpty { axes = constant(node.inputs[1]) }
     guard let rank else { return axes }
     return axes?.map { $0 < 0 ? $0 + rank : $0 }
   }
 
   private func attribute(_ node: ONNXNode, _ name: String) -> Int? {
-    if case .int(let value)? = node.attributes[name] { Int(value) } else { nil }
+    if case .int(let value)? = node.attributes[name] { Int(bounded: value) } else { nil }
   }
 }

@@ -17,6 +17,7 @@ public struct ONNXImporter {
   let source: ONNXModel
   let bindings: [String: Tensor]
   let limits: Limits
+  let gates: ONNXGates
   var values: [String: ImportedValue] = [:]
   /// How often a value is read, graph outputs included.
   var uses: [String: Int] = [:]
@@ -38,11 +39,18 @@ public struct ONNXImporter {
   public static func importModel(
     _ source: ONNXModel, bindings: [String: Tensor] = [:], limits: Limits = .standard
   ) throws(ONNXError) -> ONNXImport {
-    var importer = ONNXImporter(source: source, bindings: bindings, limits: limits)
+    try importModel(source, bindings: bindings, limits: limits, gates: .specification)
+  }
+
+  static func importModel(
+    _ source: ONNXModel, bindings: [String: Tensor] = [:], limits: Limits = .standard, gates: ONNXGates
+  ) throws(ONNXError) -> ONNXImport {
+    var importer = ONNXImporter(source: source, bindings: bindings, limits: limits, gates: gates)
     return try importer.run()
   }
 
-  private init(source: ONNXModel, bindings: [String: Tensor], limits: Limits) {
+  private init(source: ONNXModel, bindings: [String: Tensor], limits: Limits, gates: ONNXGates) {
+    self.gates = gates
     self.source = source
     self.bindings = bindings
     self.limits = limits
@@ -125,7 +133,7 @@ public struct ONNXImporter {
     for info in open { ranks[info.name] = info.shape?.count }
     var roles = InputRoles(
       nodes: nodes, graphInputs: Set(open.map(\.name)),
-      constant: { name in constants[name].flatMap { try? $0.integers().map { Int($0) } } },
+      constant: { name in constants[name].flatMap { try? $0.integers().map { Int(bounded: $0) } } },
       rank: { ranks[$0] })
     for node in nodes {
       for demand in Self.demands(node) { try roles.demand(demand.value, demand.roles, by: node) }
@@ -152,6 +160,9 @@ public struct ONNXImporter {
       throw .graphInput(info.name, reason: "it has \(shape.count) axes, its use needs \(roles.count)")
     }
     func size(_ axis: Int) -> Int? { if case .fixed(let size) = shape[axis] { size } else { nil } }
+    if let axis = shape.indices.first(where: { size($0) ?? 0 > Int(Int32.max) }) {
+      throw .graphInput(info.name, reason: "its axis \(axis) is fixed to \(size(axis)!): too large")
+    }
 
     var features = 1
     var axes = [PortAxis](repeating: PortAxis([]), count: roles.count)
@@ -179,7 +190,7 @@ public struct ONNXImporter {
           throw .graphInput(info.name, reason: "the size of axis \(axis), its features, is not stated")
         }
         axes[axis] = PortAxis(count == 1 ? [] : [.features(stride: features, count: count)], size: count)
-        guard let product = checkedProduct([features, count]) else {
+        guard let product = checkedProduct([features, count]), product <= Int(Int32.max) else {
           throw .graphInput(info.name, reason: "its shape is too large")
         }
         features = product
@@ -283,16 +294,16 @@ public struct ONNXImporter {
 
   /// The number behind a size, where the source fixes its batch and steps.
   func known(_ size: Size, _ view: View) -> Int? {
-    var product = size.factor
+    var product = Size.known(size.factor)
     for _ in 0..<size.times {
       guard let time = view.timeSize else { return nil }
-      product *= time
+      product = product * .known(time)
     }
     for _ in 0..<size.batches {
       guard let batchSize else { return nil }
-      product *= batchSize
+      product = product * .known(batchSize)
     }
-    return product
+    return product.factor
   }
 }
 

@@ -1,0 +1,34 @@
+internal import Recurrent
+
+/// How ONNX stacks the gates, held against the operator specification ("W parameter weight matrix", RNN, LSTM, GRU).
+///
+/// The importer and the exporter share it; the evaluator has its own. Tests plant a mistake here and see `verify` find it.
+struct ONNXGates: Sendable {
+  var rnn = GateOrder(.hidden)
+  /// LSTM: W[iofc]
+  var lstm = GateOrder(.input, .output, .forget, .candidate)
+  /// LSTM: P[iof]
+  var peepholes = GateOrder(.input, .output, .forget)
+  /// GRU: W[zrh]
+  var gru = GateOrder(.update, .reset, .new)
+
+  static let specification = ONNXGates()
+
+  func order(_ cell: Cell) -> GateOrder {
+    switch cell {
+    case .rnn: rnn
+    case .lstm: lstm
+    case .gru: gru
+    }
+  }
+}
+
+/// The activations that the recurrent operators know, with the specification's default α and β.
+enum ONNXActivations {
+  static let table: [(name: String, kind: Activation.Kind, alpha: Float, beta: Float)] = [
+    ("Relu", .relu, 0, 0), ("Tanh", .tanh, 0, 0), ("Sigmoid", .sigmoid, 0, 0), ("Affine", .affine, 1, 0),
+    ("LeakyRelu", .leakyRelu, 0.01, 0), ("ThresholdedRelu", .thresholdedRelu, 1, 0),
+    ("ScaledTanh", .scaledTanh, 1, 1), ("HardSigmoid", .hardSigmoid, 0.2, 0.5), ("Elu", .elu, 1, 0),
+    ("Softsign", .softsign, 0, 0), ("Softplus", .softplus, 0, 0),
+  ]
+}

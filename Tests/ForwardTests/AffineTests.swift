@@ -1,0 +1,162 @@
+import Glibc
+import Recurrent
+import TestSupport
+import Testing
+
+@testable import Forward
+
+/// Numbers with symbols, against points of the set that they stand for.
+@Suite struct AffineTests {
+  private typealias Number = Affine<Float>
+
+  /// Functions that are curved, so that a line does not do.
+  private static let smooth = [
+    Activation.tanh, .sigmoid, Activation(.elu, alpha: 1.3), Activation(.softsign), Activation(.softplus),
+    Activation(.gelu), Activation(.silu), Activation(.scaledTanh, alpha: 1.7159, beta: 0.6667),
+  ]
+  private static let straight = [
+    Activation(.identity), .relu, Activation(.affine, alpha: 0.3, beta: -0.7),
+    Activation(.leakyRelu, alpha: 0.01), Activation(.leakyRelu, alpha: -2),
+    Activation(.thresholdedRelu, alpha: 0.6), Activation(.thresholdedRelu, alpha: -0.6),
+    Activation(.hardSigmoid, alpha: 0.2, beta: 0.5), Activation(.elu, alpha: -0.7),
+  ]
+
+  /// x + Σ c_k ε_k, nothing left unexplained.
+  private func number(_ value: Double, _ coefficients: [Double]) -> Number {
+    let radius = coefficients.reduce(0) { $0 + abs($1) }
+    return Number(Bounded(value, radius, own: 0), settled: Coefficients(elements: coefficients))
+  }
+
+  private func point(_ number: Number, _ symbols: [Double]) -> Double {
+    zip(number.coefficients.elements, symbols).reduce(number.center.value) { $0 + $1.0 * $1.1 }
+  }
+
+  private func symbols(_ count: Int, _ generator: inout SeededGenerator) -> [Double] {
+    let corners = Bool.random(using: &generator)
+    return (0..<count).map { _ in
+      corners ? (Bool.random(using: &generator) ? 1 : -1) : Double.random(in: -1...1, using: &generator)
+    }
+  }
+
+  /// The greatest |f̂(x̂) − (y + Σ c_k ε_k)| over points of the symbols, and whether every f̂(x̂) is in y ± e; the points
+  /// themselves are rounded, which takes some units of the last place.
+  private func deviation(
+    _ y: Number, symbols count: Int, _ f: ([Double]) -> Double, _ generator: inout SeededGenerator
+  ) -> (Double, isWithin: Bool) {
+    var worst = 0.0
+    var isWithin = true
+    for _ in 0..<40 {
+      let epsilon = symbols(count, &generator)
+      let found = f(epsilon)
+      worst = max(worst, abs(found - point(y, epsilon)))
+      isWithin = isWithin && abs(found - y.center.value) <= y.center.error + 8 * found.ulp
+    }
+    return (worst, isWithin)
+  }
+
+  @Test(arguments: smooth + straight)
+  func `An activation is its line, give or take the rest`(_ activation: Activation) throws {
+    var generator = SeededGenerator(seed: 51)
+    var needed = 0
+    for k in 0..<200 {
+      let x = number(
+        Double.random(in: -4...4, using: &generator),
+        (0..<3).map { _ in Double.random(in: -1...1, using: &generator) * [1e-3, 0.1, 1][k % 3] })
+      let y = Number.activate(activation, x, .float32)
+      let f = { (epsilon: [Double]) in Double.activate(activation, self.point(x, epsilon), ()) }
+      let (worst, isWithin) = deviation(y, symbols: 3, f, &generator)
+      #expect(worst <= y.rest, "\(activation) around \(x.center)")
+      #expect(isWithin, "\(activation) around \(x.center)")
+      // Without what curvature adds, the rest would be the rounding alone.
+      if worst > Bounded.activate(activation, x.center, .float32).own { needed += 1 }
+    }
+    if Self.smooth.contains(activation) {
+      #expect(needed > 50, "a line without a remainder would not be caught")
+    }
+  }
+
+  @Test func `Sums, products and blends are lines, give or take the rest`() {
+    var generator = SeededGenerator(seed: 52)
+    var needed = 0
+    for k in 0..<300 {
+      let scale = [1e-4, 0.1, 1][k % 3]
+      func random() -> Number {
+        number(
+          Double.random(in: -2...2, using: &generator),
+          (0..<4).map { _ in Double.random(in: -1...1, using: &generator) * scale })
+      }
+      let (a, b, c) = (random(), random(), random())
+      func check(_ y: Number, curved: Bool, _ f: (Double, Double, Double) -> Double) {
+        let (worst, isWithin) = deviation(
+          y, symbols: 4, { e in f(self.point(a, e), self.point(b, e), self.point(c, e)) }, &generator)
+        #expect(worst <= y.rest && isWithin, "case \(k)")
+        if curved, worst > 1e-5 { needed += 1 }
+      }
+      check(a + b, curved: false) { a, b, _ in a + b }
+      check(a - b, curved: false) { a, b, _ in a - b }
+      check(a * b, curved: true) { a, b, _ in a * b }
+      check(.blend(a, b, c, .relu, .float32), curved: true) { n, h, z in (1 - z) * n + z * h }
+      check(.clip(a, .constant(0.75)), curved: false) { a, _, _ in min(max(a, -0.75), 0.75) }
+      let weights = BoundedWeights(values: [0.5, -1.25, 3], errors: nil)
+      check(Number(Number.dot(weights, row: 0, [a, b, c], at: 0, count: 3) + a), curved: false) {
+        a, b, c in 0.5 * a - 1.25 * b + 3 * c + a
+      }
+    }
+    #expect(needed > 200, "products without a remainder would not be caught")
+  }
+
+  @Test func `Errors cancel`() {
+    let x = number(1, [0.1, -0.2])
+    #expect((x - x).center.error < 1e-6)
+    #expect((x - x).center.error > 0)
+    let plain = x.center - x.center
+    #expect(plain.error > 0.5)
+  }
+
+  @Test func `A number that overflows or is no number is unknown, whatever its symbols say`() {
+    let large = number(3e38, [1])
+    #expect((large + large).center.error == .infinity)
+    #expect((Number.unknown - Number.unknown).center.error == .infinity)
+    #expect(Number.activate(.sigmoid, .unknown, .float32).center.error == .infinity)
+    // Coefficients beyond Float64's range leave the interval.
+    let wide = Number(
+      Bounded(0, 1, own: 0),
+      settled: Coefficients(elements: [.greatestFiniteMagnitude, .greatestFiniteMagnitude]))
+    let y = Number.activate(.sigmoid, wide, .float32)
+    #expect(y.center.error < 1)
+    #expect(y.coefficients.isEmpty)
+  }
+
+  /// The support function of the set in a direction: max Σ v_j x̂_j.
+  private func support(_ states: [Number], _ direction: [Double]) -> Double {
+    let count = states.map(\.coefficients.count).max()!
+    var sum = 0.0
+    for k in 0..<count {
+      var c = 0.0
+      for (v, state) in zip(direction, states) where k < state.coefficients.count {
+        c += v * state.coefficients.elements[k]
+      }
+      sum += abs(c)
+    }
+    return zip(direction, states).reduce(sum) { $0 + abs($1.0) * $1.1.rest }
+  }
+
+  @Test func `Settling, and forgetting symbols, never loses a point`() {
+    var generator = SeededGenerator(seed: 53)
+    for count in [0, 3, 12, 40] {
+      var states = (0..<4).map { _ in
+        Number(
+          Bounded(0, 1e9, own: 0),
+          Coefficients(elements: (0..<count).map { _ in Double.random(in: -1...1, using: &generator) }),
+          rest: Double.random(in: 0...1, using: &generator))
+      }
+      let before = states
+      Number.settle(&states, symbols: 16)
+      #expect(states.allSatisfy { $0.coefficients.count <= 16 && $0.rest == 0 })
+      for _ in 0..<50 {
+        let direction = (0..<4).map { _ in Double.random(in: -1...1, using: &generator) }
+        #expect(support(states, direction) >= support(before, direction) * (1 - 0x1p-50), "\(count) symbols")
+      }
+    }
+  }
+}
