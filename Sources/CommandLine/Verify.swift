@@ -78,12 +78,7 @@ struct Verify: ParsableCommand {
     } else {
       show(report)
     }
-    if let writeFixed, report.verdict == .different {
-      try ModelFile.writeFixed(report, to: writeFixed)
-      if !json {
-        Terminal.print("wrote \(writeFixed): \(report.diagnosis?.suspect ?? "") with the mistake taken back")
-      }
-    }
+    if let writeFixed { try writeMended(report, to: writeFixed) }
     if report.verdict.exitCode != 0 { throw ExitCode(report.verdict.exitCode) }
   }
 
@@ -133,43 +128,6 @@ struct Verify: ParsableCommand {
     for reason in report.reasons { Terminal.print("  because      \(reason)") }
     if let diagnosis = report.diagnosis { show(diagnosis) }
     Terminal.print("verdict: \(Terminal.paint(report.verdict))")
-  }
-
-  private func show(_ diagnosis: Diagnosis) {
-    for place in diagnosis.places { Terminal.print("  where        \(place)") }
-    Terminal.print("  diagnosis    \(diagnosis.summary)")
-    if diagnosis.mended != nil, writeFixed == nil {
-      Terminal.print("  mend with    \(mendingCommand)")
-    }
-  }
-
-  private var mendingCommand: String {
-    let target = files.last.flatMap { $0.split(separator: "/").last }.map { "fixed-\($0)" } ?? "fixed.onnx"
-    let given = input.flatMap { ["--input", $0] } + expected.flatMap { ["--expected", $0] }
-    return (["rnnconv", "verify"] + files + given + ["--write-fixed", target]).joined(separator: " ")
-  }
-
-  private func showPower() throws {
-    var options = VerificationOptions(seed: seed)
-    let file = try source.open(files[0], binding: try namedTensors(input))
-    if !input.isEmpty { options.inputs = try tensors(input, for: file.inputNames, "input") }
-    let report = try Terminal.progress("making mistakes") { try file.power(options) }
-    if json { return try Terminal.printJSON(report.json) }
-    let seed = report.seed.map { ", seed \($0)" } ?? ""
-    Terminal.print(
-      "\(Terminal.paint(report.model, .bold)) on \(report.probes.joined(separator: ", "))\(seed)")
-    for item in report.mistakes where item.ways > 0 {
-      let mark =
-        item.noticed == item.ways
-        ? Terminal.paint("noticed", .green)
-        : item.noticed == 0 ? Terminal.paint("not noticed", .red) : Terminal.paint("partly noticed", .yellow)
-      Terminal.print("  \(mark): \(item.name) (\(item.mistake)), \(item.noticed) of \(item.ways) ways")
-      for place in item.unnoticed.prefix(3) { Terminal.print("      passes: \(place)") }
-      if item.unnoticed.count > 3 { Terminal.print("      and \(item.unnoticed.count - 3) more") }
-      for reason in item.reasons { Terminal.print("      because \(reason)") }
-    }
-    let cannot = report.mistakes.filter { $0.ways == 0 }.map(\.mistake)
-    if !cannot.isEmpty { Terminal.print("  cannot be made here: \(cannot.joined(separator: ", "))") }
   }
 
   private func number(_ value: Double) -> String {

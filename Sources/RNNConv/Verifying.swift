@@ -129,20 +129,13 @@ extension ModelFile {
         of: model, name: path, probes: probes, seed: options.inputs == nil ? options.seed : nil)
     } catch { throw .inputs(error.description) }
   }
+}
 
-  /// Writes the model with the mistake that the diagnosis is certain of taken back.
-  ///
-  /// - Throws: `.arguments` where no mistake is certain, or none can be taken back.
-  @discardableResult
-  public static func writeFixed(
-    _ report: VerificationReport, to path: String, _ options: ConversionOptions = ConversionOptions()
-  ) throws(RNNConvError) -> Conversion {
-    guard let diagnosis = report.diagnosis else {
-      throw .arguments("there is nothing to mend: the verdict is \(report.verdict.rawValue)")
+extension VerificationReport {
+  /// The suspect with its mistake taken back; nil unless exactly one known mistake explains the difference.
+  public var mended: ModelFile? {
+    diagnosis.flatMap { diagnosis in
+      diagnosis.mended.map { ModelFile($0, name: "\(diagnosis.suspect) with its mistake taken back") }
     }
-    guard let model = diagnosis.mended else {
-      throw .arguments("nothing was written to \(path): \(diagnosis.summary)")
-    }
-    return try ModelFile(model, name: "\(diagnosis.suspect), mended").convert(to: path, options)
   }
 }

@@ -9,52 +9,27 @@ public import Tensors
 /// side does once the mistake is taken back.
 public func diagnose(left: Subject, right: Subject, probes: [Probe]) throws(VerificationError) -> Diagnosis {
   var diagnosis = Diagnosis(suspect: right.name, reference: left.name)
-  let inputNames = try matched(left.inputNames, right.inputNames) { .inputsDiffer(left: $0, right: $1) }
-  var ofLeft: [Evidence] = []
-  var ofRight: [Evidence] = []
-  for probe in probes {
-    let renamed = Dictionary(
-      uniqueKeysWithValues: probe.inputs.map { (inputNames[$0.key] ?? $0.key, $0.value) })
-    let a = try left.doubles(probe.name, probe.inputs)
-    let b = try right.doubles(probe.name, renamed)
-    let names = try matched(
-      left.model?.outputs.map(\.name) ?? a.keys.sorted(), right.model?.outputs.map(\.name) ?? b.keys.sorted()
-    ) { .outputsDiffer(left: $0, right: $1) }
-    var forLeft: [String: Tensor] = [:]
-    var forRight: [String: Tensor] = [:]
-    for (mine, theirs) in names {
-      forLeft[mine] = b[theirs]
-      forRight[theirs] = a[mine]
-    }
-    ofLeft.append(Evidence(probe: probe.name, inputs: left.own(probe.inputs), outputs: forLeft))
-    ofRight.append(Evidence(probe: probe.name, inputs: right.own(renamed), outputs: forRight))
-    diagnosis.addFirstStep(
-      ports: left.model?.outputs ?? right.model?.outputs ?? [], probe: probe.name, left: a, right: forLeft)
+  let (ofLeft, ofRight) = try evidence(left, right, probes)
+  let mine = left.model.flatMap { try? MistakeSearch($0, ofLeft, rounding: .float32) }
+  let theirs = right.model.flatMap { try? MistakeSearch($0, ofRight, rounding: .float32) }
+  diagnosis.places = (mine ?? theirs)?.firstSteps ?? []
+  if let mine, let theirs {
+    diagnosis.places += differences(
+      mine.base, theirs.base, ofLeft.map(\.inputs), ofRight.map(\.inputs))
   }
-  if let one = left.model, let other = right.model {
-    diagnosis.places += differences(one, other, ofLeft.map(\.inputs), ofRight.map(\.inputs))
+  guard let mine else {
+    if let theirs { diagnosis.mend(theirs) }
+    return diagnosis
   }
-
-  if let model = left.model {
-    let search = MistakeSearch(model, ofLeft, rounding: .float32)
-    let outcome = search.run(for: .make, target: right.model)
-    diagnosis.take(outcome)
-    if diagnosis.isCertain {
-      diagnosis.mended = mended(right.model, ofRight, diagnosis, rounding: .float32) ?? model
-    }
-  }
-  if diagnosis.explanations.isEmpty, let model = right.model {
+  diagnosis.take(mine.run(for: .make, target: right.model))
+  if diagnosis.explanations.isEmpty, let theirs {
     // What the left side lacks the right side may still hold: then the mistake is the left side's.
-    let search = MistakeSearch(model, ofRight, rounding: .float32)
-    if left.model == nil {
-      let outcome = search.run(for: .mend)
-      diagnosis.take(outcome)
-      if diagnosis.isCertain { diagnosis.mended = outcome.found.first?.model }
-    } else {
-      let outcome = search.run(for: .make, target: left.model)
-      diagnosis.take(outcome)
-      if !outcome.found.isEmpty { (diagnosis.suspect, diagnosis.reference) = (left.name, right.name) }
-    }
+    diagnosis.take(theirs.run(for: .make, target: mine.base))
+    guard !diagnosis.explanations.isEmpty else { return diagnosis }
+    (diagnosis.suspect, diagnosis.reference) = (left.name, right.name)
+    diagnosis.mended = mended(mine, diagnosis, like: theirs.base)
+  } else {
+    diagnosis.mended = mended(theirs, diagnosis, like: mine.base)
   }
   return diagnosis
 }
@@ -64,13 +39,14 @@ public func diagnose(
   _ suspect: Subject, expected: [String: Tensor], from source: String, probe: Probe,
   rounding: RoundingModel = .float32
 ) throws(VerificationError) -> Diagnosis {
-  let own = try suspect.doubles(probe.name, probe.inputs)
-  let evidence = Evidence(
-    probe: probe.name, inputs: suspect.own(probe.inputs), outputs: expected.filter { own[$0.key] != nil })
   var diagnosis = Diagnosis(suspect: suspect.name, reference: source)
-  diagnosis.addFirstStep(
-    ports: suspect.model?.outputs ?? [], probe: probe.name, left: evidence.outputs, right: own)
-  diagnosis.mend(suspect.model, [evidence], rounding: rounding)
+  guard let model = suspect.model else { return diagnosis }
+  let evidence = Evidence(
+    probe: probe.name, inputs: suspect.own(probe.inputs), outputs: model.known(expected))
+  if let search = try? MistakeSearch(model, [evidence], rounding: rounding) {
+    diagnosis.places = search.firstSteps
+    diagnosis.mend(search)
+  }
   return diagnosis
 }
 
@@ -78,30 +54,49 @@ public func diagnose(
 func diagnoseImport(of side: Subject, probes: [Probe]) throws(VerificationError) -> Diagnosis {
   var diagnosis = Diagnosis(suspect: "the import of \(side.name)", reference: "its own evaluator")
   guard let model = side.model else { return diagnosis }
-  var evidence: [Evidence] = []
-  for probe in probes {
-    let outputs = try side.doubles(probe.name, probe.inputs)
-    let inputs = side.own(probe.inputs)
-    evidence.append(
-      Evidence(
-        probe: probe.name, inputs: inputs,
-        outputs: outputs.filter { output in model.outputs.contains { $0.name == output.key } }))
-    if let own = try? forward(model, inputs: inputs, precision: .float64) {
-      diagnosis.addFirstStep(ports: model.outputs, probe: probe.name, left: outputs, right: own)
-    }
+  let evidence = try probes.map { (probe) throws(VerificationError) in
+    Evidence(
+      probe: probe.name, inputs: side.own(probe.inputs),
+      outputs: model.known(try side.doubles(probe.name, probe.inputs)))
   }
-  diagnosis.mend(model, evidence, rounding: .float64)
+  if let search = try? MistakeSearch(model, evidence, rounding: .float64) {
+    diagnosis.places = search.firstSteps
+    diagnosis.mend(search)
+  }
   return diagnosis
 }
 
-/// The suspect's own model with the mistake taken back, where that can be done from what it holds.
-private func mended(
-  _ model: Model?, _ evidence: [Evidence], _ diagnosis: Diagnosis, rounding: RoundingModel
-) -> Model? {
-  guard let model, let mistake = diagnosis.explanations.first.flatMap({ Mistake.named($0.mistake) }) else {
+/// For each side what the other one computes, under its own names.
+private func evidence(
+  _ left: Subject, _ right: Subject, _ probes: [Probe]
+) throws(VerificationError) -> (ofLeft: [Evidence], ofRight: [Evidence]) {
+  let inputNames = try matched(left.inputNames, right.inputNames) { .inputsDiffer(left: $0, right: $1) }
+  var (ofLeft, ofRight): ([Evidence], [Evidence]) = ([], [])
+  for probe in probes {
+    let renamed = Dictionary(
+      uniqueKeysWithValues: probe.inputs.map { (inputNames[$0.key] ?? $0.key, $0.value) })
+    let a = try left.doubles(probe.name, probe.inputs)
+    let b = try right.doubles(probe.name, renamed)
+    let names = try matched(
+      left.model?.outputs.map(\.name) ?? a.keys.sorted(), right.model?.outputs.map(\.name) ?? b.keys.sorted()
+    ) { .outputsDiffer(left: $0, right: $1) }
+    var (forLeft, forRight): ([String: Tensor], [String: Tensor]) = ([:], [:])
+    for (mine, theirs) in names {
+      forLeft[mine] = b[theirs]
+      forRight[theirs] = a[mine]
+    }
+    ofLeft.append(Evidence(probe: probe.name, inputs: left.own(probe.inputs), outputs: forLeft))
+    ofRight.append(Evidence(probe: probe.name, inputs: right.own(renamed), outputs: forRight))
+  }
+  return (ofLeft, ofRight)
+}
+
+/// The suspect's own model with the certain mistake taken back; the reference where what was lost is only there.
+private func mended(_ suspect: MistakeSearch?, _ diagnosis: Diagnosis, like reference: Model) -> Model? {
+  guard diagnosis.isCertain, let mistake = Mistake.named(diagnosis.explanations[0].mistake) else {
     return nil
   }
-  return MistakeSearch(model, evidence, rounding: rounding).run([mistake], for: .mend).found.first?.model
+  return suspect?.run([mistake], for: .mend, target: reference).found.first?.model ?? reference
 }
 
 extension Diagnosis {
@@ -111,11 +106,17 @@ extension Diagnosis {
     isComplete = isComplete && outcome.isComplete
   }
 
-  fileprivate mutating func mend(_ model: Model?, _ evidence: [Evidence], rounding: RoundingModel) {
-    guard let model else { return }
-    let outcome = MistakeSearch(model, evidence, rounding: rounding).run(for: .mend)
+  fileprivate mutating func mend(_ search: MistakeSearch) {
+    let outcome = search.run(for: .mend)
     take(outcome)
     if isCertain { mended = outcome.found.first?.model }
+  }
+}
+
+extension Model {
+  /// Those of the tensors that are outputs of the model.
+  fileprivate func known(_ tensors: [String: Tensor]) -> [String: Tensor] {
+    tensors.filter { tensor in outputs.contains { $0.name == tensor.key } }
   }
 }
 

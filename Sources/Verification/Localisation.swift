@@ -4,45 +4,43 @@ internal import Tensors
 
 // Where two sides part, whatever the reason.
 
-extension Diagnosis {
-  /// Names the earliest time step at which each output differs visibly; only the first probe that shows it is told.
-  mutating func addFirstStep(
-    ports: [Port], probe: String, left: [String: Tensor], right: [String: Tensor]
-  ) {
-    for port in ports {
-      let start = "output '\(port.name)' first differs at "
-      guard !places.contains(where: { $0.hasPrefix(start) }), let a = left[port.name],
-        let b = right[port.name],
-        a.shape == b.shape
-      else { continue }
-      let (mine, theirs) = (a.doubles, b.doubles)
-      let scale = mine.lazy.filter(\.isFinite).reduce(0) { max($0, abs($1)) }
-      let different = mine.indices.filter {
-        !isSame(mine[$0], theirs[$0]) && !(abs(mine[$0] - theirs[$0]) <= 1e-6 * scale)
+extension MistakeSearch {
+  /// For each output the earliest time step at which the evidence leaves the base's bound; only the first probe that
+  /// shows it is told.
+  var firstSteps: [String] {
+    base.outputs.compactMap { port in
+      for piece in pieces {
+        guard let expected = piece.evidence.outputs[port.name], expected.shape == piece.base[port.name]?.shape
+        else { continue }
+        let missed = expected.doubles.enumerated().filter { piece.isMissed(port.name, $0, $1) }
+        let places = missed.map { port.coordinates(of: $0.offset, in: expected.shape) }
+        if !places.isEmpty { return port.firstStep(places, piece.evidence.probe) }
       }
-      let coordinates = different.map { port.coordinates(of: $0, in: a.shape) }
-      guard let first = coordinates.min(by: { ($0.time ?? 0, $0.feature) < ($1.time ?? 0, $1.feature) })
-      else {
-        continue
-      }
-      var words: [String] = []
-      if let time = first.time { words.append("step \(time)") }
-      words += ["row \(first.row)", "feature \(first.feature)"]
-      var line = start + words.joined(separator: ", ") + " on the probe '\(probe)'"
-      if port.kind.hasTime {
-        let steps = Set(coordinates.compactMap(\.time)).count
-        line += "; \(steps) \(steps == 1 ? "step differs" : "steps differ")"
-      }
-      let half = port.kind.features / 2
-      if port.kind.features > 1, port.kind.features % 2 == 0 {
-        if coordinates.allSatisfy({ $0.feature < half }) {
-          line += "; only the first half of the features differs"
-        } else if coordinates.allSatisfy({ $0.feature >= half }) {
-          line += "; only the second half of the features differs"
-        }
-      }
-      places.append(line)
+      return nil
     }
+  }
+}
+
+extension Port {
+  /// Where an output differs, in words.
+  fileprivate func firstStep(_ places: [(time: Int?, row: Int, feature: Int)], _ probe: String) -> String {
+    let first = places.min { ($0.time ?? 0, $0.row, $0.feature) < ($1.time ?? 0, $1.row, $1.feature) }!
+    let step = first.time.map { "step \($0), " } ?? ""
+    var line =
+      "output '\(name)' first differs at \(step)row \(first.row), feature \(first.feature) on the probe '\(probe)'"
+    if kind.hasTime {
+      let steps = Set(places.compactMap(\.time)).count
+      line += "; \(steps) \(steps == 1 ? "step differs" : "steps differ")"
+    }
+    let half = kind.features / 2
+    if kind.features > 1, kind.features.isMultiple(of: 2) {
+      if places.allSatisfy({ $0.feature < half }) {
+        line += "; only the first half of the features differs"
+      } else if places.allSatisfy({ $0.feature >= half }) {
+        line += "; only the second half of the features differs"
+      }
+    }
+    return line
   }
 }
 

@@ -94,13 +94,7 @@ extension Mistake {
   private static func scaled(_ detail: String, _ parts: [StackedPart]) -> Change {
     Change(
       detail: detail,
-      fits: { layer in
-        parts.allSatisfy { part in
-          layer.directions.contains {
-            part == .inputBias ? $0.inputBias != nil : $0.recurrentBias != nil
-          }
-        }
-      },
+      fits: { layer in parts.allSatisfy { part in layer.directions.contains { $0.holds([part]) } } },
       make: { layer, d in
         layer.directions[d].mapStacked(parts) { $0.changing(0..<$0.shape[0]) { 2 * $0 } }
       },

@@ -99,8 +99,7 @@ extension Mistake {
     Mistake("precision-lost", "a tensor is rounded to a narrower type") { model, purpose in
       guard purpose == .make else { return [] }
       return [ElementType.float16, .bfloat16].flatMap { type in
-        eachTensor(model, "to \(type.rawValue)") { tensor in
-          guard tensor.elementType.isFloat, tensor.elementType.size > type.size else { return tensor }
+        eachTensor(model, "to \(type.rawValue)", { $0.isFloat && $0.size > type.size }) { tensor in
           let narrow = try? tensor.converted(to: type).tensor
           // Back in its own type, as a file holds it that has been through the narrower one.
           return (try? narrow?.converted(to: tensor.elementType).tensor) ?? tensor
@@ -108,7 +107,7 @@ extension Mistake {
       }
     },
     Mistake("byte-order", "a tensor's bytes are taken in the other order") { model, _ in
-      eachTensor(model, "") { $0.byteSwapped }
+      eachTensor(model, "", { $0.size > 1 }) { $0.byteSwapped }
     },
   ]
 
@@ -123,15 +122,16 @@ extension Mistake {
     }
   }
 
-  /// A change of each tensor alone, and of all.
+  /// A change of each tensor of a fitting type alone, and of all such.
   private static func eachTensor(
-    _ model: Model, _ detail: String, _ change: @escaping @Sendable (Tensor) -> Tensor
+    _ model: Model, _ detail: String, _ fits: @escaping @Sendable (ElementType) -> Bool,
+    _ change: @escaping @Sendable (Tensor) -> Tensor
   ) -> [Candidate] {
     let tail = detail.isEmpty ? "" : " \(detail)"
     var result: [Candidate] = []
     var total = 0
     for (index, layer) in model.layers.enumerated() {
-      for (number, (role, tensor)) in layer.operation.tensors.enumerated() where tensor.elementType.size > 1 {
+      for (number, (role, tensor)) in layer.operation.tensors.enumerated() where fits(tensor.elementType) {
         total += 1
         result.append(
           Candidate(place: "layer '\(layer.name)', \(role)\(tail)") {
@@ -150,7 +150,9 @@ extension Mistake {
       Candidate(place: "all tensors\(tail)") {
         var model = model
         for index in model.layers.indices {
-          model.layers[index].operation = model.layers[index].operation.mapTensors(change)
+          model.layers[index].operation = model.layers[index].operation.mapTensors {
+            fits($0.elementType) ? change($0) : $0
+          }
         }
         return model
       })

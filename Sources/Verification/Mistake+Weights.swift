@@ -104,7 +104,9 @@ extension Mistake {
       let detail = orderWords(canonical, permutation)
       return parts.map { words, tensors in
         Change(
-          detail: detail + words, fits: fits,
+          detail: detail + words,
+          // Without a bias there is none to get wrong.
+          fits: { layer in fits(layer) && layer.directions.contains { $0.holds(tensors) } },
           make: { layer, d in
             layer.directions[d].mapStacked(tensors) { $0.permutingBlocks(permutation) }
           },

@@ -7,19 +7,30 @@ struct Evidence: Sendable {
   var probe: String
   var inputs: [String: Tensor]
   var outputs: [String: Tensor]
-
-  var size: Int { inputs.values.reduce(0) { $0 + $1.count } }
 }
 
 /// Tries every known mistake on a model: which results give the outputs that are known?
 struct MistakeSearch {
   let base: Model
-  /// Smallest first.
-  let evidence: [Evidence]
   /// Of the arithmetic that the outputs come from.
   let rounding: RoundingModel
-  /// For each piece of evidence, deviations beyond which no rounding needs to be thought of.
-  private let hopeless: [[String: [Double]]]
+  /// Smallest first.
+  let pieces: [Piece]
+
+  /// Evidence, and what the untouched model makes of it.
+  struct Piece {
+    let evidence: Evidence
+    let base: [String: BoundedTensor]
+    /// T·B: how often a pass uses each weight.
+    let size: Int
+
+    /// Whether the untouched model misses an element by more than rounding.
+    func isMissed(_ output: String, _ index: Int, _ expected: Double) -> Bool {
+      guard let own = base[output] else { return false }
+      return !isSame(own.values[index], expected)
+        && !(abs(own.values[index] - expected) <= 2 * own.errors[index])
+    }
+  }
 
   struct Found {
     let explanation: Diagnosis.Explanation
@@ -32,28 +43,31 @@ struct MistakeSearch {
     var isComplete = true
   }
 
-  init(_ base: Model, _ evidence: [Evidence], rounding: RoundingModel) {
+  /// - Throws: what the base's pass throws; then there is nothing to start from.
+  init(_ base: Model, _ evidence: [Evidence], rounding: RoundingModel) throws(ForwardError) {
     self.base = base
     self.rounding = rounding
-    self.evidence = evidence.sorted { $0.size < $1.size }
-    hopeless = self.evidence.map { evidence in
-      let bounds = try? boundedForward(base, inputs: evidence.inputs, rounding: .float32)
-      return (bounds ?? [:]).mapValues { bounded in
-        zip(bounded.values, bounded.errors).map { 256 * $1 + 1e-6 * (1 + abs($0)) }
+    pieces = try evidence.map { (evidence) throws(ForwardError) in
+      let sizes = base.inputs.compactMap { port in
+        evidence.inputs[port.name].map { $0.count / max(1, port.kind.features) }
       }
-    }
+      return Piece(
+        evidence: evidence, base: try boundedForward(base, inputs: evidence.inputs, rounding: rounding),
+        size: sizes.max() ?? 1)
+    }.sorted { $0.size < $1.size }
   }
 
   /// - Parameters:
   ///   - mistakes: those to try.
-  ///   - target: the fingerprint of the model that the mistake may have led to.
+  ///   - target: the model that the mistake may have led to.
   ///   - effort: about how many multiplications may be spent on finding candidates.
   func run(
     _ mistakes: [Mistake] = Mistake.all, for purpose: Mistake.Purpose, target: Model? = nil,
     effort: Int = 20_000_000_000
   ) -> Outcome {
     var outcome = Outcome()
-    let cost = base.parameterCount * max(1, evidence.first?.size ?? 1)
+    // Making a candidate and preparing its pass touches each weight a few times more.
+    let cost = base.parameterCount * (4 + (pieces.first?.size ?? 1))
     let targetPrint = target?.fingerprint
     for mistake in mistakes {
       for candidate in mistake.candidates(base, purpose) {
@@ -66,7 +80,7 @@ struct MistakeSearch {
         guard comesNear(model) else { continue }
         // The very weights need no bound, which can be beyond all numbers where a mistake makes them huge.
         let isBitExact = targetPrint != nil && model.fingerprint == targetPrint
-        guard isBitExact || evidence.allSatisfy({ confirms(model, $0) }) else { continue }
+        guard isBitExact || pieces.allSatisfy({ explains(model, $0) }) else { continue }
         let explanation = Diagnosis.Explanation(
           mistake: mistake.id, name: mistake.name, place: candidate.place,
           evidence: isBitExact ? .weights : .outputs)
@@ -83,40 +97,48 @@ struct MistakeSearch {
     return outcome
   }
 
-  /// Whether the model gives every output of the evidence to within what rounding could ever do.
+  /// Whether the model gives every output to within what rounding could ever do: a quick pass that few survive.
   private func comesNear(_ model: Model) -> Bool {
-    for (number, piece) in evidence.enumerated() {
-      guard let outputs = try? forward(model, inputs: piece.inputs, precision: .float64) else { return false }
-      for (name, expected) in piece.outputs {
-        guard let found = outputs[name], found.shape == expected.shape else { return false }
-        guard let limits = hopeless[number][name], limits.count == found.count else { continue }
-        for (index, (a, b)) in zip(found.doubles, expected.doubles).enumerated()
-        where !isSame(a, b) && !(abs(a - b) <= limits[index]) {
-          return false
-        }
-      }
-    }
-    return evidence.contains { !$0.outputs.isEmpty }
-  }
-
-  /// Whether the model gives every output within its bounds.
-  private func confirms(_ model: Model, _ piece: Evidence) -> Bool {
-    for rounding in [RoundingModel.float64, rounding] {
-      guard let outputs = try? boundedForward(model, inputs: piece.inputs, rounding: rounding) else {
+    pieces.allSatisfy { piece in
+      guard let outputs = try? forward(model, inputs: piece.evidence.inputs, precision: .float64) else {
         return false
       }
-      let fits = piece.outputs.allSatisfy { name, expected in
-        guard let bounded = outputs[name], bounded.shape == expected.shape else { return false }
-        let values = expected.doubles
-        return values.indices.allSatisfy { index in
-          // The other side claims to compute the same, so it may be off as far.
-          isSame(bounded.values[index], values[index])
-            || abs(bounded.values[index] - values[index]) <= 2 * bounded.errors[index]
+      return piece.evidence.outputs.allSatisfy { name, expected in
+        guard let found = outputs[name], found.shape == expected.shape, let own = piece.base[name] else {
+          return false
+        }
+        // A mistake that changes the shape is judged by its bounds alone.
+        guard own.errors.count == found.count else { return true }
+        return zip(zip(found.doubles, expected.doubles), own.errors).allSatisfy { pair, error in
+          isSame(pair.0, pair.1) || abs(pair.0 - pair.1) <= 256 * error + 1e-6 * (1 + abs(pair.1))
         }
       }
-      if fits { return true }
     }
-    return false
+  }
+
+  /// Whether the model gives every output within its bounds, and these are narrow enough to tell it from the base.
+  private func explains(_ model: Model, _ piece: Piece) -> Bool {
+    let models: [RoundingModel] = rounding.format == .float64 ? [rounding] : [.float64, rounding]
+    return models.contains { rounding in
+      guard let outputs = try? boundedForward(model, inputs: piece.evidence.inputs, rounding: rounding) else {
+        return false
+      }
+      return piece.evidence.outputs.allSatisfy { name, expected in
+        guard let found = outputs[name], found.shape == expected.shape, let own = piece.base[name] else {
+          return false
+        }
+        let isSameShape = own.shape == found.shape
+        return expected.doubles.enumerated().allSatisfy { index, value in
+          if isSame(found.values[index], value) { return true }
+          // The other side claims to compute the same, so it may be off as far.
+          let bound = 2 * found.errors[index]
+          guard abs(found.values[index] - value) <= bound else { return false }
+          // A bound that covers what it is to explain explains nothing.
+          return !isSameShape || !piece.isMissed(name, index, value)
+            || bound <= abs(own.values[index] - value) / 2
+        }
+      }
+    }
   }
 }
 

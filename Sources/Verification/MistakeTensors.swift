@@ -8,6 +8,17 @@ enum StackedPart: CaseIterable, Sendable {
 }
 
 extension DirectionParameters {
+  /// Whether any of the parts is there.
+  func holds(_ parts: [StackedPart]) -> Bool {
+    parts.contains { part in
+      switch part {
+      case .inputWeight, .recurrentWeight: true
+      case .inputBias: inputBias != nil
+      case .recurrentBias: recurrentBias != nil
+      }
+    }
+  }
+
   mutating func mapStacked(_ parts: [StackedPart] = StackedPart.allCases, _ change: (Tensor) -> Tensor) {
     for part in parts {
       switch part {

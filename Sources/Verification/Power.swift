@@ -57,8 +57,6 @@ public func power(
     var isWithinRounding = false
     for candidate in mistake.candidates(model, .make) {
       guard let changed = candidate.make(), (try? changed.validated()) != nil else { continue }
-      // Without a bias there is none to get wrong.
-      if changed == model, candidate.place.contains("biases only"), !blindness.hasBiases { continue }
       item.ways += 1
       if changed != model, isNoticed(changed) {
         item.noticed += 1
@@ -84,7 +82,6 @@ public func power(
 
 /// What makes inputs and weights blind.
 private struct Blindness {
-  var hasBiases: Bool
   private var facts: [Fact: String] = [:]
 
   private enum Fact: Hashable {
@@ -96,7 +93,7 @@ private struct Blindness {
     let layers = model.recurrentLayers
     let directions = layers.flatMap(\.layer.directions)
     let biases = directions.flatMap { [$0.inputBias, $0.recurrentBias].compactMap { $0 } }
-    hasBiases = !biases.isEmpty
+    let hasBiases = !biases.isEmpty
     func isConstant(_ tensor: Tensor) -> Bool {
       let values = tensor.doubles
       return values.allSatisfy { $0 == values.first }

@@ -119,7 +119,11 @@ import Verification
     let outcome = try Tool.run("verify", a, b, "--write-fixed", fixed)
     #expect(outcome.code == 1, "\(outcome)")
     #expect(outcome.output.contains("certain: in \(b), the gates are taken in another order"), "\(outcome)")
+    #expect(outcome.output.contains("wrote \(fixed)"), "\(outcome)")
     #expect(try Tool.run("verify", a, fixed).code == 0)
+    let told = try Tool.run("verify", a, b)
+    #expect(
+      told.output.contains("mend with    rnnconv verify \(a) \(b) --write-fixed fixed-b.rnnw"), "\(told)")
     let json = try Tool.run("verify", a, b, "--json").json()
     let diagnosis = try #require(json["diagnosis"] as? [String: Any])
     #expect(
@@ -128,6 +132,16 @@ import Verification
         "mendable",
       ])
     #expect(diagnosis["certain"] as? Bool == true && diagnosis["mendable"] as? Bool == true)
+  }
+
+  @Test func `where no known mistake explains it nothing is written`() throws {
+    let folder = try TemporaryFolder()
+    let a = try folder.write(try Sample.lstm(seed: 1), to: "a.rnnw")
+    let b = try folder.write(try Sample.lstm(seed: 2), to: "b.rnnw")
+    let outcome = try Tool.run("verify", a, b, "--write-fixed", folder.path("fixed.rnnw"))
+    #expect(outcome.code == 1, "\(outcome)")
+    #expect(outcome.output.contains("nothing was written"), "\(outcome)")
+    #expect(!FileManager.default.fileExists(atPath: folder.path("fixed.rnnw")))
   }
 
   @Test func `power tells what the inputs cannot notice`() throws {
