@@ -4,10 +4,8 @@ internal import Verification
 extension Verify {
   /// Compares nothing: tells what the inputs could not notice.
   func showPower() throws {
-    var options = VerificationOptions(seed: seed)
-    let file = try source.open(files[0], binding: try namedTensors(input))
-    if !input.isEmpty { options.inputs = try tensors(input, for: file.inputNames, "input") }
-    let report = try Terminal.progress("making mistakes") { try file.power(options) }
+    let request = try request
+    let report = try Terminal.progress("making mistakes") { try request.power() }
     if json { return try Terminal.printJSON(report.json) }
     let seed = report.seed.map { ", seed \($0)" } ?? ""
     Terminal.print(

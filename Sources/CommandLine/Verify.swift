@@ -8,12 +8,14 @@ struct Verify: ParsableCommand {
     abstract: "Compare two models, or a model with recorded outputs, and say whether they compute the same.",
     discussion: """
       Each file runs by its own format's rules. Without --input, inputs are made up from the seed: random, single step, \
-      longer, zeros, saturating and tiny. With one file and no --expected, the file is compared with its own import.
+      ragged lengths, longer, zeros, saturating, tiny, denormal, one-hot; --suite thorough adds long sequences. With one \
+      file and no --expected, the file is compared with its own import.
 
       Examples:
         rnnconv verify model.onnx model.rnnw
         rnnconv verify model.onnx --input x.npy --expected y.npy --runtime pytorch
         rnnconv verify model.onnx --input input_0.pb --expected output_0.pb
+        rnnconv verify a.onnx b.onnx --suite thorough --evidence proof.json
         rnnconv verify trusted.onnx suspect.onnx --write-fixed fixed.onnx
         rnnconv verify model.onnx --power --input x.npy
       """)
@@ -39,6 +41,17 @@ struct Verify: ParsableCommand {
 
   @Option(help: "Seed of the inputs that are made up.")
   var seed: UInt64 = 1
+
+  @Option(help: "What is tried where inputs are made up: quick, standard or thorough.")
+  var suite = "standard"
+
+  @Option(help: ArgumentHelp("Write down everything that 'rnnconv replay' needs.", valueName: "file"))
+  var evidence: String?
+
+  @Option(
+    name: .customLong("report"),
+    help: ArgumentHelp("Write the report as one page with plots.", valueName: "file.html"))
+  var page: String?
 
   @Option(
     name: .customLong("write-fixed"),
@@ -72,7 +85,11 @@ struct Verify: ParsableCommand {
 
   func run() throws {
     if power { return try showPower() }
-    let report = try Terminal.progress("verifying") { try verify() }
+    let request = try request
+    let outcome = try Terminal.progress("verifying") { try request.run() }
+    let report = outcome.report
+    if let page { try outcome.writePage(to: page) }
+    if let evidence { try Evidence(request, outcome).write(to: evidence) }
     if json {
       try Terminal.printJSON(report.json)
     } else {
@@ -82,27 +99,25 @@ struct Verify: ParsableCommand {
     if report.verdict.exitCode != 0 { throw ExitCode(report.verdict.exitCode) }
   }
 
-  private func verify() throws -> VerificationReport {
-    guard let runtime = VerificationOptions.Runtime(rawValue: runtime) else {
-      throw RNNConvError.arguments("--runtime \(runtime): use any, onnxruntime or pytorch")
+  var request: VerificationRequest {
+    get throws {
+      guard let runtime = VerificationOptions.Runtime(rawValue: runtime) else {
+        throw RNNConvError.arguments("--runtime \(runtime): use any, onnxruntime or pytorch")
+      }
+      guard let suite = ProbeSuite(rawValue: suite) else {
+        throw RNNConvError.arguments("--suite \(suite): use quick, standard or thorough")
+      }
+      var request = VerificationRequest(files)
+      request.inputs = input.map { TensorArgument($0) }
+      request.expected = expected.map { TensorArgument($0) }
+      request.bindings = source.bind.map { TensorArgument($0) }
+      request.format = source.from
+      request.options = VerificationOptions(seed: seed, suite: suite, runtime: runtime)
+      if atol != nil || rtol != nil {
+        request.options.tolerance = Tolerance(absolute: atol ?? 0, relative: rtol ?? 0)
+      }
+      return request
     }
-    var options = VerificationOptions(seed: seed, runtime: runtime)
-    if atol != nil || rtol != nil { options.tolerance = Tolerance(absolute: atol ?? 0, relative: rtol ?? 0) }
-    // Weights that are graph inputs may be among the inputs given.
-    let named = try namedTensors(input)
-    let left = try source.open(files[0], binding: named)
-    if !input.isEmpty {
-      options.inputs = try tensors(input, for: left.inputNames, "input")
-    }
-    if files.count == 2 {
-      return try left.verify(against: try source.open(files[1], binding: named), options)
-    }
-    if !expected.isEmpty {
-      let names = (try? left.model)?.outputs.map(\.name) ?? []
-      let wanted = try tensors(expected, for: names, "output")
-      return try left.verify(expected: wanted, from: expected.joined(separator: ", "), options)
-    }
-    return try left.verify(options)
   }
 
   private func show(_ report: VerificationReport) {

@@ -24,6 +24,8 @@ public struct Format: Sendable {
     let evaluate: @Sendable ([String: Tensor], Precision) throws(RNNConvError) -> [String: Tensor]
     /// Names of graph inputs that the file gives no values for.
     let inputNames: [String]
+    /// Files below the model's folder that hold a part of it.
+    var companions: [String] = []
   }
 
   /// The content of a file that is to be written, and of a second one beside it.
@@ -120,9 +122,11 @@ extension Format {
     recognises: { ONNXDecoder.recognises($0) },
     read: { (bytes, options) throws(RNNConvError) in
       let source: ONNXModel
+      let externalFiles: [String]
       let evaluator: ONNXEvaluator
       do throws(ONNXError) {
-        source = try ONNXDecoder.decode(bytes, folder: options.folder, limits: options.limits)
+        (source, externalFiles) = try ONNXDecoder.decodeWithExternalFiles(
+          bytes, folder: options.folder, limits: options.limits)
         evaluator = try ONNXEvaluator(source, limits: options.limits)
       } catch { throw .unreadable(path: options.path, reason: error.description) }
       var notes: [ConversionNote] = []
@@ -141,7 +145,8 @@ extension Format {
           do {
             return try evaluator.run(all, precision: precision == .float32 ? .float32 : .float64)
           } catch { throw .inputs("\(options.path): \(error)") }
-        }, inputNames: source.graph.inputs.map(\.name).filter { !given.contains($0) })
+        }, inputNames: source.graph.inputs.map(\.name).filter { !given.contains($0) },
+        companions: externalFiles)
     },
     write: { (model, options) throws(RNNConvError) in
       if let opset = options.opset, !ONNXDecoder.opsets.contains(opset) {

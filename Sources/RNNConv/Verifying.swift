@@ -7,6 +7,8 @@ public import Verification
 public struct VerificationOptions: Sendable {
   /// Of the generated probes.
   public var seed: UInt64
+  /// What is tried where inputs are made up.
+  public var suite: ProbeSuite
   /// Inputs given by the user, instead of generated ones.
   public var inputs: [String: Tensor]?
   /// Accepts deviations beyond the derived bound; the verdict is then `close` at best.
@@ -27,9 +29,12 @@ public struct VerificationOptions: Sendable {
   }
 
   public init(
-    seed: UInt64 = 1, inputs: [String: Tensor]? = nil, tolerance: Tolerance? = nil, runtime: Runtime = .any
+    seed: UInt64 = 1, suite: ProbeSuite = .standard, inputs: [String: Tensor]? = nil,
+    tolerance: Tolerance? = nil,
+    runtime: Runtime = .any
   ) {
     self.seed = seed
+    self.suite = suite
     self.inputs = inputs
     self.tolerance = tolerance
     self.runtime = runtime
@@ -45,7 +50,7 @@ extension ModelFile {
       evaluate: { inputs, precision in try file.evaluate(inputs, precision: precision) })
   }
 
-  private func probes(_ other: ModelFile?, _ options: VerificationOptions) throws(RNNConvError) -> [Probe] {
+  func probes(_ other: ModelFile?, _ options: VerificationOptions) throws(RNNConvError) -> [Probe] {
     if let inputs = options.inputs { return [Probe(name: "given inputs", inputs: inputs)] }
     if let model = try? model { return try generated(model, path, options) }
     guard let other, let model = try? other.model else {
@@ -67,7 +72,7 @@ extension ModelFile {
   private func generated(
     _ model: Model, _ path: String, _ options: VerificationOptions
   ) throws(RNNConvError) -> [Probe] {
-    do { return try Probe.generated(for: model, seed: options.seed) } catch {
+    do { return try Probe.generated(for: model, seed: options.seed, suite: options.suite) } catch {
       throw .unreadable(path: path, reason: error.description)
     }
   }

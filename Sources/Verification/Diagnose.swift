@@ -9,7 +9,7 @@ public import Tensors
 /// side does once the mistake is taken back.
 public func diagnose(left: Subject, right: Subject, probes: [Probe]) throws(VerificationError) -> Diagnosis {
   var diagnosis = Diagnosis(suspect: right.name, reference: left.name)
-  let (ofLeft, ofRight) = try evidence(left, right, probes)
+  let (ofLeft, ofRight) = try knownOutputs(left, right, probes)
   let mine = left.model.flatMap { try? MistakeSearch($0, ofLeft, rounding: .float32) }
   let theirs = right.model.flatMap { try? MistakeSearch($0, ofRight, rounding: .float32) }
   diagnosis.places = (mine ?? theirs)?.firstSteps ?? []
@@ -41,9 +41,9 @@ public func diagnose(
 ) throws(VerificationError) -> Diagnosis {
   var diagnosis = Diagnosis(suspect: suspect.name, reference: source)
   guard let model = suspect.model else { return diagnosis }
-  let evidence = Evidence(
-    probe: probe.name, inputs: suspect.own(probe.inputs), outputs: model.known(expected))
-  if let search = try? MistakeSearch(model, [evidence], rounding: rounding) {
+  let known = KnownOutputs(
+    probe: probe.name, inputs: suspect.own(probe.inputs), outputs: model.own(expected))
+  if let search = try? MistakeSearch(model, [known], rounding: rounding) {
     diagnosis.places = search.firstSteps
     diagnosis.mend(search)
   }
@@ -54,12 +54,12 @@ public func diagnose(
 func diagnoseImport(of side: Subject, probes: [Probe]) throws(VerificationError) -> Diagnosis {
   var diagnosis = Diagnosis(suspect: "the import of \(side.name)", reference: "its own evaluator")
   guard let model = side.model else { return diagnosis }
-  let evidence = try probes.map { (probe) throws(VerificationError) in
-    Evidence(
+  let known = try probes.map { (probe) throws(VerificationError) in
+    KnownOutputs(
       probe: probe.name, inputs: side.own(probe.inputs),
-      outputs: model.known(try side.doubles(probe.name, probe.inputs)))
+      outputs: model.own(try side.doubles(probe.name, probe.inputs)))
   }
-  if let search = try? MistakeSearch(model, evidence, rounding: .float64) {
+  if let search = try? MistakeSearch(model, known, rounding: .float64) {
     diagnosis.places = search.firstSteps
     diagnosis.mend(search)
   }
@@ -67,11 +67,11 @@ func diagnoseImport(of side: Subject, probes: [Probe]) throws(VerificationError)
 }
 
 /// For each side what the other one computes, under its own names.
-private func evidence(
+private func knownOutputs(
   _ left: Subject, _ right: Subject, _ probes: [Probe]
-) throws(VerificationError) -> (ofLeft: [Evidence], ofRight: [Evidence]) {
+) throws(VerificationError) -> (ofLeft: [KnownOutputs], ofRight: [KnownOutputs]) {
   let inputNames = try matched(left.inputNames, right.inputNames) { .inputsDiffer(left: $0, right: $1) }
-  var (ofLeft, ofRight): ([Evidence], [Evidence]) = ([], [])
+  var (ofLeft, ofRight): ([KnownOutputs], [KnownOutputs]) = ([], [])
   for probe in probes {
     let renamed = Dictionary(
       uniqueKeysWithValues: probe.inputs.map { (inputNames[$0.key] ?? $0.key, $0.value) })
@@ -85,8 +85,8 @@ private func evidence(
       forLeft[mine] = b[theirs]
       forRight[theirs] = a[mine]
     }
-    ofLeft.append(Evidence(probe: probe.name, inputs: left.own(probe.inputs), outputs: forLeft))
-    ofRight.append(Evidence(probe: probe.name, inputs: right.own(renamed), outputs: forRight))
+    ofLeft.append(KnownOutputs(probe: probe.name, inputs: left.own(probe.inputs), outputs: forLeft))
+    ofRight.append(KnownOutputs(probe: probe.name, inputs: right.own(renamed), outputs: forRight))
   }
   return (ofLeft, ofRight)
 }
@@ -115,7 +115,7 @@ extension Diagnosis {
 
 extension Model {
   /// Those of the tensors that are outputs of the model.
-  fileprivate func known(_ tensors: [String: Tensor]) -> [String: Tensor] {
+  fileprivate func own(_ tensors: [String: Tensor]) -> [String: Tensor] {
     tensors.filter { tensor in outputs.contains { $0.name == tensor.key } }
   }
 }
@@ -130,7 +130,7 @@ extension Subject {
   }
 
   /// Those inputs that the model has; the rest are bound weights.
-  fileprivate func own(_ inputs: [String: Tensor]) -> [String: Tensor] {
+  func own(_ inputs: [String: Tensor]) -> [String: Tensor] {
     guard let model else { return inputs }
     return inputs.filter { input in model.inputs.contains { $0.name == input.key } }
   }

@@ -5,16 +5,16 @@ internal import Tensors
 // Where two sides part, whatever the reason.
 
 extension MistakeSearch {
-  /// For each output the earliest time step at which the evidence leaves the base's bound; only the first probe that
+  /// For each output the earliest time step at which what is known leaves the base's bound; only the first probe that
   /// shows it is told.
   var firstSteps: [String] {
     base.outputs.compactMap { port in
       for piece in pieces {
-        guard let expected = piece.evidence.outputs[port.name], expected.shape == piece.base[port.name]?.shape
+        guard let expected = piece.known.outputs[port.name], expected.shape == piece.base[port.name]?.shape
         else { continue }
         let missed = expected.doubles.enumerated().filter { piece.isMissed(port.name, $0, $1) }
         let places = missed.map { port.coordinates(of: $0.offset, in: expected.shape) }
-        if !places.isEmpty { return port.firstStep(places, piece.evidence.probe) }
+        if !places.isEmpty { return port.firstStep(places, piece.known.probe) }
       }
       return nil
     }

@@ -3,7 +3,7 @@ internal import Recurrent
 internal import Tensors
 
 /// What the right outputs are on one probe, by the names of the model that is tried.
-struct Evidence: Sendable {
+struct KnownOutputs: Sendable {
   var probe: String
   var inputs: [String: Tensor]
   var outputs: [String: Tensor]
@@ -17,9 +17,9 @@ struct MistakeSearch {
   /// Smallest first.
   let pieces: [Piece]
 
-  /// Evidence, and what the untouched model makes of it.
+  /// Known outputs, and what the untouched model makes of it.
   struct Piece {
-    let evidence: Evidence
+    let known: KnownOutputs
     let base: [String: BoundedTensor]
     /// T·B: how often a pass uses each weight.
     let size: Int
@@ -29,6 +29,15 @@ struct MistakeSearch {
       guard let own = base[output] else { return false }
       return !isSame(own.values[index], expected)
         && !(abs(own.values[index] - expected) <= 2 * own.errors[index])
+    }
+
+    /// The element of an output that the untouched model misses by most, and by how much.
+    func worstMiss(_ output: String) -> (index: Int, deviation: Double)? {
+      guard let own = base[output], let expected = known.outputs[output], own.shape == expected.shape else {
+        return nil
+      }
+      return expected.doubles.enumerated().filter { isMissed(output, $0, $1) }
+        .map { ($0.offset, abs(own.values[$0.offset] - $0.element)) }.max { $0.1 < $1.1 }
     }
   }
 
@@ -44,15 +53,15 @@ struct MistakeSearch {
   }
 
   /// - Throws: what the base's pass throws; then there is nothing to start from.
-  init(_ base: Model, _ evidence: [Evidence], rounding: RoundingModel) throws(ForwardError) {
+  init(_ base: Model, _ known: [KnownOutputs], rounding: RoundingModel) throws(ForwardError) {
     self.base = base
     self.rounding = rounding
-    pieces = try evidence.map { (evidence) throws(ForwardError) in
+    pieces = try known.map { (known) throws(ForwardError) in
       let sizes = base.inputs.compactMap { port in
-        evidence.inputs[port.name].map { $0.count / max(1, port.kind.features) }
+        known.inputs[port.name].map { $0.count / max(1, port.kind.features) }
       }
       return Piece(
-        evidence: evidence, base: try boundedForward(base, inputs: evidence.inputs, rounding: rounding),
+        known: known, base: try boundedForward(base, inputs: known.inputs, rounding: rounding),
         size: sizes.max() ?? 1)
     }.sorted { $0.size < $1.size }
   }
@@ -100,15 +109,13 @@ struct MistakeSearch {
   /// Whether the model gives every output to within what rounding could ever do: a quick pass that few survive.
   private func comesNear(_ model: Model) -> Bool {
     pieces.allSatisfy { piece in
-      guard let outputs = try? forward(model, inputs: piece.evidence.inputs, precision: .float64) else {
+      guard let outputs = try? forward(model, inputs: piece.known.inputs, precision: .float64) else {
         return false
       }
-      return piece.evidence.outputs.allSatisfy { name, expected in
-        guard let found = outputs[name], found.shape == expected.shape, let own = piece.base[name] else {
-          return false
-        }
-        // A mistake that changes the shape is judged by its bounds alone.
-        guard own.errors.count == found.count else { return true }
+      return piece.known.outputs.allSatisfy { name, expected in
+        guard let found = outputs[name], found.shape == expected.shape else { return false }
+        // Where the base gives another shape, the bounds alone judge.
+        guard let own = piece.base[name], own.shape == found.shape else { return true }
         return zip(zip(found.doubles, expected.doubles), own.errors).allSatisfy { pair, error in
           isSame(pair.0, pair.1) || abs(pair.0 - pair.1) <= 256 * error + 1e-6 * (1 + abs(pair.1))
         }
@@ -120,23 +127,17 @@ struct MistakeSearch {
   private func explains(_ model: Model, _ piece: Piece) -> Bool {
     let models: [RoundingModel] = rounding.format == .float64 ? [rounding] : [.float64, rounding]
     return models.contains { rounding in
-      guard let outputs = try? boundedForward(model, inputs: piece.evidence.inputs, rounding: rounding) else {
+      guard let outputs = try? boundedForward(model, inputs: piece.known.inputs, rounding: rounding) else {
         return false
       }
-      return piece.evidence.outputs.allSatisfy { name, expected in
-        guard let found = outputs[name], found.shape == expected.shape, let own = piece.base[name] else {
-          return false
+      return piece.known.outputs.allSatisfy { name, expected in
+        guard let found = outputs[name], found.shape == expected.shape else { return false }
+        // The other side claims to compute the same, so it may be off as far.
+        let fits = expected.doubles.enumerated().allSatisfy { index, value in
+          isSame(found.values[index], value) || abs(found.values[index] - value) <= 2 * found.errors[index]
         }
-        let isSameShape = own.shape == found.shape
-        return expected.doubles.enumerated().allSatisfy { index, value in
-          if isSame(found.values[index], value) { return true }
-          // The other side claims to compute the same, so it may be off as far.
-          let bound = 2 * found.errors[index]
-          guard abs(found.values[index] - value) <= bound else { return false }
-          // A bound that covers what it is to explain explains nothing.
-          return !isSameShape || !piece.isMissed(name, index, value)
-            || bound <= abs(own.values[index] - value) / 2
-        }
+        // A bound that covers what it is to explain explains nothing.
+        return fits && piece.worstMiss(name).map { 4 * found.errors[$0.index] <= $0.deviation } ?? true
       }
     }
   }

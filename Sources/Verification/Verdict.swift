@@ -57,6 +57,14 @@ public struct OutputComparison: Sendable, Equatable {
   /// The first element, in order of the tensor, outside its bound.
   public var firstOutside: Place?
 
+  /// For each time step the largest deviation and bound, of all probes; empty where the output has no time axis.
+  public var steps: [Step] = []
+
+  public struct Step: Sendable, Equatable {
+    public var deviation = 0.0
+    public var bound = 0.0
+  }
+
   public struct Place: Sendable, Equatable {
     public var probe: String
     public var index: [Int]
@@ -79,6 +87,13 @@ struct Sides {
   var sameBits: [Bool]
   /// The wider bound of Float32 arithmetic, asked for only where `bounds` is exceeded; nil where there is none.
   var wideBounds: () -> [Double]?
+  /// Which axis of the shape is time.
+  var timeAxis: Int?
+
+  /// The time step of an element; nil without a time axis.
+  func step(_ flat: Int) -> Int? {
+    timeAxis.map { axis in flat / shape[(axis + 1)...].reduce(1, *) % max(shape[axis], 1) }
+  }
 }
 
 extension OutputComparison {
@@ -117,6 +132,11 @@ extension OutputComparison {
       } else {
         undecided += 1
         verdict = max(verdict, .inconclusive)
+      }
+      if let step = sides.step(index) {
+        while steps.count <= step { steps.append(Step()) }
+        steps[step].deviation = max(steps[step].deviation, deviation.isNaN ? .infinity : deviation)
+        steps[step].bound = max(steps[step].bound, bound.isNaN ? .infinity : bound)
       }
       let ratio = deviation == 0 ? 0 : bound == 0 || deviation.isNaN ? .infinity : deviation / bound
       if worst == nil || ratio > tightness {

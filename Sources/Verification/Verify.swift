@@ -71,9 +71,11 @@ public enum VerificationError: Error, Equatable, CustomStringConvertible {
 
 /// Compares two sides on probes.
 ///
-/// Where they differ and `isDiagnosing`, the report says which known mistake explains it. Both run in Float64, where rounding hides least: each element may differ by the sum of both sides' Float64 bounds.
+/// Both run in Float64, where rounding hides least: each element may differ by the sum of both sides' Float64 bounds.
 /// An element outside it is judged by the bounds of Float32, the precision that the models are made for; so a
 /// conversion that rounds a weight once is still `equal`. `identical` asks Float32 evaluations to agree bit for bit.
+///
+/// - Parameter isDiagnosing: where they differ, find out which known mistake explains it.
 public func verify(
   _ left: Subject, _ right: Subject, probes: [Probe], tolerance: Tolerance? = nil, seed: UInt64? = nil,
   isDiagnosing: Bool = true
@@ -99,7 +101,7 @@ public func verify(
         bounds: sum(a.bounds?[name]?.errors, b.bounds?[other]?.errors)
           ?? Array(repeating: 0, count: x.count),
         sameBits: sameBits(a.single[name], b.single[other], count: x.count),
-        wideBounds: { sum(a.wide(name), b.wide(other)) })
+        wideBounds: { sum(a.wide(name), b.wide(other)) }, timeAxis: left.model?.timeAxis(ofOutput: name))
       outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
     }
     a.compareRoad(probe, &leftRoad)
@@ -146,7 +148,8 @@ public func verify(
       shape: ours.shape, left: reference?[name]?.values ?? ours.doubles, right: theirs.doubles,
       bounds: reference?[name]?.errors
         ?? Array(repeating: tolerance == nil ? .infinity : 0, count: ours.count),
-      sameBits: Array(repeating: true, count: ours.count), wideBounds: { nil })
+      sameBits: Array(repeating: true, count: ours.count), wideBounds: { nil },
+      timeAxis: left.model?.timeAxis(ofOutput: name))
     outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
   }
   guard !outputs.isEmpty else {
@@ -171,6 +174,13 @@ public func verify(
   return report
 }
 
+extension Model {
+  /// The axis of an output's tensor that is time and nothing else.
+  fileprivate func timeAxis(ofOutput name: String) -> Int? {
+    outputs.first { $0.name == name }?.axes.firstIndex { $0.factors == [.time] }
+  }
+}
+
 /// The sum of two sides' bounds, rounded up. Where one side has none, the other's counts twice: it claims to compute
 /// the same.
 private func sum(_ left: [Double]?, _ right: [Double]?) -> [Double]? {
@@ -186,127 +196,6 @@ private func sameBits(_ left: Tensor?, _ right: Tensor?, count: Int) -> [Bool] {
     return Array(repeating: false, count: count)
   }
   return zip(left.doubles, right.doubles).map { $0.bitPattern == $1.bitPattern }
-}
-
-extension Subject {
-  /// What one side made of one probe.
-  fileprivate struct Run {
-    let single: [String: Tensor]
-    let double: [String: Tensor]
-    /// Float64 reference and bounds; nil without a canonical model.
-    let bounds: [String: BoundedTensor]?
-    let model: Model?
-    let ownInputs: [String: Tensor]
-
-    /// Bounds of Float32 arithmetic.
-    func wide(_ output: String) -> [Double]? {
-      guard let model else { return nil }
-      return try? boundedForward(model, inputs: ownInputs, rounding: .float32)[output]?.errors
-    }
-
-    /// The evaluator's output against the canonical model's.
-    func compareRoad(_ probe: Probe, _ road: inout [OutputComparison]) {
-      guard let bounds else { return }
-      for (name, bounded) in bounds.sorted(by: { $0.key < $1.key }) {
-        guard let value = double[name], value.shape == bounded.shape else { continue }
-        // Both roads start from the same bits, so nothing but Float64 rounding lies between them.
-        let sides = Sides(
-          shape: value.shape, left: bounded.values, right: value.doubles,
-          bounds: bounded.errors.map { 2 * $0 }, sameBits: Array(repeating: true, count: value.count),
-          wideBounds: { nil })
-        road.record(name) { $0.add(sides, probe: probe.name, tolerance: nil) }
-      }
-    }
-  }
-
-  fileprivate func run(
-    _ probe: Probe, _ inputs: [String: Tensor]
-  ) throws(VerificationError) -> Run {
-    do {
-      let own = model.map { model in inputs.filter { input in model.inputs.contains { $0.name == input.key } }
-      }
-      return Run(
-        single: try evaluate(inputs, .float32), double: try evaluate(inputs, .float64),
-        bounds: try model.map { try boundedForward($0, inputs: own!, rounding: .float64) }, model: model,
-        ownInputs: own ?? inputs)
-    } catch { throw .cannotRun(side: name, probe: probe.name, reason: "\(error)") }
-  }
-}
-
-extension VerificationReport {
-  /// The first side whose import is wrong: until that is mended, its model says nothing about the file.
-  fileprivate func diagnosisOfImport(
-    _ sides: [Subject], _ probes: [Probe]
-  ) throws(VerificationError) -> Diagnosis? {
-    for (number, side) in sides.enumerated() {
-      let isWrong = roads.contains { road in
-        // A reference that is no number tells nothing.
-        road.side == side.name && road.outputs.contains { $0.firstOutside?.left.isFinite ?? false }
-      }
-      guard isWrong else { continue }
-      // Probes have the left side's input names.
-      guard number == 0 || Set(side.inputNames) == Set(sides[0].inputNames) else { continue }
-      return try diagnoseImport(of: side, probes: probes)
-    }
-    return nil
-  }
-
-  /// Draws the verdict from the comparisons.
-  fileprivate mutating func conclude() {
-    verdict = outputs.map(\.verdict).max() ?? .different
-    let sameFingerprint =
-      fingerprints.count == 2 && fingerprints[0] != nil && fingerprints[0] == fingerprints[1]
-    if verdict == .identical, !sameFingerprint {
-      verdict = .equal
-      if fingerprints.allSatisfy({ $0 != nil }) {
-        reasons.append(
-          "every output is equal bit for bit; the fingerprints differ, so the models are written differently")
-      }
-    }
-    for road in roads where road.verdict > .equal {
-      let worst = road.outputs.first { $0.verdict == road.verdict }
-      switch road.verdict {
-      case .inconclusive:
-        reasons.append("\(road.side): the bound of output '\(worst?.name ?? "")' covers its own range")
-      default:
-        reasons.append("\(road.side): its own evaluator and its imported model disagree: the import is wrong")
-      }
-      verdict = max(verdict, road.verdict)
-    }
-    for output in outputs {
-      if output.verdict == .different, let place = output.firstOutside {
-        reasons.append(
-          "output '\(output.name)' first leaves its bound at \(place.index) on the probe '\(place.probe)': "
-            + "\(place.left) against \(place.right)")
-      }
-      if output.widened > 0, output.verdict == .equal {
-        reasons.append(
-          "output '\(output.name)': \(output.widened) of \(output.elements) elements are equal to Float32's rounding, "
-            + "not Float64's: a weight or constant was rounded")
-      }
-      if output.verdict == .inconclusive, fingerprints.allSatisfy({ $0 == nil }) {
-        reasons.append(
-          "output '\(output.name)': the file cannot be imported, so no bound can be derived; only a tolerance of your own "
-            + "(--atol, --rtol) can tell")
-      } else if output.verdict == .inconclusive {
-        reasons.append(
-          "output '\(output.name)': the rounding bound covers the output's own range in \(output.undecided) of "
-            + "\(output.elements) elements: the recurrence expands; shorter sequences or Float64 on both sides would tell"
-        )
-      }
-    }
-  }
-}
-
-extension [OutputComparison] {
-  fileprivate mutating func record(_ name: String, _ body: (inout OutputComparison) -> Void) {
-    if let index = firstIndex(where: { $0.name == name }) {
-      body(&self[index])
-    } else {
-      append(OutputComparison(name: name))
-      body(&self[count - 1])
-    }
-  }
 }
 
 /// Pairs names: by name where both sides have the same ones, else by position.

@@ -37,6 +37,8 @@ enum MutationModels {
     var specification = LayerSpecification(cells[turn % cells.count])
     specification.direction = directions[turn / cells.count % directions.count]
     specification.hiddenSize = 3
+    // Of a square block the reshape is the transpose.
+    if mistake == "kernel-reshaped" { specification.inputSize = 4 }
     // What is exchanged has one shape: a second layer reads both directions' features.
     if mistake == "layers-swapped", specification.direction == .bidirectional { specification.inputSize = 6 }
     specification.peepholes = specification.cell == .lstm && (mistake.hasPrefix("peephole") || turn % 3 == 0)
@@ -53,7 +55,7 @@ enum MutationModels {
   private static func stacked(_ model: Model, _ specification: LayerSpecification, _ seed: UInt64) -> Model {
     var generator = SeededGenerator(seed: seed ^ 0xABCD)
     var specification = specification
-    if specification.direction == .bidirectional { specification.inputSize = 2 * specification.hiddenSize }
+    specification.inputSize = specification.direction.count * specification.hiddenSize
     let second = specification.layer(&generator)
     var model = model
     let inputs = model.layers[0].inputs
