@@ -16,6 +16,8 @@ struct Verify: ParsableCommand {
         rnnconv verify model.onnx --input x.npy --expected y.npy --runtime pytorch
         rnnconv verify model.onnx --input input_0.pb --expected output_0.pb
         rnnconv verify a.onnx b.onnx --suite thorough --evidence proof.json
+        rnnconv verify trusted.onnx suspect.onnx --write-fixed fixed.onnx
+        rnnconv verify model.onnx --power --input x.npy
       """)
 
   @Argument(help: "The model, and what it is compared with.")
@@ -51,6 +53,16 @@ struct Verify: ParsableCommand {
     help: ArgumentHelp("Write the report as one page with plots.", valueName: "file.html"))
   var page: String?
 
+  @Option(
+    name: .customLong("write-fixed"),
+    help: ArgumentHelp(
+      "Where exactly one known mistake explains a difference, write the model with it taken back.",
+      valueName: "path"))
+  var writeFixed: String?
+
+  @Flag(help: "Compare nothing: tell which known mistakes the inputs could not notice in this model.")
+  var power = false
+
   @Flag(help: "Print the report as JSON.")
   var json = false
 
@@ -61,6 +73,9 @@ struct Verify: ParsableCommand {
     guard expected.isEmpty || files.count == 1 else {
       throw ValidationError("compare either with a second file or with --expected, not both")
     }
+    guard !power || files.count == 1 && expected.isEmpty && writeFixed == nil else {
+      throw ValidationError("--power takes one file, and inputs if you like")
+    }
     for (name, value) in [("--atol", atol), ("--rtol", rtol)] {
       if let value, !(value >= 0 && value.isFinite) {
         throw ValidationError("\(name) \(value): a tolerance is zero or a positive number")
@@ -69,6 +84,7 @@ struct Verify: ParsableCommand {
   }
 
   func run() throws {
+    if power { return try showPower() }
     let request = try request
     let outcome = try Terminal.progress("verifying") { try request.run() }
     let report = outcome.report
@@ -79,10 +95,11 @@ struct Verify: ParsableCommand {
     } else {
       show(report)
     }
+    if let writeFixed { try writeMended(report, to: writeFixed) }
     if report.verdict.exitCode != 0 { throw ExitCode(report.verdict.exitCode) }
   }
 
-  private var request: VerificationRequest {
+  var request: VerificationRequest {
     get throws {
       guard let runtime = VerificationOptions.Runtime(rawValue: runtime) else {
         throw RNNConvError.arguments("--runtime \(runtime): use any, onnxruntime or pytorch")
@@ -124,6 +141,7 @@ struct Verify: ParsableCommand {
       Terminal.print("  import       \(road.side): \(Terminal.paint(road.verdict)) to its own evaluator")
     }
     for reason in report.reasons { Terminal.print("  because      \(reason)") }
+    if let diagnosis = report.diagnosis { show(diagnosis) }
     Terminal.print("verdict: \(Terminal.paint(report.verdict))")
   }
 

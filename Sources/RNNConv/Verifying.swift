@@ -122,4 +122,25 @@ extension ModelFile {
         rounding: options.runtime.rounding, tolerance: options.tolerance)
     } catch { throw .inputs(error.description) }
   }
+
+  /// Which known mistakes the inputs, given or generated, would notice in this model.
+  public func power(_ options: VerificationOptions = VerificationOptions()) throws(RNNConvError)
+    -> PowerReport
+  {
+    let model = try model
+    let probes = try probes(nil, options)
+    do {
+      return try Verification.power(
+        of: model, name: path, probes: probes, seed: options.inputs == nil ? options.seed : nil)
+    } catch { throw .inputs(error.description) }
+  }
+}
+
+extension VerificationReport {
+  /// The suspect with its mistake taken back; nil unless exactly one known mistake explains the difference.
+  public var mended: ModelFile? {
+    diagnosis.flatMap { diagnosis in
+      diagnosis.mended.map { ModelFile($0, name: "\(diagnosis.suspect) with its mistake taken back") }
+    }
+  }
 }

@@ -68,8 +68,8 @@ public struct HTMLReport: Sendable {
   }
 
   private var reasons: String {
-    if report.reasons.isEmpty { return "" }
-    return section("Because", "<ul>\(report.reasons.map { "<li>\(escaped($0))</li>" }.joined())</ul>")
+    list("Because", report.reasons)
+      + list("Diagnosis", report.diagnosis.map { [$0.summary] + $0.places } ?? [])
   }
 
   private var outputs: String {
@@ -140,6 +140,10 @@ public struct HTMLReport: Sendable {
     return section(
       "What was tried", "<p>\(report.probes.count) probes\(seed):</p><ul class=\"probes\">\(names)</ul>")
       + "<footer>\(escaped(tool))</footer>"
+  }
+
+  private func list(_ title: String, _ lines: [String]) -> String {
+    lines.isEmpty ? "" : section(title, "<ul>\(lines.map { "<li>\(escaped($0))</li>" }.joined())</ul>")
   }
 
   private func section(_ title: String, _ body: String) -> String {
