@@ -17,7 +17,11 @@ struct TargetOptions: ParsableArguments {
   @Flag(help: ".rnnw: shuffle and deflate the tensors.")
   var compress = false
 
-  @Option(help: "Convert the weights to F64, F32, F16 or BF16; every rounding is reported and recorded.")
+  @Option(
+    help: """
+      Convert the weights to F64, F32, F16, BF16 or (.rnnw, with --allow-loss) I8; every rounding is reported and \
+      recorded, and how far it can move the outputs.
+      """)
   var dtype: String?
 
   @Flag(
@@ -39,8 +43,9 @@ struct TargetOptions: ParsableArguments {
       var options = ConversionOptions()
       options.write = WriteOptions(opset: opset, externalData: externalData, compressed: compress)
       if let dtype {
-        guard let type = ElementType(rawValue: dtype.uppercased()), type.isFloat else {
-          throw RNNConvError.arguments("--dtype \(dtype): use F64, F32, F16 or BF16")
+        guard let type = ElementType(rawValue: dtype.uppercased()), type.isFloat || type == .int8
+        else {
+          throw RNNConvError.arguments("--dtype \(dtype): use F64, F32, F16, BF16 or I8")
         }
         options.elementType = type
       }

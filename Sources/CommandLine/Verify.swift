@@ -1,5 +1,4 @@
 internal import ArgumentParser
-internal import Glibc
 internal import RNNConv
 internal import Verification
 
@@ -38,6 +37,12 @@ struct Verify: ParsableCommand {
 
   @Option(help: "Accept this relative deviation beyond the derived bound; the verdict is then 'close'.")
   var rtol: Double?
+
+  @Option(
+    help:
+      "What the second file may have stored the first one's weights as: F16, BF16 or I8 (one scale a tensor)."
+  )
+  var storage: String?
 
   @Option(help: "Seed of the inputs that are made up.")
   var seed: UInt64 = 1
@@ -113,6 +118,12 @@ struct Verify: ParsableCommand {
       request.bindings = source.bind.map { TensorArgument($0) }
       request.format = source.from
       request.options = VerificationOptions(seed: seed, suite: suite, runtime: runtime)
+      if let storage {
+        guard let known = WeightStorage(rawValue: storage.uppercased()), files.count == 2 else {
+          throw RNNConvError.arguments("--storage \(storage): use F16, BF16 or I8, and two files")
+        }
+        request.options.storage = known
+      }
       if atol != nil || rtol != nil {
         request.options.tolerance = Tolerance(absolute: atol ?? 0, relative: rtol ?? 0)
       }
@@ -132,9 +143,12 @@ struct Verify: ParsableCommand {
     let seed = report.seed.map { ", seed \($0)" } ?? ""
     Terminal.print("  probes       \(report.probes.count)\(seed): \(report.probes.joined(separator: ", "))")
     for output in report.outputs {
+      let share =
+        output.tightness > 1
+        ? "\(output.tightness.brief) times its bound" : "at most \(output.tightness.brief) of its bound"
       Terminal.print(
-        "  output       \(output.name): \(Terminal.paint(output.verdict)), largest deviation \(number(output.maxDeviation))"
-          + (output.maxDeviation == 0 ? "" : ", at most \(number(output.tightness)) of the bound")
+        "  output       \(output.name): \(Terminal.paint(output.verdict)), largest deviation "
+          + output.maxDeviation.brief + (output.maxDeviation == 0 ? "" : ", \(share)")
           + ", \(output.elements) elements")
     }
     for road in report.roads {
@@ -143,13 +157,5 @@ struct Verify: ParsableCommand {
     for reason in report.reasons { Terminal.print("  because      \(reason)") }
     if let diagnosis = report.diagnosis { show(diagnosis) }
     Terminal.print("verdict: \(Terminal.paint(report.verdict))")
-  }
-
-  private func number(_ value: Double) -> String {
-    if value == 0 { return "0" }
-    guard value.isFinite else { return "\(value)" }
-    let exponent = Int(log10(value).rounded(.down))
-    let mantissa = (value / pow(10, Double(exponent)) * 10).rounded() / 10
-    return (-3..<6).contains(exponent) ? "\((value * 1e6).rounded() / 1e6)" : "\(mantissa)e\(exponent)"
   }
 }

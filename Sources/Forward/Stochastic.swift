@@ -80,6 +80,14 @@ extension Stochastic {
   static var emptySum: Sum { Sum(value: zero) }
 
   static func weights(_ tensor: Tensor) -> [Double] { tensor.doubles.map { Double(Format($0)) } }
+  /// Each weight somewhere within what storing it moves it.
+  static func stored(_ tensor: Tensor, _ rules: RoundingModel) -> [Double] {
+    guard let storage = rules.storage, tensor.elementType.isFloat else { return weights(tensor) }
+    let source = NoiseSource.current
+    return zip(tensor.doubles, storage.stored(tensor).doubles).map { own, stored in
+      Double(Format(own + abs(stored - own) * source.next()))
+    }
+  }
   static func element(_ weights: [Double], _ index: Int) -> Stochastic { Stochastic(value: weights[index]) }
   static func elements(_ weights: [Double]) -> [Stochastic] { weights.map { Stochastic(value: $0) } }
   static func constant(_ number: Double) -> Stochastic { Stochastic(value: Double(Format(number))) }

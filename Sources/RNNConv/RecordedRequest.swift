@@ -1,4 +1,5 @@
 internal import ByteIO
+internal import Forward
 internal import Verification
 
 /// A request as evidence holds it.
@@ -23,6 +24,7 @@ struct RecordedRequest: Sendable, Equatable {
       JSONMember("seed", .integer(Int64(bitPattern: request.options.seed))),
       JSONMember("suite", .string(request.options.suite.rawValue)),
       JSONMember("runtime", .string(request.options.runtime.rawValue)),
+      JSONMember("storage", request.options.storage.map { .string($0.rawValue) } ?? .null),
       JSONMember("tolerance", tolerance ?? .null),
     ])
   }
@@ -51,6 +53,13 @@ struct RecordedRequest: Sendable, Equatable {
         let known = VerificationOptions.Runtime(rawValue: runtime)
       else { throw .wrong("request.runtime") }
       request.options.runtime = known
+      switch json["storage"] {
+      case .string(let name):
+        guard let storage = WeightStorage(rawValue: name) else { throw .wrong("request.storage") }
+        request.options.storage = storage
+      case .null, nil: break
+      default: throw .wrong("request.storage")
+      }
       switch json["tolerance"] {
       case .null: break
       case .object(let members)?:

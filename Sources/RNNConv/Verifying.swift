@@ -1,4 +1,4 @@
-internal import Forward
+public import Forward
 internal import Recurrent
 public import Tensors
 public import Verification
@@ -7,6 +7,8 @@ public import Verification
 public struct VerificationOptions: Sendable {
   /// Of the generated probes.
   public var seed: UInt64
+  /// What the second file may have stored the first one's weights as.
+  public var storage: WeightStorage?
   /// What is tried where inputs are made up.
   public var suite: ProbeSuite
   /// Inputs given by the user, instead of generated ones.
@@ -88,7 +90,7 @@ extension ModelFile {
     do {
       return try Verification.verify(
         subject, other.subject, probes: probes, tolerance: options.tolerance,
-        seed: options.inputs == nil ? options.seed : nil)
+        seed: options.inputs == nil ? options.seed : nil, storage: options.storage)
     } catch {
       // Inputs made up to fit the file do not fit it: the file contradicts itself.
       if case .cannotRun(let side, let probe, let reason) = error, options.inputs == nil {

@@ -49,9 +49,11 @@ extension Subject {
       return try model.map { try boundedForward($0, inputs: own, rounding: rounding) }
     }
     func envelope(_ rounding: RoundingModel) -> [String: BoundedTensor]? {
-      // Perturbed passes round operations, not weights.
-      guard let model, storage == nil else { return nil }
-      return try? stochasticEnvelope(model, inputs: own, rounding: rounding, seed: seed)
+      var rounding = rounding
+      rounding.storage = storage
+      return model.flatMap {
+        try? stochasticEnvelope($0, inputs: own, rounding: rounding, seed: seed)
+      }
     }
     do {
       let stored = try bounds(.float64)

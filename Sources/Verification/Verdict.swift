@@ -55,6 +55,8 @@ public struct OutputComparison: Sendable, Equatable {
   public var maxDeviation = 0.0
   /// What was allowed, bound or envelope, at the element where deviation ÷ bound is largest.
   public var boundThere = 0.0
+  /// The largest bound of any element.
+  public var maxBound = 0.0
   /// Largest deviation ÷ bound: above 1 the sides differ.
   public var tightness = 0.0
   /// Where that element is: probe, and index in the output's tensor.
@@ -172,6 +174,7 @@ extension OutputComparison {
         boundThere = bound
         worst = place
       }
+      maxBound = max(maxBound, bound)
       maxDeviation = max(maxDeviation, deviation.isNaN ? .infinity : deviation)
     }
   }

@@ -35,7 +35,8 @@ import Testing
     let request = try #require(object["request"] as? [String: Any])
     #expect(
       Set(request.keys) == [
-        "files", "inputs", "expected", "bindings", "format", "seed", "suite", "runtime", "tolerance",
+        "files", "inputs", "expected", "bindings", "format", "seed", "suite", "runtime", "storage",
+        "tolerance",
       ])
     let files = try #require(object["files"] as? [[String: Any]])
     #expect(files.map { $0["path"] as? String } == ["a.rnnw", "b.onnx"])
