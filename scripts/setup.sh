@@ -8,6 +8,7 @@ installed() {
   # What counts is what the package gives, wherever it comes from.
   case $1 in
     pkg-config) command -v pkg-config >/dev/null && return 0 ;;
+    chromium) command -v chromium >/dev/null && return 0 ;;
     python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null && return 0 ;;
   esac
   dpkg-query --show --showformat='${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed

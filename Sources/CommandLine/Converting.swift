@@ -16,6 +16,7 @@ func convert(_ file: ModelFile, to path: String, _ options: ConversionOptions, j
         JSONMember("notes", .array(conversion.notes.map(\.json))),
         JSONMember("findings", .array(file.findings.map(\.json))),
         JSONMember("verification", conversion.report?.json ?? .null),
+        JSONMember("movement", conversion.movement?.json ?? .null),
       ]))
   } else if path != "-" {
     Terminal.print("\(file.path) → \(path)")
@@ -33,6 +34,11 @@ func convert(_ file: ModelFile, to path: String, _ options: ConversionOptions, j
         "  verified \(Terminal.paint(report.verdict)): the written file against the source, on \(report.probes.count) probes"
       )
       for reason in report.reasons { Terminal.print("           \(reason)") }
+      for output in conversion.movement?.outputs ?? [] {
+        Terminal.print(
+          "  moved    output \(output.name): by \(output.maxDeviation.brief) on these probes, certainly by no more than "
+            + output.maxBound.brief)
+      }
     } else {
       Terminal.print("  verified not at all (--no-verify)")
     }

@@ -19,7 +19,10 @@ struct RNNConvCommand: ParsableCommand {
       format; 4 a file is malformed, unsupported or inaccessible; 5 inconclusive.
       """,
     version: RNNConvVersion.current,
-    subcommands: [Import.self, Export.self, Convert.self, Verify.self, Inspect.self, Run.self])
+    subcommands: [
+      Import.self, Export.self, Convert.self, Verify.self, ReplayCommand.self, Diff.self, Inspect.self,
+      Run.self,
+    ])
 
   static func main() {
     // A reader that goes away (`| head`) is not our failure.

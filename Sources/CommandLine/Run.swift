@@ -42,8 +42,9 @@ struct Run: ParsableCommand {
     guard let precision = Precision(rawValue: precision) else {
       throw RNNConvError.arguments("--precision \(precision): use float32 or float64")
     }
-    let file = try source.open(file, binding: try namedTensors(input))
-    let inputs = try tensors(input, for: file.inputNames, "input")
+    let arguments = input.map { TensorArgument($0) }
+    let file = try source.open(file, binding: try arguments.named())
+    let inputs = try arguments.tensors(for: file.inputNames, "input")
     try file.verifyIntegrity()
     let results = try Terminal.progress("running \(file.path)") {
       let useEvaluator = engine == .evaluator || engine == .auto && (try? file.model) == nil

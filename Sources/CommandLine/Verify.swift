@@ -1,5 +1,4 @@
 internal import ArgumentParser
-internal import Glibc
 internal import RNNConv
 internal import Verification
 
@@ -8,12 +7,16 @@ struct Verify: ParsableCommand {
     abstract: "Compare two models, or a model with recorded outputs, and say whether they compute the same.",
     discussion: """
       Each file runs by its own format's rules. Without --input, inputs are made up from the seed: random, single step, \
-      longer, zeros, saturating and tiny. With one file and no --expected, the file is compared with its own import.
+      ragged lengths, longer, zeros, saturating, tiny, denormal, one-hot; --suite thorough adds long sequences. With one \
+      file and no --expected, the file is compared with its own import.
 
       Examples:
         rnnconv verify model.onnx model.rnnw
         rnnconv verify model.onnx --input x.npy --expected y.npy --runtime pytorch
         rnnconv verify model.onnx --input input_0.pb --expected output_0.pb
+        rnnconv verify a.onnx b.onnx --suite thorough --evidence proof.json
+        rnnconv verify trusted.onnx suspect.onnx --write-fixed fixed.onnx
+        rnnconv verify model.onnx --power --input x.npy
       """)
 
   @Argument(help: "The model, and what it is compared with.")
@@ -35,8 +38,35 @@ struct Verify: ParsableCommand {
   @Option(help: "Accept this relative deviation beyond the derived bound; the verdict is then 'close'.")
   var rtol: Double?
 
+  @Option(
+    help:
+      "What the second file may have stored the first one's weights as: F16, BF16 or I8 (one scale a tensor)."
+  )
+  var storage: String?
+
   @Option(help: "Seed of the inputs that are made up.")
   var seed: UInt64 = 1
+
+  @Option(help: "What is tried where inputs are made up: quick, standard or thorough.")
+  var suite = "standard"
+
+  @Option(help: ArgumentHelp("Write down everything that 'rnnconv replay' needs.", valueName: "file"))
+  var evidence: String?
+
+  @Option(
+    name: .customLong("report"),
+    help: ArgumentHelp("Write the report as one page with plots.", valueName: "file.html"))
+  var page: String?
+
+  @Option(
+    name: .customLong("write-fixed"),
+    help: ArgumentHelp(
+      "Where exactly one known mistake explains a difference, write the model with it taken back.",
+      valueName: "path"))
+  var writeFixed: String?
+
+  @Flag(help: "Compare nothing: tell which known mistakes the inputs could not notice in this model.")
+  var power = false
 
   @Flag(help: "Print the report as JSON.")
   var json = false
@@ -48,6 +78,9 @@ struct Verify: ParsableCommand {
     guard expected.isEmpty || files.count == 1 else {
       throw ValidationError("compare either with a second file or with --expected, not both")
     }
+    guard !power || files.count == 1 && expected.isEmpty && writeFixed == nil else {
+      throw ValidationError("--power takes one file, and inputs if you like")
+    }
     for (name, value) in [("--atol", atol), ("--rtol", rtol)] {
       if let value, !(value >= 0 && value.isFinite) {
         throw ValidationError("\(name) \(value): a tolerance is zero or a positive number")
@@ -56,36 +89,46 @@ struct Verify: ParsableCommand {
   }
 
   func run() throws {
-    let report = try Terminal.progress("verifying") { try verify() }
+    if power { return try showPower() }
+    let request = try request
+    let outcome = try Terminal.progress("verifying") { try request.run() }
+    let report = outcome.report
+    if let page { try outcome.writePage(to: page) }
+    if let evidence { try Evidence(request, outcome).write(to: evidence) }
     if json {
       try Terminal.printJSON(report.json)
     } else {
       show(report)
     }
+    if let writeFixed { try writeMended(report, to: writeFixed) }
     if report.verdict.exitCode != 0 { throw ExitCode(report.verdict.exitCode) }
   }
 
-  private func verify() throws -> VerificationReport {
-    guard let runtime = VerificationOptions.Runtime(rawValue: runtime) else {
-      throw RNNConvError.arguments("--runtime \(runtime): use any, onnxruntime or pytorch")
+  var request: VerificationRequest {
+    get throws {
+      guard let runtime = VerificationOptions.Runtime(rawValue: runtime) else {
+        throw RNNConvError.arguments("--runtime \(runtime): use any, onnxruntime or pytorch")
+      }
+      guard let suite = ProbeSuite(rawValue: suite) else {
+        throw RNNConvError.arguments("--suite \(suite): use quick, standard or thorough")
+      }
+      var request = VerificationRequest(files)
+      request.inputs = input.map { TensorArgument($0) }
+      request.expected = expected.map { TensorArgument($0) }
+      request.bindings = source.bind.map { TensorArgument($0) }
+      request.format = source.from
+      request.options = VerificationOptions(seed: seed, suite: suite, runtime: runtime)
+      if let storage {
+        guard let known = WeightStorage(rawValue: storage.uppercased()), files.count == 2 else {
+          throw RNNConvError.arguments("--storage \(storage): use F16, BF16 or I8, and two files")
+        }
+        request.options.storage = known
+      }
+      if atol != nil || rtol != nil {
+        request.options.tolerance = Tolerance(absolute: atol ?? 0, relative: rtol ?? 0)
+      }
+      return request
     }
-    var options = VerificationOptions(seed: seed, runtime: runtime)
-    if atol != nil || rtol != nil { options.tolerance = Tolerance(absolute: atol ?? 0, relative: rtol ?? 0) }
-    // Weights that are graph inputs may be among the inputs given.
-    let named = try namedTensors(input)
-    let left = try source.open(files[0], binding: named)
-    if !input.isEmpty {
-      options.inputs = try tensors(input, for: left.inputNames, "input")
-    }
-    if files.count == 2 {
-      return try left.verify(against: try source.open(files[1], binding: named), options)
-    }
-    if !expected.isEmpty {
-      let names = (try? left.model)?.outputs.map(\.name) ?? []
-      let wanted = try tensors(expected, for: names, "output")
-      return try left.verify(expected: wanted, from: expected.joined(separator: ", "), options)
-    }
-    return try left.verify(options)
   }
 
   private func show(_ report: VerificationReport) {
@@ -100,23 +143,19 @@ struct Verify: ParsableCommand {
     let seed = report.seed.map { ", seed \($0)" } ?? ""
     Terminal.print("  probes       \(report.probes.count)\(seed): \(report.probes.joined(separator: ", "))")
     for output in report.outputs {
+      let share =
+        output.tightness > 1
+        ? "\(output.tightness.brief) times its bound" : "at most \(output.tightness.brief) of its bound"
       Terminal.print(
-        "  output       \(output.name): \(Terminal.paint(output.verdict)), largest deviation \(number(output.maxDeviation))"
-          + (output.maxDeviation == 0 ? "" : ", at most \(number(output.tightness)) of the bound")
+        "  output       \(output.name): \(Terminal.paint(output.verdict)), largest deviation "
+          + output.maxDeviation.brief + (output.maxDeviation == 0 ? "" : ", \(share)")
           + ", \(output.elements) elements")
     }
     for road in report.roads {
       Terminal.print("  import       \(road.side): \(Terminal.paint(road.verdict)) to its own evaluator")
     }
     for reason in report.reasons { Terminal.print("  because      \(reason)") }
+    if let diagnosis = report.diagnosis { show(diagnosis) }
     Terminal.print("verdict: \(Terminal.paint(report.verdict))")
-  }
-
-  private func number(_ value: Double) -> String {
-    if value == 0 { return "0" }
-    guard value.isFinite else { return "\(value)" }
-    let exponent = Int(log10(value).rounded(.down))
-    let mantissa = (value / pow(10, Double(exponent)) * 10).rounded() / 10
-    return (-3..<6).contains(exponent) ? "\((value * 1e6).rounded() / 1e6)" : "\(mantissa)e\(exponent)"
   }
 }

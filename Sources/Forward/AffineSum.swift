@@ -30,6 +30,9 @@ extension Affine: Scalar {
 
   static func constant(_ number: Double) -> Affine { Affine(.constant(number)) }
   static func weights(_ tensor: Tensor) -> BoundedWeights { Bounded<Format>.weights(tensor) }
+  static func stored(_ tensor: Tensor, _ rules: RoundingModel) -> BoundedWeights {
+    Bounded<Format>.stored(tensor, rules)
+  }
   static func element(_ weights: BoundedWeights, _ index: Int) -> Affine {
     Affine(Bounded<Format>.element(weights, index))
   }

@@ -46,6 +46,19 @@ extension Bounded {
     return BoundedWeights(values: values, errors: errors)
   }
 
+  /// Each weight is off by what storing it moves it, in either direction, before it is used.
+  static func stored(_ tensor: Tensor, _ rules: RoundingModel) -> BoundedWeights {
+    var result = weights(tensor)
+    guard let storage = rules.storage, tensor.elementType.isFloat else { return result }
+    let moved = zip(storage.stored(tensor).doubles, tensor.doubles).map { abs($0 - $1) }
+    // What is stored may need another rounding to the format than the original did.
+    result.errors = zip(moved, tensor.doubles).map { moved, value in
+      moved.isFinite ? (moved + u * (abs(value) + moved)) * outwards + tiny : .infinity
+    }
+    for index in result.values.indices where !result.values[index].isFinite { result.values[index] = 0 }
+    return result
+  }
+
   static func element(_ weights: BoundedWeights, _ index: Int) -> Bounded {
     Bounded(weights.values[index], weights.errors?[index] ?? 0, own: 0)
   }

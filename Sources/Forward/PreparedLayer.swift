@@ -19,7 +19,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
       weights = []
     } else {
       recurrent = nil
-      weights = layer.operation.tensors.map { Number.weights($0.tensor) }
+      weights = layer.operation.tensors.map { Number.stored($0.tensor, rules) }
     }
   }
 

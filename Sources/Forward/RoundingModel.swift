@@ -20,6 +20,8 @@ public struct RoundingModel: Sendable, Hashable {
   public var tanh: FunctionError
   /// e^x, ln x and the error function.
   public var elementary: FunctionError
+  /// What weights may have been stored as before they are used; nil where they are the model's own.
+  public var storage: WeightStorage?
 
   public init(format: Precision, sigmoid: FunctionError, tanh: FunctionError, elementary: FunctionError) {
     self.format = format

@@ -24,6 +24,8 @@ protocol Scalar: Sendable {
   static var unknown: Self { get }
 
   static func weights(_ tensor: Tensor) -> Weights
+  /// A tensor of the model, which an evaluation may hold in a narrower storage.
+  static func stored(_ tensor: Tensor, _ rules: Rules) -> Weights
   static func element(_ weights: Weights, _ index: Int) -> Self
   static func elements(_ weights: Weights) -> [Self]
   /// A number of the model that is no tensor, such as α or a clip threshold.
@@ -64,6 +66,7 @@ protocol Scalar: Sendable {
 }
 
 extension Scalar {
+  static func stored(_ tensor: Tensor, _ rules: Rules) -> Weights { weights(tensor) }
   static func run(
     _ pass: RecurrentPass<Self>, _ x: Numbers<Self>, lengths: [Int]?, h: Numbers<Self>?, c: Numbers<Self>?
   ) -> [Value<Self>] {

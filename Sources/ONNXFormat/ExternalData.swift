@@ -5,6 +5,9 @@ final class ExternalData {
   private let folder: String?
   private var opened: [String: ByteBuffer] = [:]
 
+  /// The files that were read, by their names below the model's folder.
+  var files: [String] { opened.keys.sorted() }
+
   /// `folder` is the model's own; nil where the model came from a pipe.
   init(folder: String?) { self.folder = folder }
 

@@ -16,13 +16,21 @@ public enum ONNXDecoder {
   public static func decode(
     _ bytes: ByteBuffer, folder: String?, limits: Limits = .standard
   ) throws(ONNXError) -> ONNXModel {
+    try decodeWithExternalFiles(bytes, folder: folder, limits: limits).model
+  }
+
+  /// Decodes a serialized ModelProto, and names the files beside it that hold its external data.
+  public static func decodeWithExternalFiles(
+    _ bytes: ByteBuffer, folder: String?, limits: Limits = .standard
+  ) throws(ONNXError) -> (model: ONNXModel, externalFiles: [String]) {
     guard bytes.count <= Int(Int32.max) else { throw .tooLarge(bytes: bytes.count) }
-    let model = try ONNXMessage(bytes, limits: limits).model(folder: ExternalData(folder: folder))
+    let data = ExternalData(folder: folder)
+    let model = try ONNXMessage(bytes, limits: limits).model(folder: data)
     guard model.irVersion > 0 else { throw .missingIR }
     guard model.irVersion <= newestIR else { throw .unsupportedIR(model.irVersion, newest: newestIR) }
     guard let opset = model.opsets[""] else { throw .missingOpset }
     guard opsets.contains(opset) else { throw .unsupportedOpset(opset, supported: opsets) }
-    return model
+    return (model, data.files)
   }
 
   /// Whether the bytes look like a ModelProto, whole or cut short: protobuf has no magic, so its fields must be those

@@ -12,6 +12,9 @@ public struct Conversion: Sendable {
   public let layerCount: Int
   /// Nil where verification was turned off.
   public let report: VerificationReport?
+  /// Where weights were narrowed: the written file against the source with its own weights. Its bounds certify how
+  /// far the outputs can move.
+  public var movement: VerificationReport?
 
   /// The worst of all notes.
   public var exactness: Exactness { notes.map(\.exactness).max() ?? .exact }
@@ -20,7 +23,7 @@ public struct Conversion: Sendable {
 /// How a conversion is done.
 public struct ConversionOptions: Sendable {
   public var write = WriteOptions()
-  /// Convert every float tensor to this type.
+  /// Convert every float tensor to this type; I8 quantises those of two axes and more, one scale a tensor.
   public var elementType: ElementType?
   public var allowLoss = false
   public var verify = true
@@ -79,6 +82,7 @@ extension ModelFile {
       final = try target.write(model, options.write)
     }
     var report: VerificationReport?
+    var movement: VerificationReport?
     if options.verify {
       let bytes = final.chunks.count == 1 ? final.chunks[0] : ByteBuffer(joining: final.chunks)
       // External data is only on disk once written; the check reads an encoding that holds it all.
@@ -94,6 +98,11 @@ extension ModelFile {
       if report!.verdict == .different {
         return Conversion(path: path, notes: notes, layerCount: model.layers.count, report: report)
       }
+      if let storage = options.elementType.flatMap({ WeightStorage(rawValue: $0.rawValue) }) {
+        var asked = VerificationOptions(seed: options.seed)
+        asked.storage = storage
+        movement = try verify(against: copy, asked)
+      }
     }
     var files = [(chunks: final.chunks, path: path)]
     if let external = final.external {
@@ -101,22 +110,24 @@ extension ModelFile {
       files.insert((external.chunks, folder + external.name), at: 0)
     }
     do { try AtomicFile.write(files) } catch { throw .file(error) }
-    return Conversion(path: path, notes: notes, layerCount: model.layers.count, report: report)
+    return Conversion(
+      path: path, notes: notes, layerCount: model.layers.count, report: report, movement: movement)
   }
 }
 
 extension Model {
   /// Converts every float tensor; says of each layer how far its weights moved.
   mutating func convertTensors(to type: ElementType) throws(RNNConvError) -> [ConversionNote] {
-    guard type.isFloat else { throw .arguments("weights cannot be converted to \(type.rawValue)") }
+    guard type.isFloat || type == .int8 else {
+      throw .arguments("weights cannot be converted to \(type.rawValue)")
+    }
     var notes: [ConversionNote] = []
     for index in layers.indices {
       var rounded = 0
       var largest = 0.0
       layers[index].operation = layers[index].operation.mapTensors { tensor in
-        guard tensor.elementType.isFloat, let (result, count) = try? tensor.converted(to: type) else {
-          return tensor
-        }
+        guard tensor.elementType.isFloat, let result = tensor.narrowed(to: type) else { return tensor }
+        let count = zip(tensor.doubles, result.doubles).count { $0 != $1 && !$0.isNaN }
         rounded += count
         if count > 0 {
           for (before, after) in zip(tensor.doubles, result.doubles) where before != 0 {
@@ -128,10 +139,17 @@ extension Model {
       if rounded > 0 {
         notes.append(
           ConversionNote(
-            layer: layers[index].name, .rounded,
+            layer: layers[index].name, type.isFloat ? .rounded : .lossy,
             "\(rounded) weights rounded to \(type.rawValue), by at most \(largest) of their value"))
       }
     }
     return notes
+  }
+}
+
+extension Tensor {
+  /// The tensor in another type; nil where that type cannot hold it.
+  fileprivate func narrowed(to type: ElementType) -> Tensor? {
+    type == .int8 ? WeightStorage.int8.stored(self) : try? converted(to: type).tensor
   }
 }

@@ -121,6 +121,51 @@ extension VerificationReport {
       JSONMember("probes", .array(probes.map(JSONValue.string))),
       JSONMember("seed", seed.map { .integer(Int64(bitPattern: $0)) } ?? .null),
       JSONMember("reasons", .array(reasons.map(JSONValue.string))),
+      JSONMember("diagnosis", diagnosis?.json ?? .null),
+    ])
+  }
+}
+
+extension Diagnosis {
+  public var json: JSONValue {
+    .object([
+      JSONMember("suspect", .string(suspect)), JSONMember("reference", .string(reference)),
+      JSONMember("certain", .bool(isCertain)), JSONMember("summary", .string(summary)),
+      JSONMember(
+        "explanations",
+        .array(
+          explanations.map { explanation in
+            .object([
+              JSONMember("mistake", .string(explanation.mistake)),
+              JSONMember("name", .string(explanation.name)),
+              JSONMember("place", .string(explanation.place)),
+              JSONMember("evidence", .string(explanation.evidence.rawValue)),
+            ])
+          })),
+      JSONMember("places", .array(places.map(JSONValue.string))),
+      JSONMember("tried", .integer(Int64(tried))), JSONMember("complete", .bool(isComplete)),
+      JSONMember("mendable", .bool(mended != nil)),
+    ])
+  }
+}
+
+extension PowerReport {
+  public var json: JSONValue {
+    .object([
+      JSONMember("model", .string(model)), JSONMember("probes", .array(probes.map(JSONValue.string))),
+      JSONMember("seed", seed.map { .integer(Int64(bitPattern: $0)) } ?? .null),
+      JSONMember(
+        "mistakes",
+        .array(
+          mistakes.map { item in
+            .object([
+              JSONMember("mistake", .string(item.mistake)), JSONMember("name", .string(item.name)),
+              JSONMember("ways", .integer(Int64(item.ways))),
+              JSONMember("noticed", .integer(Int64(item.noticed))),
+              JSONMember("unnoticed", .array(item.unnoticed.map(JSONValue.string))),
+              JSONMember("reasons", .array(item.reasons.map(JSONValue.string))),
+            ])
+          })),
     ])
   }
 }
@@ -130,7 +175,10 @@ extension OutputComparison {
     .object([
       JSONMember("name", .string(name)), JSONMember("verdict", .string(verdict.rawValue)),
       JSONMember("elements", .integer(Int64(elements))), JSONMember("undecided", .integer(Int64(undecided))),
-      JSONMember("maxDeviation", maxDeviation.json), JSONMember("bound", boundThere.json),
+      JSONMember("outsideEnvelope", .integer(Int64(outsideEnvelope))),
+      JSONMember("stochastic", .integer(Int64(stochastic))), JSONMember("widened", .integer(Int64(widened))),
+      JSONMember("maxDeviation", maxDeviation.json), JSONMember("maxBound", maxBound.json),
+      JSONMember("bound", boundThere.json),
       JSONMember("tightness", tightness.json), JSONMember("firstOutside", firstOutside?.json ?? .null),
       JSONMember("worst", worst?.json ?? .null),
     ])

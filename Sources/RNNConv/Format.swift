@@ -27,6 +27,8 @@ public struct Format: Sendable {
     let inputNames: [String]
     /// How the architecture was found, where the file does not hold it.
     var findings: [Finding] = []
+    /// Files below the model's folder that hold a part of it.
+    var companions: [String] = []
     /// Checks what the file itself says about its bytes, where reading it did not.
     var check: @Sendable () throws(RNNConvError) -> Void = {}
 
@@ -37,7 +39,7 @@ public struct Format: Sendable {
       model: @autoclosure @escaping @Sendable () -> Result<Model, RNNConvError>, notes: [ConversionNote],
       evaluate:
         @escaping @Sendable ([String: Tensor], Precision) throws(RNNConvError) -> [String: Tensor],
-      inputNames: [String], findings: [Finding] = [],
+      inputNames: [String], findings: [Finding] = [], companions: [String] = [],
       check: @escaping @Sendable () throws(RNNConvError) -> Void = {}
     ) {
       imported = Lazy(model)
@@ -45,6 +47,7 @@ public struct Format: Sendable {
       self.evaluate = evaluate
       self.inputNames = inputNames
       self.findings = findings
+      self.companions = companions
       self.check = check
     }
   }
@@ -149,9 +152,11 @@ extension Format {
     recognises: { ONNXDecoder.recognises($0) },
     read: { (bytes, options) throws(RNNConvError) in
       let source: ONNXModel
+      let externalFiles: [String]
       let evaluator: ONNXEvaluator
       do throws(ONNXError) {
-        source = try ONNXDecoder.decode(bytes, folder: options.folder, limits: options.limits)
+        (source, externalFiles) = try ONNXDecoder.decodeWithExternalFiles(
+          bytes, folder: options.folder, limits: options.limits)
         evaluator = try ONNXEvaluator(source, limits: options.limits)
       } catch { throw .unreadable(path: options.path, reason: error.description) }
       var notes: [ConversionNote] = []
@@ -170,7 +175,8 @@ extension Format {
           do {
             return try evaluator.run(all, precision: precision == .float32 ? .float32 : .float64)
           } catch { throw .inputs("\(options.path): \(error)") }
-        }, inputNames: source.graph.inputs.map(\.name).filter { !given.contains($0) })
+        }, inputNames: source.graph.inputs.map(\.name).filter { !given.contains($0) },
+        companions: externalFiles)
     },
     write: { (model, options) throws(RNNConvError) in
       if let opset = options.opset, !ONNXDecoder.opsets.contains(opset) {

@@ -6,7 +6,8 @@ public import Tensors
 
 /// A model file of any format: its canonical model, and its own format's evaluator.
 public struct ModelFile: Sendable {
-  public let path: String
+  /// What messages and reports call the file.
+  public private(set) var path: String
   public let format: Format
   public let byteCount: Int
   private let content: Format.Content
@@ -69,6 +70,16 @@ public struct ModelFile: Sendable {
 
   /// Names of the inputs that a run needs.
   public var inputNames: [String] { content.inputNames }
+
+  /// Files below the model's folder that hold a part of it, such as ONNX external data.
+  public var companions: [String] { content.companions }
+
+  /// The same file under another name, for reports.
+  func named(_ path: String) -> ModelFile {
+    var copy = self
+    copy.path = path
+    return copy
+  }
 
   /// Runs the file by its own format's rules.
   ///

@@ -1,4 +1,4 @@
-internal import Forward
+public import Forward
 internal import Recurrent
 public import Tensors
 public import Verification
@@ -7,6 +7,10 @@ public import Verification
 public struct VerificationOptions: Sendable {
   /// Of the generated probes.
   public var seed: UInt64
+  /// What the second file may have stored the first one's weights as.
+  public var storage: WeightStorage?
+  /// What is tried where inputs are made up.
+  public var suite: ProbeSuite
   /// Inputs given by the user, instead of generated ones.
   public var inputs: [String: Tensor]?
   /// Accepts deviations beyond the derived bound; the verdict is then `close` at best.
@@ -27,9 +31,12 @@ public struct VerificationOptions: Sendable {
   }
 
   public init(
-    seed: UInt64 = 1, inputs: [String: Tensor]? = nil, tolerance: Tolerance? = nil, runtime: Runtime = .any
+    seed: UInt64 = 1, suite: ProbeSuite = .standard, inputs: [String: Tensor]? = nil,
+    tolerance: Tolerance? = nil,
+    runtime: Runtime = .any
   ) {
     self.seed = seed
+    self.suite = suite
     self.inputs = inputs
     self.tolerance = tolerance
     self.runtime = runtime
@@ -45,7 +52,7 @@ extension ModelFile {
       evaluate: { inputs, precision in try file.evaluate(inputs, precision: precision) })
   }
 
-  private func probes(_ other: ModelFile?, _ options: VerificationOptions) throws(RNNConvError) -> [Probe] {
+  func probes(_ other: ModelFile?, _ options: VerificationOptions) throws(RNNConvError) -> [Probe] {
     if let inputs = options.inputs { return [Probe(name: "given inputs", inputs: inputs)] }
     if let model = try? model { return try generated(model, path, options) }
     guard let other, let model = try? other.model else {
@@ -67,7 +74,7 @@ extension ModelFile {
   private func generated(
     _ model: Model, _ path: String, _ options: VerificationOptions
   ) throws(RNNConvError) -> [Probe] {
-    do { return try Probe.generated(for: model, seed: options.seed) } catch {
+    do { return try Probe.generated(for: model, seed: options.seed, suite: options.suite) } catch {
       throw .unreadable(path: path, reason: error.description)
     }
   }
@@ -85,7 +92,7 @@ extension ModelFile {
     do {
       return try Verification.verify(
         subject, other.subject, probes: probes, tolerance: options.tolerance,
-        seed: options.inputs == nil ? options.seed : nil)
+        seed: options.inputs == nil ? options.seed : nil, storage: options.storage)
     } catch {
       // Inputs made up to fit the file do not fit it: the file contradicts itself.
       if case .cannotRun(let side, let probe, let reason) = error, options.inputs == nil {
@@ -119,5 +126,26 @@ extension ModelFile {
         subject, expected: expected, from: source, probe: Probe(name: "given inputs", inputs: inputs),
         rounding: options.runtime.rounding, tolerance: options.tolerance)
     } catch { throw .inputs(error.description) }
+  }
+
+  /// Which known mistakes the inputs, given or generated, would notice in this model.
+  public func power(_ options: VerificationOptions = VerificationOptions()) throws(RNNConvError)
+    -> PowerReport
+  {
+    let model = try model
+    let probes = try probes(nil, options)
+    do {
+      return try Verification.power(
+        of: model, name: path, probes: probes, seed: options.inputs == nil ? options.seed : nil)
+    } catch { throw .inputs(error.description) }
+  }
+}
+
+extension VerificationReport {
+  /// The suspect with its mistake taken back; nil unless exactly one known mistake explains the difference.
+  public var mended: ModelFile? {
+    diagnosis.flatMap { diagnosis in
+      diagnosis.mended.map { ModelFile($0, name: "\(diagnosis.suspect) with its mistake taken back") }
+    }
   }
 }

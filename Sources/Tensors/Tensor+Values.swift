@@ -96,6 +96,23 @@ extension Tensor {
     return target.isFloat ? try convertedToFloat(target) : (try convertedToInteger(target), 0)
   }
 
+  /// The numbers as 8-bit integers times one scale, max|x| ÷ 127, each to nearest; nil where one is not finite.
+  ///
+  /// The scale is a Float32 number, as other runtimes hold it.
+  public func quantized() -> Tensor? {
+    let values = doubles
+    let most = values.reduce(0) { max($0, abs($1)) }
+    guard values.allSatisfy(\.isFinite) else { return nil }
+    // Rounded up, so that nothing exceeds 127; the least normal number for a tensor of zeros.
+    let nearest = Float(most / 127)
+    let scale = Double(max(Double(nearest) * 127 < most ? nearest.nextUp : nearest, .leastNormalMagnitude))
+    guard scale.isFinite else { return nil }
+    let elements = values.map { Int8(($0 / scale).rounded(.toNearestOrEven)) }
+    return try? Tensor(
+      .int8, shape: shape, bytes: elements.withUnsafeBytes { ByteBuffer($0) },
+      quantization: Quantization(scale: scale, zeroPoint: 0))
+  }
+
   private func convertedToFloat(_ target: ElementType) throws(TensorError) -> (Tensor, Int) {
     if target == .float64 {
       let inexact =

@@ -16,36 +16,23 @@ public struct Probe: Sendable, Equatable {
 }
 
 extension Probe {
-  /// What a generated probe is like.
-  private struct Recipe {
-    var name: String
-    var time: Int
-    var batch: Int
-    var scale: Float
-  }
-
-  /// Seeded probes for a model: single and several steps, ragged lengths, zeros, large and tiny numbers.
+  /// Seeded probes for a model: what a suite tries, such as ragged lengths, zeros, large and tiny numbers.
   ///
   /// Sizes that the model fixes are kept. Same seed, same probes.
   /// - Throws: `.inputTooLarge` where the fixed sizes ask for more than a probe should take.
-  public static func generated(for model: Model, seed: UInt64) throws(VerificationError) -> [Probe] {
-    let recipes = [
-      Recipe(name: "random", time: 7, batch: 3, scale: 1),
-      Recipe(name: "single step", time: 1, batch: 1, scale: 1),
-      Recipe(name: "longer", time: 12, batch: 2, scale: 1),
-      Recipe(name: "zeros", time: 3, batch: 2, scale: 0),
-      Recipe(name: "saturating", time: 5, batch: 2, scale: 20),
-      Recipe(name: "tiny", time: 4, batch: 2, scale: 1e-30),
-    ]
+  public static func generated(
+    for model: Model, seed: UInt64, suite: ProbeSuite = .standard
+  ) throws(VerificationError) -> [Probe] {
     var generator = SplitMix(state: seed)
-    return try recipes.map { (recipe) throws(VerificationError) in
-      let batch = fixedSize(.batch, in: model) ?? recipe.batch
-      let time = fixedSize(.time, in: model) ?? recipe.time
+    return try suite.recipes(for: model).map { (recipe) throws(VerificationError) in
+      var recipe = recipe
+      recipe.batch = fixedSize(.batch, in: model) ?? recipe.batch
+      recipe.time = fixedSize(.time, in: model) ?? recipe.time
       var inputs: [String: Tensor] = [:]
       for port in model.inputs {
-        inputs[port.name] = try tensor(for: port, in: model, time, batch, recipe.scale, &generator)
+        inputs[port.name] = try tensor(for: port, in: model, recipe, &generator)
       }
-      return Probe(name: "T=\(time) B=\(batch) \(recipe.name)", inputs: inputs)
+      return Probe(name: "T=\(recipe.time) B=\(recipe.batch) \(recipe.name)", inputs: inputs)
     }
   }
 
@@ -57,13 +44,13 @@ extension Probe {
   }
 
   private static func tensor(
-    for port: Port, in model: Model, _ time: Int, _ batch: Int, _ scale: Float, _ generator: inout SplitMix
+    for port: Port, in model: Model, _ recipe: ProbeRecipe, _ generator: inout SplitMix
   ) throws(VerificationError) -> Tensor {
     let sizes = port.axes.map { axis in
       axis.factors.map { factor in
         switch factor {
-        case .time: time
-        case .batch: batch
+        case .time: recipe.time
+        case .batch: recipe.batch
         case .features(_, let count): count
         }
       }
@@ -73,24 +60,63 @@ extension Probe {
     }
     let shape = sizes.map { $0.reduce(1, *) }
     if port.kind.isInteger {
-      let range = integerRange(of: port, in: model, time: time)
-      let values = (0..<count).map { _ in Int64.random(in: range, using: &generator) }
+      let values = integers(count, for: port, in: model, recipe, &generator)
       return (try? Tensor(values, shape: shape).converted(to: port.elementType).tensor)
         ?? Tensor(values, shape: shape)
     }
-    let values = (0..<count).map { _ in Float.random(in: -1...1, using: &generator) * scale }
+    let values: [Float] =
+      switch recipe.filling {
+      case .oneHot where port.kind.hasTime: oneHot(count, for: port, recipe, &generator)
+      case .uniform(let scale): (0..<count).map { _ in Float.random(in: -1...1, using: &generator) * scale }
+      case .constant(let value): Array(repeating: value, count: count)
+      case .oneHot: (0..<count).map { _ in Float.random(in: -1...1, using: &generator) }
+      }
     return (try? Tensor(values, shape: shape).converted(to: port.elementType).tensor)
       ?? Tensor(values, shape: shape)
   }
 
   /// Token ids below the vocabulary, lengths between 1 and T.
-  private static func integerRange(of port: Port, in model: Model, time: Int) -> ClosedRange<Int64> {
-    for layer in model.layers {
-      if case .embedding(let table) = layer.operation, layer.inputs.first == port.value {
-        return 0...Int64(max(0, table.shape[0] - 1))
-      }
+  private static func integers(
+    _ count: Int, for port: Port, in model: Model, _ recipe: ProbeRecipe, _ generator: inout SplitMix
+  ) -> [Int64] {
+    let vocabulary = model.vocabulary(of: port)
+    let range = vocabulary.map { 0...Int64(max(0, $0 - 1)) } ?? 1...Int64(max(1, recipe.time))
+    var values = (0..<count).map { _ in Int64.random(in: range, using: &generator) }
+    if vocabulary != nil, case .oneHot = recipe.filling, count > 0 {
+      values[count - 1] = range.upperBound
+      values[0] = range.lowerBound
     }
-    return 1...Int64(max(1, time))
+    if vocabulary == nil, recipe.isRagged, count > 0 {
+      values[count - 1] = range.upperBound
+      values[0] = range.lowerBound
+    }
+    return values
+  }
+
+  /// For each step of each row one feature at 1, wherever the port's axes put it.
+  private static func oneHot(
+    _ count: Int, for port: Port, _ recipe: ProbeRecipe, _ generator: inout SplitMix
+  ) -> [Float] {
+    let hot = (0..<max(recipe.time * recipe.batch, 1)).map { _ in
+      Int.random(in: 0..<max(port.kind.features, 1), using: &generator)
+    }
+    let factors = Array(port.axes.map(\.factors).joined())
+    return (0..<count).map { flat in
+      var (rest, time, row, feature) = (flat, 0, 0, 0)
+      for factor in factors.reversed() {
+        switch factor {
+        case .time: time = rest % recipe.time
+        case .batch: row = rest % recipe.batch
+        case .features(let stride, let size): feature += rest % size * stride
+        }
+        switch factor {
+        case .time: rest /= recipe.time
+        case .batch: rest /= recipe.batch
+        case .features(_, let size): rest /= size
+        }
+      }
+      return hot[time * recipe.batch + row] == feature ? 1 : 0
+    }
   }
 }
 

@@ -2,11 +2,11 @@
 public enum Verdict: String, Sendable, Comparable, CaseIterable {
   /// One fingerprint, and every output equal bit for bit.
   case identical
-  /// Every output element lies within the bound derived for it.
+  /// Every output element lies within the bound derived for it, or within the envelope where that bound says nothing.
   case equal
   /// Only within the tolerance that the user gave.
   case close
-  /// The arithmetic itself cannot tell: the bound covers the output's own range.
+  /// The arithmetic itself cannot tell: rounding alone may move the output as far as its own range.
   case inconclusive
   /// Some element lies outside its bound.
   case different
@@ -42,20 +42,35 @@ public struct OutputComparison: Sendable, Equatable {
   public var verdict = Verdict.identical
   /// Elements compared.
   public var elements = 0
-  /// Elements whose bound covers the output's own range.
+  /// Elements that neither bound nor envelope decides: they cover the output's own range, or the sides are apart by
+  /// more than the envelope and less than the bound.
   public var undecided = 0
+  /// Of these, elements outside an envelope that would have told.
+  public var outsideEnvelope = 0
+  /// Elements whose worst case says nothing, found equal by the stochastic envelope: by evidence, not by proof.
+  public var stochastic = 0
   /// Elements outside the Float64 bound, judged by the wider one of Float32: the weights were rounded somewhere.
   public var widened = 0
   /// Largest deviation between the sides.
   public var maxDeviation = 0.0
-  /// Bound at the element where deviation ÷ bound is largest.
+  /// What was allowed, bound or envelope, at the element where deviation ÷ bound is largest.
   public var boundThere = 0.0
+  /// The largest bound of any element.
+  public var maxBound = 0.0
   /// Largest deviation ÷ bound: above 1 the sides differ.
   public var tightness = 0.0
   /// Where that element is: probe, and index in the output's tensor.
   public var worst: Place?
   /// The first element, in order of the tensor, outside its bound.
   public var firstOutside: Place?
+
+  /// For each time step the largest deviation and bound, of all probes; empty where the output has no time axis.
+  public var steps: [Step] = []
+
+  public struct Step: Sendable, Equatable {
+    public var deviation = 0.0
+    public var bound = 0.0
+  }
 
   public struct Place: Sendable, Equatable {
     public var probe: String
@@ -79,6 +94,17 @@ struct Sides {
   var sameBits: [Bool]
   /// The wider bound of Float32 arithmetic, asked for only where `bounds` is exceeded; nil where there is none.
   var wideBounds: () -> [Double]?
+  /// How far evaluations stray in practice, asked for only where `bounds` says nothing; nil without a model.
+  var envelope: () -> [Double]? = { nil }
+  /// The wider envelope of Float32 arithmetic, asked for only outside the other one.
+  var wideEnvelope: () -> [Double]? = { nil }
+  /// Which axis of the shape is time.
+  var timeAxis: Int?
+
+  /// The time step of an element; nil without a time axis.
+  func step(_ flat: Int) -> Int? {
+    timeAxis.map { axis in flat / shape[(axis + 1)...].reduce(1, *) % max(shape[axis], 1) }
+  }
 }
 
 extension OutputComparison {
@@ -91,6 +117,15 @@ extension OutputComparison {
     func decides(_ bound: Double) -> Bool { bound.isFinite && bound <= max(0.5 * scale, 0x1p-20) }
 
     var wide: [Double]?
+    var envelopes: [[Double]]?
+    /// The least envelope around the deviation, else the widest.
+    func envelope(_ index: Int, _ deviation: Double) -> Double? {
+      if envelopes == nil { envelopes = sides.envelope().map { [$0] } ?? [] }
+      if envelopes!.count == 1, deviation > envelopes![0][index], let more = sides.wideEnvelope() {
+        envelopes!.append(more)
+      }
+      return envelopes!.map { $0[index] }.first { deviation <= $0 } ?? envelopes!.last?[index]
+    }
     for index in sides.left.indices {
       elements += 1
       let (a, b) = (sides.left[index], sides.right[index])
@@ -108,15 +143,30 @@ extension OutputComparison {
       let place = Place(probe: probe, index: Self.index(index, sides.shape), left: a, right: b)
       if isSame, sides.sameBits[index] {
         // Nothing to judge.
-      } else if deviation.isNaN || deviation > bound && (decides(bound) || !deviation.isFinite) {
+      } else if !(deviation <= bound) {
         let isClose = tolerance.map { deviation <= $0.absolute + $0.relative * abs(a) } ?? false
         verdict = max(verdict, isClose ? .close : .different)
         if !isClose, firstOutside == nil { firstOutside = place }
       } else if decides(bound) {
         verdict = max(verdict, .equal)
+      } else if let allowed = envelope(index, deviation), decides(allowed) {
+        bound = allowed
+        if deviation <= allowed {
+          stochastic += 1
+          verdict = max(verdict, .equal)
+        } else {
+          undecided += 1
+          outsideEnvelope += 1
+          verdict = max(verdict, .inconclusive)
+        }
       } else {
         undecided += 1
         verdict = max(verdict, .inconclusive)
+      }
+      if let step = sides.step(index) {
+        while steps.count <= step { steps.append(Step()) }
+        steps[step].deviation = max(steps[step].deviation, deviation.isNaN ? .infinity : deviation)
+        steps[step].bound = max(steps[step].bound, bound.isNaN ? .infinity : bound)
       }
       let ratio = deviation == 0 ? 0 : bound == 0 || deviation.isNaN ? .infinity : deviation / bound
       if worst == nil || ratio > tightness {
@@ -124,6 +174,7 @@ extension OutputComparison {
         boundThere = bound
         worst = place
       }
+      maxBound = max(maxBound, bound)
       maxDeviation = max(maxDeviation, deviation.isNaN ? .infinity : deviation)
     }
   }

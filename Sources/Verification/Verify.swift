@@ -35,6 +35,8 @@ public struct VerificationReport: Sendable, Equatable {
   public var seed: UInt64?
   /// Why the verdict is no better, in words.
   public var reasons: [String]
+  /// Where and why the sides differ; nil where they do not.
+  public var diagnosis: Diagnosis?
 
   public struct Road: Sendable, Equatable {
     public var side: String
@@ -72,8 +74,14 @@ public enum VerificationError: Error, Equatable, CustomStringConvertible {
 /// Both run in Float64, where rounding hides least: each element may differ by the sum of both sides' Float64 bounds.
 /// An element outside it is judged by the bounds of Float32, the precision that the models are made for; so a
 /// conversion that rounds a weight once is still `equal`. `identical` asks Float32 evaluations to agree bit for bit.
+///
+/// - Parameters:
+///   - storage: what the right side may have stored the left side's weights as; the bounds then say how far that can
+///     move the outputs.
+///   - isDiagnosing: where they differ, find out which known mistake explains it.
 public func verify(
-  _ left: Subject, _ right: Subject, probes: [Probe], tolerance: Tolerance? = nil, seed: UInt64? = nil
+  _ left: Subject, _ right: Subject, probes: [Probe], tolerance: Tolerance? = nil, seed: UInt64? = nil,
+  storage: WeightStorage? = nil, isDiagnosing: Bool = true
 ) throws(VerificationError) -> VerificationReport {
   guard !probes.isEmpty else { throw .noProbes("no inputs were given") }
   let names = try matched(left.inputNames, right.inputNames) { .inputsDiffer(left: $0, right: $1) }
@@ -82,8 +90,8 @@ public func verify(
   var rightRoad: [OutputComparison] = []
   for probe in probes {
     let renamed = Dictionary(uniqueKeysWithValues: probe.inputs.map { (names[$0.key] ?? $0.key, $0.value) })
-    let a = try left.run(probe, probe.inputs)
-    let b = try right.run(probe, renamed)
+    let a = try left.run(probe, probe.inputs, seed: seed ?? 1, storage: storage)
+    let b = try right.run(probe, renamed, seed: seed ?? 1)
     let order = left.model?.outputs.map(\.name) ?? a.double.keys.sorted()
     let pairs = try matched(order, right.model?.outputs.map(\.name) ?? b.double.keys.sorted()) {
       .outputsDiffer(left: $0, right: $1)
@@ -94,9 +102,12 @@ public func verify(
       let sides = Sides(
         shape: x.shape, left: x.doubles, right: y.doubles,
         bounds: sum(a.bounds?[name]?.errors, b.bounds?[other]?.errors)
-          ?? Array(repeating: 0, count: x.count),
+          ?? Array(repeating: tolerance == nil ? .infinity : 0, count: x.count),
         sameBits: sameBits(a.single[name], b.single[other], count: x.count),
-        wideBounds: { sum(a.wide(name), b.wide(other)) })
+        wideBounds: { sum(a.wideBounds.value?[name]?.errors, b.wideBounds.value?[other]?.errors) },
+        envelope: { sum(a.envelope.value?[name]?.errors, b.envelope.value?[other]?.errors) },
+        wideEnvelope: { sum(a.wideEnvelope.value?[name]?.errors, b.wideEnvelope.value?[other]?.errors) },
+        timeAxis: left.model?.timeAxis(ofOutput: name))
       outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
     }
     a.compareRoad(probe, &leftRoad)
@@ -110,7 +121,10 @@ public func verify(
       left.model.map { _ in VerificationReport.Road(side: left.name, outputs: leftRoad) },
       right.model.map { _ in VerificationReport.Road(side: right.name, outputs: rightRoad) },
     ].compactMap { $0 }, probes: probes.map(\.name), seed: seed, reasons: [])
-  report.conclude()
+  report.conclude(left.model ?? right.model)
+  guard isDiagnosing, report.verdict == .different else { return report }
+  report.diagnosis = try report.diagnosisOfImport([left, right], probes)
+  if report.diagnosis == nil { report.diagnosis = try diagnose(left: left, right: right, probes: probes) }
   return report
 }
 
@@ -122,13 +136,18 @@ public func verify(
   tolerance: Tolerance? = nil
 ) throws(VerificationError) -> VerificationReport {
   let isDouble = expected.values.allSatisfy { $0.elementType == .float64 }
-  let run = try left.run(probe, probe.inputs)
+  let rounding = isDouble ? .float64 : rounding
+  let run = try left.run(probe, probe.inputs, seed: 1)
+  let own = left.own(probe.inputs)
   let reference: [String: BoundedTensor]?
   do {
     reference = try left.model.map {
-      try boundedForward($0, inputs: run.ownInputs, rounding: isDouble ? .float64 : rounding)
+      try boundedForward($0, inputs: own, rounding: rounding)
     }
   } catch { throw .cannotRun(side: left.name, probe: probe.name, reason: "\(error)") }
+  let envelope = Once {
+    left.model.flatMap { try? stochasticEnvelope($0, inputs: own, rounding: rounding, seed: 1) }
+  }
   var outputs: [OutputComparison] = []
   for name in run.double.keys.sorted() {
     guard let theirs = expected[name], let ours = run.double[name] else { continue }
@@ -140,7 +159,8 @@ public func verify(
       shape: ours.shape, left: reference?[name]?.values ?? ours.doubles, right: theirs.doubles,
       bounds: reference?[name]?.errors
         ?? Array(repeating: tolerance == nil ? .infinity : 0, count: ours.count),
-      sameBits: Array(repeating: true, count: ours.count), wideBounds: { nil })
+      sameBits: Array(repeating: true, count: ours.count), wideBounds: { nil },
+      envelope: { envelope.value?[name]?.errors }, timeAxis: left.model?.timeAxis(ofOutput: name))
     outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
   }
   guard !outputs.isEmpty else {
@@ -154,8 +174,22 @@ public func verify(
     roads: left.model.map { _ in [.init(side: left.name, outputs: road)] } ?? [], probes: [probe.name],
     seed: nil,
     reasons: [])
-  report.conclude()
+  report.conclude(left.model)
+  if report.verdict == .different {
+    report.diagnosis = try report.diagnosisOfImport([left], [probe])
+    if report.diagnosis == nil {
+      report.diagnosis = try diagnose(
+        left, expected: expected, from: source, probe: probe, rounding: rounding)
+    }
+  }
   return report
+}
+
+extension Model {
+  /// The axis of an output's tensor that is time and nothing else.
+  fileprivate func timeAxis(ofOutput name: String) -> Int? {
+    outputs.first { $0.name == name }?.axes.firstIndex { $0.factors == [.time] }
+  }
 }
 
 /// The sum of two sides' bounds, rounded up. Where one side has none, the other's counts twice: it claims to compute
@@ -175,112 +209,8 @@ private func sameBits(_ left: Tensor?, _ right: Tensor?, count: Int) -> [Bool] {
   return zip(left.doubles, right.doubles).map { $0.bitPattern == $1.bitPattern }
 }
 
-extension Subject {
-  /// What one side made of one probe.
-  fileprivate struct Run {
-    let single: [String: Tensor]
-    let double: [String: Tensor]
-    /// Float64 reference and bounds; nil without a canonical model.
-    let bounds: [String: BoundedTensor]?
-    let model: Model?
-    let ownInputs: [String: Tensor]
-
-    /// Bounds of Float32 arithmetic.
-    func wide(_ output: String) -> [Double]? {
-      guard let model else { return nil }
-      return try? boundedForward(model, inputs: ownInputs, rounding: .float32)[output]?.errors
-    }
-
-    /// The evaluator's output against the canonical model's.
-    func compareRoad(_ probe: Probe, _ road: inout [OutputComparison]) {
-      guard let bounds else { return }
-      for (name, bounded) in bounds.sorted(by: { $0.key < $1.key }) {
-        guard let value = double[name], value.shape == bounded.shape else { continue }
-        // Both roads start from the same bits, so nothing but Float64 rounding lies between them.
-        let sides = Sides(
-          shape: value.shape, left: bounded.values, right: value.doubles,
-          bounds: bounded.errors.map { 2 * $0 }, sameBits: Array(repeating: true, count: value.count),
-          wideBounds: { nil })
-        road.record(name) { $0.add(sides, probe: probe.name, tolerance: nil) }
-      }
-    }
-  }
-
-  fileprivate func run(
-    _ probe: Probe, _ inputs: [String: Tensor]
-  ) throws(VerificationError) -> Run {
-    do {
-      let own = model.map { model in inputs.filter { input in model.inputs.contains { $0.name == input.key } }
-      }
-      return Run(
-        single: try evaluate(inputs, .float32), double: try evaluate(inputs, .float64),
-        bounds: try model.map { try boundedForward($0, inputs: own!, rounding: .float64) }, model: model,
-        ownInputs: own ?? inputs)
-    } catch { throw .cannotRun(side: name, probe: probe.name, reason: "\(error)") }
-  }
-}
-
-extension VerificationReport {
-  /// Draws the verdict from the comparisons.
-  fileprivate mutating func conclude() {
-    verdict = outputs.map(\.verdict).max() ?? .different
-    let sameFingerprint =
-      fingerprints.count == 2 && fingerprints[0] != nil && fingerprints[0] == fingerprints[1]
-    if verdict == .identical, !sameFingerprint {
-      verdict = .equal
-      if fingerprints.allSatisfy({ $0 != nil }) {
-        reasons.append(
-          "every output is equal bit for bit; the fingerprints differ, so the models are written differently")
-      }
-    }
-    for road in roads where road.verdict > .equal {
-      let worst = road.outputs.first { $0.verdict == road.verdict }
-      switch road.verdict {
-      case .inconclusive:
-        reasons.append("\(road.side): the bound of output '\(worst?.name ?? "")' covers its own range")
-      default:
-        reasons.append("\(road.side): its own evaluator and its imported model disagree: the import is wrong")
-      }
-      verdict = max(verdict, road.verdict)
-    }
-    for output in outputs {
-      if output.verdict == .different, let place = output.firstOutside {
-        reasons.append(
-          "output '\(output.name)' first leaves its bound at \(place.index) on the probe '\(place.probe)': "
-            + "\(place.left) against \(place.right)")
-      }
-      if output.widened > 0, output.verdict == .equal {
-        reasons.append(
-          "output '\(output.name)': \(output.widened) of \(output.elements) elements are equal to Float32's rounding, "
-            + "not Float64's: a weight or constant was rounded")
-      }
-      if output.verdict == .inconclusive, fingerprints.allSatisfy({ $0 == nil }) {
-        reasons.append(
-          "output '\(output.name)': the file cannot be imported, so no bound can be derived; only a tolerance of your own "
-            + "(--atol, --rtol) can tell")
-      } else if output.verdict == .inconclusive {
-        reasons.append(
-          "output '\(output.name)': the rounding bound covers the output's own range in \(output.undecided) of "
-            + "\(output.elements) elements: the recurrence expands; shorter sequences or Float64 on both sides would tell"
-        )
-      }
-    }
-  }
-}
-
-extension [OutputComparison] {
-  fileprivate mutating func record(_ name: String, _ body: (inout OutputComparison) -> Void) {
-    if let index = firstIndex(where: { $0.name == name }) {
-      body(&self[index])
-    } else {
-      append(OutputComparison(name: name))
-      body(&self[count - 1])
-    }
-  }
-}
-
 /// Pairs names: by name where both sides have the same ones, else by position.
-private func matched(
+func matched(
   _ left: [String], _ right: [String], _ failure: ([String], [String]) -> VerificationError
 ) throws(VerificationError) -> [String: String] {
   if Set(left) == Set(right) { return Dictionary(uniqueKeysWithValues: left.map { ($0, $0) }) }

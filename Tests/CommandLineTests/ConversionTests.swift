@@ -171,4 +171,23 @@ import Testing
     let missing = try Tool.run(["import", model, "-o", native, "--bind", "\(data)/input_1.npy"])
     #expect(missing.code == 4 && missing.error.contains("input_1.npy: cannot open"), "\(missing)")
   }
+
+  @Test(arguments: ["F16", "BF16", "I8"])
+  func `narrower weights come with a certificate of how far outputs move`(type: String) throws {
+    let folder = try TemporaryFolder()
+    let narrow = folder.path("m.rnnw")
+    let refused = try Tool.run("convert", Sample.demo, narrow, "--dtype", "I8")
+    #expect(refused.code == 3, "\(refused)")
+    let outcome = try Tool.run("convert", Sample.demo, narrow, "--dtype", type, "--allow-loss", "--json")
+    #expect(outcome.code == 0, "\(outcome)")
+    let movement = try #require(try outcome.json()["movement"] as? [String: Any])
+    #expect(movement["verdict"] as? String == "equal", "\(movement)")
+    let output = try #require((movement["outputs"] as? [[String: Any]])?.first)
+    let (moved, certified) = (output["maxDeviation"] as? Double ?? 0, output["maxBound"] as? Double ?? 0)
+    #expect(moved > 1e-5 && moved < certified && certified < 1e3, "\(output)")
+    // Float32's own worst case over this model covers F16's movement, not that of the others.
+    #expect(try Tool.run("verify", Sample.demo, narrow).code == (type == "F16" ? 0 : 1))
+    let judged = try Tool.run("verify", Sample.demo, narrow, "--storage", type)
+    #expect(judged.code == 0, "\(judged)")
+  }
 }

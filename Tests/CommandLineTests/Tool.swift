@@ -67,32 +67,24 @@ enum Tool {
     terminal: Bool = false, in folder: String? = nil
   ) throws -> Outcome {
     let streams = try TemporaryFolder()
-    let process = Process()
-    process.executableURL = try binary.get()
-    process.arguments = arguments
-    process.currentDirectoryURL = folder.map { URL(filePath: $0) } ?? Repository.root
-    process.environment = ["PATH": "/usr/bin:/bin", "TERM": "xterm"].merging(environment) { $1 }
-    process.standardInput = FileHandle(forReadingAtPath: try streams.write(input, to: "input"))
     let screen = terminal ? try PseudoTerminal() : nil
-    process.standardOutput =
-      try screen?.user ?? FileHandle(forWritingTo: URL(filePath: try streams.write([], to: "output")))
-    process.standardError =
-      try screen?.user ?? FileHandle(forWritingTo: URL(filePath: try streams.write([], to: "error")))
-
-    let ended = DispatchSemaphore(value: 0)
-    process.terminationHandler = { _ in ended.signal() }
-    let start = DispatchTime.now()
-    try process.run()
-    if ended.wait(timeout: start + timeout) == .timedOut {
-      // The process is our own child.
-      kill(process.processIdentifier, SIGKILL)
-      throw Failure(description: "rnnconv \(arguments) still runs after \(timeout) s")
+    func opened(_ name: String, _ bytes: [UInt8], _ flags: Int32) throws -> FileHandle {
+      let descriptor = open(try streams.write(bytes, to: name), flags | O_CLOEXEC)
+      guard descriptor >= 0 else {
+        throw Failure(description: "\(name): \(String(cString: strerror(errno)))")
+      }
+      return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     }
-    let seconds = Double(DispatchTime.now().uptimeNanoseconds - start.uptimeNanoseconds) / 1e9
-    let crashed = process.terminationReason == .uncaughtSignal
+    let source = try opened("input", input, O_RDONLY)
+    let output = try screen?.user ?? opened("output", [], O_WRONLY)
+    let error = try screen?.user ?? opened("error", [], O_WRONLY)
+    let child = try Child.run(
+      try binary.get(), arguments,
+      environment: ["PATH": "/usr/bin:/bin", "TERM": "xterm"].merging(environment) { $1 },
+      in: folder.map { URL(filePath: $0) } ?? Repository.root,
+      streams: (source.fileDescriptor, output.fileDescriptor, error.fileDescriptor), timeout: timeout)
     return Outcome(
-      arguments: arguments, code: crashed ? nil : process.terminationStatus,
-      signal: crashed ? process.terminationStatus : nil, seconds: seconds,
+      arguments: arguments, code: child.code, signal: child.signal, seconds: child.seconds,
       outputBytes: try screen?.shown() ?? streams.read("output"),
       error: screen == nil ? String(decoding: try streams.read("error"), as: UTF8.self) : "")
   }

@@ -3,6 +3,7 @@ import Recurrent
 import Tensors
 import TestSupport
 import Testing
+import Verification
 
 @Suite struct VerifyTests {
   /// A model with the outputs that PyTorch computed.
@@ -17,6 +18,7 @@ import Testing
     #expect(
       Set(report.keys).isSuperset(of: [
         "verdict", "left", "right", "fingerprints", "outputs", "roads", "probes", "seed", "reasons",
+        "diagnosis",
       ]))
     #expect(["identical", "equal"].contains(report["verdict"] as? String))
     let outputs = try #require(report["outputs"] as? [[String: Any]])
@@ -101,6 +103,57 @@ import Testing
     let outcome = try Tool.run("verify", native, onnx, "--input", x)
     #expect(outcome.code == 5, "\(outcome)")
     #expect(outcome.output.contains("verdict: inconclusive"), "\(outcome)")
-    #expect(outcome.output.contains("bound covers"), "\(outcome)")
+    #expect(outcome.output.contains("the recurrence expands"), "\(outcome)")
+  }
+
+  @Test func `a wrong gate order is named, and mended by the command that the report tells`() throws {
+    let folder = try TemporaryFolder()
+    let model = LayerSpecification(.lstm).model(seed: 1)
+    let wrong = try #require(
+      Mistake.named("gate-order")?.apply(to: model).first {
+        $0.place.contains("ONNX order i,o,f,g taken for PyTorch")
+      })
+    let a = try folder.write(try Sample.rnnw(model), to: "a.rnnw")
+    let b = try folder.write(try Sample.rnnw(wrong.model), to: "b.rnnw")
+    let fixed = folder.path("fixed.onnx")
+    let outcome = try Tool.run("verify", a, b, "--write-fixed", fixed)
+    #expect(outcome.code == 1, "\(outcome)")
+    #expect(outcome.output.contains("certain: in \(b), the gates are taken in another order"), "\(outcome)")
+    #expect(outcome.output.contains("wrote \(fixed)"), "\(outcome)")
+    #expect(try Tool.run("verify", a, fixed).code == 0)
+    let told = try Tool.run("verify", a, b)
+    #expect(
+      told.output.contains("mend with    rnnconv verify \(a) \(b) --write-fixed fixed-b.rnnw"), "\(told)")
+    let json = try Tool.run("verify", a, b, "--json").json()
+    let diagnosis = try #require(json["diagnosis"] as? [String: Any])
+    #expect(
+      Set(diagnosis.keys) == [
+        "suspect", "reference", "certain", "summary", "explanations", "places", "tried", "complete",
+        "mendable",
+      ])
+    #expect(diagnosis["certain"] as? Bool == true && diagnosis["mendable"] as? Bool == true)
+  }
+
+  @Test func `where no known mistake explains it nothing is written`() throws {
+    let folder = try TemporaryFolder()
+    let a = try folder.write(try Sample.lstm(seed: 1), to: "a.rnnw")
+    let b = try folder.write(try Sample.lstm(seed: 2), to: "b.rnnw")
+    let outcome = try Tool.run("verify", a, b, "--write-fixed", folder.path("fixed.rnnw"))
+    #expect(outcome.code == 1, "\(outcome)")
+    #expect(outcome.output.contains("nothing was written"), "\(outcome)")
+    #expect(!FileManager.default.fileExists(atPath: folder.path("fixed.rnnw")))
+  }
+
+  @Test func `power tells what the inputs cannot notice`() throws {
+    let folder = try TemporaryFolder()
+    let model = try folder.write(try Sample.lstm(seed: 1), to: "a.rnnw")
+    var generator = SeededGenerator(seed: 4)
+    let x = try folder.write(try Sample.npy(generator.tensor([1, 1, 3])), to: "x.npy")
+    let outcome = try Tool.run("verify", model, "--power", "--input", x)
+    #expect(outcome.code == 0, "\(outcome)")
+    #expect(outcome.output.contains("not noticed: a layer runs in the other direction"), "\(outcome)")
+    #expect(outcome.output.contains("because every sequence has one step (T = 1)"), "\(outcome)")
+    let json = try Tool.run("verify", model, "--power", "--json").json()
+    #expect(Set(json.keys) == ["model", "probes", "seed", "mistakes"])
   }
 }

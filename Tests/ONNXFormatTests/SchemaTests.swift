@@ -12,13 +12,10 @@ import Testing
   }
 
   @Test func `the generated C is that of schemas/onnx.proto`() throws {
-    let process = Process()
-    process.executableURL = URL(filePath: "/usr/bin/env")
-    process.arguments = ["bash", "scripts/schemas.sh", "--check"]
-    process.currentDirectoryURL = Repository.root
-    try process.run()
-    process.waitUntilExit()
-    #expect(process.terminationStatus == 0, "run make schemas")
+    let (child, text) = try Child.output(
+      of: URL(filePath: "/usr/bin/env"), ["bash", "scripts/schemas.sh", "--check"], in: Repository.root,
+      joiningError: true)
+    #expect(child.code == 0, "run make schemas: \(text)")
   }
 }
 

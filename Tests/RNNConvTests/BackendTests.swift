@@ -13,10 +13,10 @@ import Verification
 @Suite struct BackendTests {
   static let folder = Repository.root.appending(path: ".peers/backend")
 
-  private func cases() throws -> [RecordedCase] { try RecordedCase.all(in: Self.folder) }
+  static func cases() throws -> [RecordedCase] { try RecordedCase.all(in: Self.folder) }
 
   /// Inputs and outputs of a case, by the graph's names; W, R, B and P are inputs of these graphs.
-  private func data(_ entry: RecordedCase) throws -> (inputs: [String: Tensor], outputs: [String: Tensor]) {
+  static func data(_ entry: RecordedCase) throws -> (inputs: [String: Tensor], outputs: [String: Tensor]) {
     let source = try ONNXDecoder.decode(try .open(path: entry.model), folder: nil)
     let set = entry.folder.appending(path: "test_data_set_0")
     func read(_ kind: String, _ names: [String]) throws -> [String: Tensor] {
@@ -32,12 +32,12 @@ import Verification
   }
 
   @Test func thereAreTwelve() throws {
-    #expect(try cases().map(\.name).count == 12, "run scripts/backend-data.sh")
+    #expect(try Self.cases().map(\.name).count == 12, "run scripts/backend-data.sh")
   }
 
   @Test func everyCaseRunsWithinTheBoundOfItsExpectedTensors() throws {
-    for entry in try cases() {
-      let (inputs, outputs) = try data(entry)
+    for entry in try Self.cases() {
+      let (inputs, outputs) = try Self.data(entry)
       let file = try ModelFile.open(entry.model, bindings: inputs)
       expectWithinBound(file, inputs, outputs, entry.name)
       let own = try file.model.inputs.map(\.name)
@@ -46,8 +46,8 @@ import Verification
   }
 
   @Test func everyExportIsEvaluatedToTheSameTensors() throws {
-    for entry in try cases() {
-      let (inputs, outputs) = try data(entry)
+    for entry in try Self.cases() {
+      let (inputs, outputs) = try Self.data(entry)
       let model = try ModelFile.open(entry.model, bindings: inputs).model
       let exported = try ONNXExporter.export(model)
       let source = try ONNXDecoder.decode(try ONNXEncoder.encode(exported.model).model, folder: nil)
@@ -60,8 +60,8 @@ import Verification
   }
 
   @Test func everyCaseIsTheSameModelAfterTheNativeFormat() throws {
-    for entry in try cases() {
-      let model = try ModelFile.open(entry.model, bindings: try data(entry).inputs).model
+    for entry in try Self.cases() {
+      let model = try ModelFile.open(entry.model, bindings: try Self.data(entry).inputs).model
       let bytes = ByteBuffer(joining: try NativeFormat.encode(model))
       #expect(try NativeFormat.decode(bytes) == model)
     }

@@ -48,6 +48,12 @@ import Testing
     let report = try verify(file, imported, probes: try Probe.generated(for: misread, seed: 1))
     #expect(report.verdict == .different)
     #expect(report.reasons.contains { $0.contains("the import is wrong") })
+    let diagnosis = try #require(report.diagnosis)
+    #expect(diagnosis.isCertain && diagnosis.suspect == "the import of file", "\(diagnosis.summary)")
+    #expect(
+      diagnosis.explanations.map(\.mistake) == [mistake == .lstmPeepholes ? "peephole-order" : "gate-order"])
+    // Taking the mistake back gives what a right importer reads.
+    #expect(diagnosis.mended == (try ONNXImporter.importModel(source).model))
   }
 
   @Test(arguments: Mistake.allCases)

@@ -25,21 +25,12 @@ public func runPython(_ arguments: [String]) throws -> String {
   guard FileManager.default.isExecutableFile(atPath: python) else {
     throw PythonFailure(description: "no peers: \(python) is missing; run `make test`, which installs them")
   }
-  let process = Process()
-  process.executableURL = URL(filePath: python)
-  process.arguments = arguments
-  process.currentDirectoryURL = Repository.root
-  let output = Pipe()
-  process.standardOutput = output
-  process.standardError = output
-  try process.run()
-  let outputData = try output.fileHandleForReading.readToEnd() ?? Data()
-  process.waitUntilExit()
-  guard process.terminationStatus == 0 else {
-    let text = String(decoding: outputData, as: UTF8.self)
-    throw PythonFailure(description: "python \(arguments) exited with \(process.terminationStatus): \(text)")
+  let (child, text) = try Child.output(
+    of: URL(filePath: python), arguments, in: Repository.root, joiningError: true)
+  guard child.code == 0 else {
+    throw PythonFailure(description: "python \(arguments) ended with \(child.code ?? -1): \(text)")
   }
-  return String(decoding: outputData, as: UTF8.self)
+  return text
 }
 
 /// Writes `bytes` to a file of its own folder below the system's temporary one; returns its path.

@@ -1,0 +1,86 @@
+public import Tensors
+
+/// `name=file` or `file`, as the command line takes tensors: one tensor, or those of an archive.
+public struct TensorArgument: Sendable, Equatable, CustomStringConvertible {
+  public let name: String?
+  public let path: String
+
+  public init(_ argument: String) {
+    if let mark = argument.firstIndex(of: "="), !argument[..<mark].contains("/") {
+      self.init(name: String(argument[..<mark]), path: String(argument[argument.index(after: mark)...]))
+    } else {
+      self.init(name: nil, path: argument)
+    }
+  }
+
+  public init(name: String?, path: String) {
+    self.name = name
+    self.path = path
+  }
+
+  public var description: String { name.map { "\($0)=\(path)" } ?? path }
+
+  public func tensors() throws(RNNConvError) -> [(name: String?, tensor: Tensor)] {
+    guard !path.isEmpty else { throw .arguments("'\(self)' names no file: give it as name=file") }
+    let read = try TensorFile.read(path)
+    guard let name else { return read }
+    guard read.count == 1 else {
+      guard let chosen = read.first(where: { $0.name == name }) else {
+        throw .arguments("\(path) holds no tensor '\(name)'")
+      }
+      return [chosen]
+    }
+    return [(name, read[0].tensor)]
+  }
+}
+
+extension [TensorArgument] {
+  /// The tensors by name; a single unnamed one belongs to the only name there is.
+  ///
+  /// - Parameter what: what a message calls them, such as `input`.
+  public func tensors(for names: [String], _ what: String) throws(RNNConvError) -> [String: Tensor] {
+    var result: [String: Tensor] = [:]
+    for argument in self {
+      if let name = argument.name, !names.isEmpty, !names.contains(name) {
+        throw .arguments(
+          "\(argument): there is no \(what) '\(name)'; there are \(names.joined(separator: ", "))")
+      }
+      for (name, tensor) in try argument.tensors() {
+        if let name, names.isEmpty || names.contains(name) || names.count != 1 || count > 1 {
+          result[name] = tensor
+        } else if let only = names.first, names.count == 1 {
+          result[only] = tensor
+        } else {
+          throw .arguments(
+            "\(argument): say which \(what) it is, as name=file; there are \(names.joined(separator: ", "))")
+        }
+      }
+    }
+    return result
+  }
+
+  /// Those tensors that have a name.
+  public func named() throws(RNNConvError) -> [String: Tensor] {
+    var result: [String: Tensor] = [:]
+    for argument in self {
+      for (name, tensor) in try argument.tensors() {
+        if let name { result[name] = tensor }
+      }
+    }
+    return result
+  }
+
+  /// The tensors that a model's graph inputs are bound to: each needs a name.
+  public func bindings() throws(RNNConvError) -> [String: Tensor] {
+    var result: [String: Tensor] = [:]
+    for argument in self {
+      for (name, tensor) in try argument.tensors() {
+        guard let name else {
+          throw .arguments("--bind \(argument): say which input it is for, as name=file")
+        }
+        result[name] = tensor
+      }
+    }
+    return result
+  }
+}

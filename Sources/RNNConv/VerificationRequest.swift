@@ -1,0 +1,88 @@
+internal import Tensors
+public import Verification
+
+/// Everything that a verification is asked for: enough to do it again.
+public struct VerificationRequest: Sendable {
+  /// A model, and what it is compared with: a second one, expected outputs, or its own import.
+  public var files: [String]
+  public var inputs: [TensorArgument] = []
+  public var expected: [TensorArgument] = []
+  /// Values for graph inputs that hold weights.
+  public var bindings: [TensorArgument] = []
+  /// The files' format, instead of going by their content.
+  public var format: String?
+  /// Its `inputs` come from the files above.
+  public var options = VerificationOptions()
+
+  public init(_ files: [String]) { self.files = files }
+
+  /// A finished verification.
+  public struct Outcome: Sendable {
+    public let report: VerificationReport
+    public let models: [ModelFile]
+    public let probes: [Probe]
+    /// Paths of the models' further files (external data).
+    let companions: [String]
+  }
+
+  /// Opens the files and compares.
+  ///
+  /// - Parameter find: where a file that the request names lies on this machine.
+  public func run(finding find: (String) -> String = { $0 }) throws(RNNConvError) -> Outcome {
+    guard expected.isEmpty || files.count == 1 else {
+      throw .arguments("compare either with a second file or with --expected, not both")
+    }
+    let (models, options) = try opened(find)
+    let other = models.count == 2 ? models[1] : nil
+    let report: VerificationReport
+    if let other {
+      report = try models[0].verify(against: other, options)
+    } else if expected.isEmpty {
+      report = try models[0].verify(options)
+    } else {
+      let names = (try? models[0].model)?.outputs.map(\.name) ?? []
+      report = try models[0].verify(
+        expected: try expected.found(find).tensors(for: names, "output"),
+        from: expected.map(\.description).joined(separator: ", "), options)
+    }
+    let companions = files.indices.flatMap { index in
+      models[index].companions.map { Self.folder(of: files[index]) + $0 }
+    }
+    return Outcome(
+      report: report, models: models, probes: try models[0].probes(other, options), companions: companions)
+  }
+
+  /// Tells which known mistakes the inputs, given or made up, would notice in the first model.
+  public func power() throws(RNNConvError) -> PowerReport {
+    let (models, options) = try opened { $0 }
+    return try models[0].power(options)
+  }
+
+  /// The models, and the options with the inputs that were given.
+  private func opened(
+    _ find: (String) -> String
+  ) throws(RNNConvError) -> (models: [ModelFile], options: VerificationOptions) {
+    guard (1...2).contains(files.count) else { throw .arguments("give one or two files") }
+    let inputs = inputs.found(find)
+    // Weights that are graph inputs may be among the inputs given.
+    let values = try inputs.named().merging(try bindings.found(find).bindings()) { $1 }
+    var models: [ModelFile] = []
+    for path in files {
+      models.append(try ModelFile.open(find(path), format: format, bindings: values).named(path))
+    }
+    var options = options
+    if !inputs.isEmpty { options.inputs = try inputs.tensors(for: models[0].inputNames, "input") }
+    return (models, options)
+  }
+
+  private static func folder(of path: String) -> String {
+    path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
+  }
+}
+
+extension [TensorArgument] {
+  /// The same where their files lie on this machine.
+  fileprivate func found(_ find: (String) -> String) -> [TensorArgument] {
+    map { TensorArgument(name: $0.name, path: find($0.path)) }
+  }
+}

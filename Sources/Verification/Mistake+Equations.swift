@@ -1,0 +1,169 @@
+internal import Recurrent
+internal import Tensors
+
+extension Mistake {
+  static let biases: [Mistake] = [
+    Mistake(
+      "bias-lost", "a bias is lost",
+      [
+        lossy("the input bias", { $0.directions.contains { $0.inputBias != nil } }) { layer, d in
+          layer.directions[d].inputBias = nil
+        },
+        lossy("the recurrent bias", { $0.directions.contains { $0.recurrentBias != nil } }) { layer, d in
+          layer.directions[d].recurrentBias = nil
+        },
+        lossy("both biases", { $0.directions.contains { $0.inputBias != nil && $0.recurrentBias != nil } }) {
+          layer, d in
+          layer.directions[d].inputBias = nil
+          layer.directions[d].recurrentBias = nil
+        },
+      ]),
+    Mistake(
+      "bias-twice", "a bias is counted twice",
+      [
+        scaled("the input bias", [.inputBias]), scaled("the recurrent bias", [.recurrentBias]),
+        scaled("both biases", [.inputBias, .recurrentBias]),
+      ]),
+    Mistake(
+      "bias-repeated", "one bias stands in for both",
+      [
+        lossy("the input bias", hasBoth) { layer, d in
+          layer.directions[d].recurrentBias = layer.directions[d].inputBias
+        },
+        lossy("the recurrent bias", hasBoth) { layer, d in
+          layer.directions[d].inputBias = layer.directions[d].recurrentBias
+        },
+      ]),
+    Mistake(
+      "biases-swapped", "the input bias and the recurrent bias are exchanged",
+      [
+        // Elsewhere the two are added, so nothing changes.
+        .involution("") {
+          $0.cell == .gru(resetAfter: true)
+        } _: { layer, d in
+          let bias = layer.directions[d].inputBias
+          layer.directions[d].inputBias = layer.directions[d].recurrentBias
+          layer.directions[d].recurrentBias = bias
+        }
+      ]),
+    Mistake("forget-bias", "the forget gate's bias is shifted by 1", [shifted(1), shifted(-1)]),
+  ]
+
+  static let equations: [Mistake] = [
+    Mistake(
+      "reset-form", "the GRU resets on the other side of the recurrent product",
+      [resetForm(after: true), resetForm(after: false)]),
+    Mistake("hard-sigmoid", "another sigmoid", sigmoids),
+    Mistake(
+      "candidate-activation", "another activation of the candidate",
+      exchanges(usual, \.candidateActivation) { _ in true }),
+    Mistake(
+      "output-activation", "another activation of the cell's output",
+      exchanges(usual, \.outputActivation) { $0.cell == .lstm }),
+    Mistake(
+      "gate-activation", "another activation of the gates",
+      exchanges([.sigmoid, .tanh], \.gateActivation) { $0.cell != .rnn }),
+    Mistake(
+      "clip-dropped", "the clip is dropped",
+      [
+        Change(
+          detail: "", isPerDirection: false, fits: { $0.clip != nil }, make: { layer, _ in layer.clip = nil })
+      ]),
+    Mistake(
+      "coupling", "the coupling of input and forget gate is lost, or made up",
+      [
+        .involution("", perDirection: false) {
+          $0.cell == .lstm
+        } _: { layer, _ in
+          layer.inputForget.toggle()
+        }
+      ]),
+  ]
+
+  private static func lossy(
+    _ detail: String, _ fits: @escaping @Sendable (RecurrentLayer) -> Bool, _ make: @escaping Change.Edit
+  ) -> Change {
+    Change(detail: detail, fits: fits, make: make)
+  }
+
+  @Sendable private static func hasBoth(_ layer: RecurrentLayer) -> Bool {
+    layer.directions.contains { $0.inputBias != nil && $0.recurrentBias != nil }
+  }
+
+  /// Halving is exact, so this can be taken back.
+  private static func scaled(_ detail: String, _ parts: [StackedPart]) -> Change {
+    Change(
+      detail: detail,
+      fits: { layer in parts.allSatisfy { part in layer.directions.contains { $0.holds([part]) } } },
+      make: { layer, d in
+        layer.directions[d].mapStacked(parts) { $0.changing(0..<$0.shape[0]) { 2 * $0 } }
+      },
+      mend: { layer, d in
+        layer.directions[d].mapStacked(parts) { $0.changing(0..<$0.shape[0]) { $0 / 2 } }
+      })
+  }
+
+  private static func shifted(_ amount: Double) -> Change {
+    @Sendable func shift(_ layer: inout RecurrentLayer, _ d: Int, _ amount: Double) {
+      // f is the first block of the canonical order.
+      let rows = 0..<layer.hiddenSize
+      let direction = layer.directions[d]
+      if direction.inputBias == nil, let bias = direction.recurrentBias {
+        layer.directions[d].recurrentBias = bias.changing(rows) { $0 + amount }
+      } else {
+        let bias =
+          direction.inputBias
+          ?? Tensor([Float](repeating: 0, count: 4 * layer.hiddenSize), shape: [4 * layer.hiddenSize])
+        layer.directions[d].inputBias = bias.changing(rows) { $0 + amount }
+      }
+    }
+    return Change(
+      detail: amount > 0 ? "1 too much" : "1 too little", fits: { $0.cell == .lstm && !$0.inputForget },
+      make: { shift(&$0, $1, amount) }, mend: { shift(&$0, $1, -amount) })
+  }
+
+  private static func resetForm(after: Bool) -> Change {
+    Change(
+      detail: after
+        ? "before the product where after it is meant" : "after the product where before it is meant",
+      isPerDirection: false, fits: { $0.cell == .gru(resetAfter: after) },
+      make: { layer, _ in layer.cell = .gru(resetAfter: !after) },
+      mend: { layer, _ in layer.cell = .gru(resetAfter: after) },
+      suffered: { $0.cell == .gru(resetAfter: !after) })
+  }
+
+  private static let usual = [Activation.tanh, .relu, .sigmoid, Activation(.identity)]
+
+  private static let sigmoids: [Change] = exchanges(
+    [
+      .sigmoid, Activation(.hardSigmoid, alpha: 0.2, beta: 0.5),
+      Activation(.hardSigmoid, alpha: 1.0 / 6, beta: 0.5),
+    ], \.gateActivation
+  ) { $0.cell != .rnn }
+
+  private static func exchanges(
+    _ activations: [Activation], _ path: any WritableKeyPath<DirectionParameters, Activation> & Sendable,
+    _ fits: @escaping @Sendable (RecurrentLayer) -> Bool
+  ) -> [Change] {
+    @Sendable func exchange(_ from: Activation, _ to: Activation) -> Change.Edit {
+      { layer, d in
+        if isSame(layer.directions[d][keyPath: path], from) { layer.directions[d][keyPath: path] = to }
+      }
+    }
+    @Sendable func uses(_ layer: RecurrentLayer, _ activation: Activation) -> Bool {
+      fits(layer) && layer.directions.contains { isSame($0[keyPath: path], activation) }
+    }
+    return activations.flatMap { right in
+      activations.filter { $0 != right }.map { wrong in
+        Change(
+          detail: "\(wrong) where \(right) is meant", fits: { uses($0, right) }, make: exchange(right, wrong),
+          mend: exchange(wrong, right), suffered: { uses($0, wrong) })
+      }
+    }
+  }
+
+  /// 1/6 is stored in Float32 by some.
+  private static func isSame(_ left: Activation, _ right: Activation) -> Bool {
+    left.kind == right.kind && abs(left.alpha - right.alpha) < 1e-6 && abs(left.beta - right.beta) < 1e-6
+  }
+}

@@ -1,0 +1,139 @@
+public import Recurrent
+
+/// A convention that converters get wrong, as something that can be done to a model.
+public struct Mistake: Sendable {
+  /// Such as `gate-order`.
+  public let id: String
+  /// In plain words: `the gates are stacked in another order`.
+  public let name: String
+  let candidates: @Sendable (_ model: Model, _ purpose: Purpose) -> [Candidate]
+
+  /// Whether the mistake is made, or taken back. Some cannot be taken back: what was lost is not in the model.
+  enum Purpose: Sendable { case make, mend }
+
+  init(
+    _ id: String, _ name: String, candidates: @escaping @Sendable (Model, Purpose) -> [Candidate]
+  ) {
+    self.id = id
+    self.name = name
+    self.candidates = candidates
+  }
+
+  /// A mistake in the parameters of recurrent layers.
+  init(_ id: String, _ name: String, _ changes: [Change]) {
+    self.init(id, name) { model, purpose in changes.flatMap { $0.candidates(in: model, purpose) } }
+  }
+
+  /// Every way of making the mistake in `model` that leaves a valid, changed model, and where it is made.
+  public func apply(to model: Model) -> [(place: String, model: Model)] { results(model, .make) }
+
+  /// Every way of taking the mistake back.
+  public func undo(in model: Model) -> [(place: String, model: Model)] { results(model, .mend) }
+
+  private func results(_ model: Model, _ purpose: Purpose) -> [(place: String, model: Model)] {
+    candidates(model, purpose).compactMap { candidate in
+      guard let changed = candidate.changed(model), (try? changed.validated()) != nil else { return nil }
+      return (candidate.place, changed)
+    }
+  }
+
+  /// The catalogue (docs/diagnosis.md).
+  public static let all: [Mistake] = weights + biases + equations + structure + storage
+
+  /// The mistake with this id.
+  public static func named(_ id: String) -> Mistake? { all.first { $0.id == id } }
+}
+
+/// One way of making, or taking back, a mistake. The model is made only when it is asked for.
+struct Candidate: Sendable {
+  let place: String
+  let make: @Sendable () -> Model?
+
+  /// The model, where it is not the one that it was made from. It need not be valid: a pass checks that.
+  func changed(_ original: Model) -> Model? {
+    guard let model = make(), model != original else { return nil }
+    return model
+  }
+}
+
+/// A change of recurrent layers' parameters.
+struct Change: Sendable {
+  typealias Edit = @Sendable (_ layer: inout RecurrentLayer, _ direction: Int) -> Void
+
+  /// In words; empty where the mistake's name says it all.
+  var detail: String
+  /// False for what both directions share.
+  var isPerDirection = true
+  var fits: @Sendable (RecurrentLayer) -> Bool
+  var make: Edit
+  /// Nil where the mistake loses something.
+  var mend: Edit?
+  /// Which layers can have suffered the mistake; nil for those that it fits.
+  var suffered: (@Sendable (RecurrentLayer) -> Bool)?
+
+  /// A change that is its own inverse.
+  static func involution(
+    _ detail: String, perDirection: Bool = true, _ fits: @escaping @Sendable (RecurrentLayer) -> Bool,
+    _ edit: @escaping Edit
+  ) -> Change {
+    Change(detail: detail, isPerDirection: perDirection, fits: fits, make: edit, mend: edit)
+  }
+
+  func candidates(in model: Model, _ purpose: Mistake.Purpose) -> [Candidate] {
+    let edit = purpose == .make ? make : mend
+    guard let edit else { return [] }
+    let fits = purpose == .make ? fits : suffered ?? fits
+    return model.places(perDirection: isPerDirection, where: fits).map { place in
+      Candidate(place: detail.isEmpty ? place.words : "\(place.words): \(detail)") {
+        var model = model
+        for (index, directions) in place.directions {
+          guard case .recurrent(var layer) = model.layers[index].operation else { continue }
+          for direction in directions { edit(&layer, direction) }
+          model.layers[index].operation = .recurrent(layer)
+        }
+        return model
+      }
+    }
+  }
+}
+
+/// Where a mistake can be made: all recurrent layers that it fits, one of them, or one direction.
+struct MistakePlace: Equatable {
+  /// Layer index, and directions in it.
+  var directions: [(Int, [Int])]
+  var words: String
+
+  static func == (left: MistakePlace, right: MistakePlace) -> Bool {
+    left.directions.elementsEqual(right.directions) { $0 == $1 }
+  }
+}
+
+extension Model {
+  func places(perDirection: Bool, where fits: (RecurrentLayer) -> Bool) -> [MistakePlace] {
+    var whole = MistakePlace(directions: [], words: "all recurrent layers")
+    var single: [MistakePlace] = []
+    for (index, layer) in layers.enumerated() {
+      guard case .recurrent(let recurrent) = layer.operation, fits(recurrent) else { continue }
+      let all = perDirection ? Array(recurrent.directions.indices) : [0]
+      whole.directions.append((index, all))
+      single.append(MistakePlace(directions: [(index, all)], words: "layer '\(layer.name)'"))
+      for direction in all {
+        let name = recurrent.directionNames[direction]
+        single.append(
+          MistakePlace(directions: [(index, [direction])], words: "layer '\(layer.name)', \(name)"))
+      }
+    }
+    var places: [MistakePlace] = []
+    for place in single + (whole.directions.isEmpty ? [] : [whole]) where !places.contains(place) {
+      places.append(place)
+    }
+    return places
+  }
+
+  /// Indices of the recurrent layers.
+  var recurrentLayers: [(index: Int, layer: RecurrentLayer)] {
+    layers.enumerated().compactMap { index, layer in
+      if case .recurrent(let recurrent) = layer.operation { (index, recurrent) } else { nil }
+    }
+  }
+}

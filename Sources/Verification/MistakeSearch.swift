@@ -1,0 +1,147 @@
+internal import Forward
+internal import Recurrent
+internal import Tensors
+
+/// What the right outputs are on one probe, by the names of the model that is tried.
+struct KnownOutputs: Sendable {
+  var probe: String
+  var inputs: [String: Tensor]
+  var outputs: [String: Tensor]
+}
+
+/// Tries every known mistake on a model: which results give the outputs that are known?
+struct MistakeSearch {
+  let base: Model
+  /// Of the arithmetic that the outputs come from.
+  let rounding: RoundingModel
+  /// Smallest first.
+  let pieces: [Piece]
+
+  /// Known outputs, and what the untouched model makes of it.
+  struct Piece {
+    let known: KnownOutputs
+    let base: [String: BoundedTensor]
+    /// T·B: how often a pass uses each weight.
+    let size: Int
+
+    /// Whether the untouched model misses an element by more than rounding.
+    func isMissed(_ output: String, _ index: Int, _ expected: Double) -> Bool {
+      guard let own = base[output] else { return false }
+      return !isSame(own.values[index], expected)
+        && !(abs(own.values[index] - expected) <= 2 * own.errors[index])
+    }
+
+    /// The element of an output that the untouched model misses by most, and by how much.
+    func worstMiss(_ output: String) -> (index: Int, deviation: Double)? {
+      guard let own = base[output], let expected = known.outputs[output], own.shape == expected.shape else {
+        return nil
+      }
+      return expected.doubles.enumerated().filter { isMissed(output, $0, $1) }
+        .map { ($0.offset, abs(own.values[$0.offset] - $0.element)) }.max { $0.1 < $1.1 }
+    }
+  }
+
+  struct Found {
+    let explanation: Diagnosis.Explanation
+    let model: Model
+  }
+
+  struct Outcome {
+    var found: [Found] = []
+    var tried = 0
+    var isComplete = true
+  }
+
+  /// - Throws: what the base's pass throws; then there is nothing to start from.
+  init(_ base: Model, _ known: [KnownOutputs], rounding: RoundingModel) throws(ForwardError) {
+    self.base = base
+    self.rounding = rounding
+    pieces = try known.map { (known) throws(ForwardError) in
+      let sizes = base.inputs.compactMap { port in
+        known.inputs[port.name].map { $0.count / max(1, port.kind.features) }
+      }
+      return Piece(
+        known: known, base: try boundedForward(base, inputs: known.inputs, rounding: rounding),
+        size: sizes.max() ?? 1)
+    }.sorted { $0.size < $1.size }
+  }
+
+  /// - Parameters:
+  ///   - mistakes: those to try.
+  ///   - target: the model that the mistake may have led to.
+  ///   - effort: about how many multiplications may be spent on finding candidates.
+  func run(
+    _ mistakes: [Mistake] = Mistake.all, for purpose: Mistake.Purpose, target: Model? = nil,
+    effort: Int = 20_000_000_000
+  ) -> Outcome {
+    var outcome = Outcome()
+    // Making a candidate and preparing its pass touches each weight a few times more.
+    let cost = base.parameterCount * (4 + (pieces.first?.size ?? 1))
+    let targetPrint = target?.fingerprint
+    for mistake in mistakes {
+      for candidate in mistake.candidates(base, purpose) {
+        if outcome.tried * cost > effort {
+          outcome.isComplete = false
+          return outcome
+        }
+        guard let model = candidate.changed(base) else { continue }
+        outcome.tried += 1
+        guard comesNear(model) else { continue }
+        // The very weights need no bound, which can be beyond all numbers where a mistake makes them huge.
+        let isBitExact = targetPrint != nil && model.fingerprint == targetPrint
+        guard isBitExact || pieces.allSatisfy({ explains(model, $0) }) else { continue }
+        let explanation = Diagnosis.Explanation(
+          mistake: mistake.id, name: mistake.name, place: candidate.place,
+          evidence: isBitExact ? .weights : .outputs)
+        // The same change in other words is no second explanation.
+        let isKnown = outcome.found.contains {
+          $0.explanation.mistake == mistake.id && $0.model == model
+        }
+        if !isKnown { outcome.found.append(Found(explanation: explanation, model: model)) }
+      }
+    }
+    // Where a mistake gives the very weights, one that merely gives the same outputs has not been made.
+    let exact = outcome.found.filter { $0.explanation.evidence == .weights }
+    if !exact.isEmpty { outcome.found = exact }
+    return outcome
+  }
+
+  /// Whether the model gives every output to within what rounding could ever do: a quick pass that few survive.
+  private func comesNear(_ model: Model) -> Bool {
+    pieces.allSatisfy { piece in
+      guard let outputs = try? forward(model, inputs: piece.known.inputs, precision: .float64) else {
+        return false
+      }
+      return piece.known.outputs.allSatisfy { name, expected in
+        guard let found = outputs[name], found.shape == expected.shape else { return false }
+        // Where the base gives another shape, the bounds alone judge.
+        guard let own = piece.base[name], own.shape == found.shape else { return true }
+        return zip(zip(found.doubles, expected.doubles), own.errors).allSatisfy { pair, error in
+          isSame(pair.0, pair.1) || abs(pair.0 - pair.1) <= 256 * error + 1e-6 * (1 + abs(pair.1))
+        }
+      }
+    }
+  }
+
+  /// Whether the model gives every output within its bounds, and these are narrow enough to tell it from the base.
+  private func explains(_ model: Model, _ piece: Piece) -> Bool {
+    let models: [RoundingModel] = rounding.format == .float64 ? [rounding] : [.float64, rounding]
+    return models.contains { rounding in
+      guard let outputs = try? boundedForward(model, inputs: piece.known.inputs, rounding: rounding) else {
+        return false
+      }
+      return piece.known.outputs.allSatisfy { name, expected in
+        guard let found = outputs[name], found.shape == expected.shape else { return false }
+        // The other side claims to compute the same, so it may be off as far.
+        let fits = expected.doubles.enumerated().allSatisfy { index, value in
+          isSame(found.values[index], value) || abs(found.values[index] - value) <= 2 * found.errors[index]
+        }
+        // A bound that covers what it is to explain explains nothing.
+        return fits && piece.worstMiss(name).map { 4 * found.errors[$0.index] <= $0.deviation } ?? true
+      }
+    }
+  }
+}
+
+/// Equal, or alike in being no number.
+func isSame(_ left: Double, _ right: Double) -> Bool { left == right || left.isNaN && right.isNaN }

@@ -1,0 +1,83 @@
+internal import Recurrent
+internal import Tensors
+
+/// How much is tried when inputs are made up.
+public enum ProbeSuite: String, Sendable, CaseIterable {
+  /// Random inputs and a single step: a smoke test.
+  case quick
+  /// What finds the known mistakes, in a fraction of a second for small models.
+  case standard
+  /// Also long sequences (1,000 steps where the model is not too large), large batches, constants.
+  case thorough
+}
+
+/// What a generated probe is like.
+struct ProbeRecipe {
+  var name: String
+  var time: Int
+  var batch: Int
+  var filling = Filling.uniform(1)
+  /// Lengths reach both ends: one row of a single step, one of all steps.
+  var isRagged = false
+
+  enum Filling {
+    /// Uniform in ±scale.
+    case uniform(Float)
+    /// One feature of each step is 1, the others 0; tokens reach both ends of the vocabulary.
+    case oneHot
+    /// The same number everywhere.
+    case constant(Float)
+  }
+}
+
+extension ProbeSuite {
+  /// Parameters × steps that a long probe may cost: seconds, not minutes.
+  private static let longBudget = 4_000_000_000
+
+  func recipes(for model: Model) -> [ProbeRecipe] {
+    var recipes = [
+      ProbeRecipe(name: "random", time: 7, batch: 3), ProbeRecipe(name: "single step", time: 1, batch: 1),
+    ]
+    let ragged = ProbeRecipe(name: "ragged lengths", time: 6, batch: 4, isRagged: true)
+    if model.takesLengths { recipes.append(ragged) }
+    if self == .quick { return recipes }
+    recipes += [
+      ProbeRecipe(name: "longer", time: 12, batch: 2),
+      ProbeRecipe(name: "zeros", time: 3, batch: 2, filling: .uniform(0)),
+      ProbeRecipe(name: "saturating", time: 5, batch: 2, filling: .uniform(20)),
+      ProbeRecipe(name: "tiny", time: 4, batch: 2, filling: .uniform(1e-30)),
+      // Below Float32's smallest normal number, 1.2e-38: hardware may flush these to zero.
+      ProbeRecipe(name: "denormal", time: 3, batch: 2, filling: .uniform(0x1p-130)),
+      ProbeRecipe(
+        name: model.takesTokens ? "one-hot tokens" : "one-hot", time: 5, batch: 2, filling: .oneHot),
+    ]
+    if self == .standard { return recipes }
+    let steps = min(1_000, Self.longBudget / max(model.parameterCount, 1))
+    recipes += [
+      ProbeRecipe(name: "large batch", time: 5, batch: 16),
+      ProbeRecipe(name: "constant", time: 9, batch: 2, filling: .constant(0.5)),
+    ]
+    if steps > 12 { recipes.append(ProbeRecipe(name: "long", time: steps, batch: 1)) }
+    return recipes
+  }
+}
+
+extension Model {
+  /// Whether token ids come in from outside.
+  var takesTokens: Bool { inputs.contains { vocabulary(of: $0) != nil } }
+
+  /// Whether valid lengths of rows come in from outside.
+  var takesLengths: Bool {
+    inputs.contains { $0.kind.isInteger && vocabulary(of: $0) == nil }
+  }
+
+  /// V, where an input is looked up in a table.
+  func vocabulary(of port: Port) -> Int? {
+    for layer in layers {
+      if case .embedding(let table) = layer.operation, layer.inputs.first == port.value {
+        return table.shape[0]
+      }
+    }
+    return nil
+  }
+}

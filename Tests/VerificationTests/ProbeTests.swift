@@ -1,0 +1,73 @@
+import Recurrent
+import Tensors
+import TestSupport
+import Testing
+import Verification
+
+@Suite struct ProbeTests {
+  private func probe(_ name: String, _ suite: ProbeSuite, _ model: Model) throws -> Probe {
+    try #require(
+      try Probe.generated(for: model, seed: 1, suite: suite).first { $0.name.hasSuffix(" \(name)") },
+      "\(name)")
+  }
+
+  @Test func `larger suites hold the smaller ones`() throws {
+    let model = LayerSpecification(.lstm).model(seed: 1, lengths: true)
+    let names = try ProbeSuite.allCases.map { suite in
+      try Probe.generated(for: model, seed: 1, suite: suite).map(\.name)
+    }
+    #expect(names[0].count == 3 && names[1].starts(with: names[0]) && names[2].starts(with: names[1]))
+  }
+
+  @Test func `ragged lengths reach one step and all of them`() throws {
+    let model = LayerSpecification(.gru(resetAfter: true)).model(seed: 2, lengths: true)
+    for suite in ProbeSuite.allCases {
+      let lengths = try #require(try probe("ragged lengths", suite, model).inputs["lengths"]).integers()
+      #expect(lengths.min() == 1 && lengths.max() == 6 && lengths.count == 4)
+    }
+    let without = try Probe.generated(for: LayerSpecification(.lstm).model(seed: 2), seed: 1)
+    #expect(!without.contains { $0.name.contains("ragged") })
+  }
+
+  @Test func `denormal numbers are below Float32's normal ones and not zero`() throws {
+    let x = try #require(
+      try probe("denormal", .standard, LayerSpecification(.rnn).model(seed: 3)).inputs["x"])
+    #expect(x.floats.allSatisfy { $0.magnitude < .leastNormalMagnitude } && x.floats.contains { $0 != 0 })
+  }
+
+  @Test func `one-hot steps have one feature, wherever the axes put it`() throws {
+    var model = LayerSpecification(.rnn).model(seed: 4)
+    model.inputs[0].axes = [
+      PortAxis([.batch]), PortAxis([.features(stride: 1, count: 3)], size: 3), PortAxis([.time]),
+    ]
+    let x = try #require(try probe("one-hot", .standard, model).inputs["x"])
+    #expect(x.shape == [2, 3, 5])
+    for row in 0..<2 {
+      for step in 0..<5 {
+        #expect((0..<3).map { x.floats[row * 15 + $0 * 5 + step] }.sorted() == [0, 0, 1])
+      }
+    }
+  }
+
+  @Test func `tokens reach both ends of the vocabulary`() throws {
+    let table = Tensor([Float](repeating: 0.1, count: 30), shape: [10, 3])
+    let model = Model(
+      inputs: [
+        Port(
+          name: "ids", value: "ids", elementType: .int64, kind: .tokens,
+          axes: [PortAxis([.time]), PortAxis([.batch])])
+      ], outputs: [.sequence("e", features: 3)],
+      layers: [Layer("embed", .embedding(table: table), inputs: ["ids"], outputs: ["e"])])
+    let ids = try #require(try probe("one-hot tokens", .standard, model).inputs["ids"]).integers()
+    #expect(ids.first == 0 && ids.last == 9 && ids.allSatisfy { (0..<10).contains($0) })
+  }
+
+  @Test func `only the thorough suite is long, and as long as the model's size allows`() throws {
+    let model = LayerSpecification(.rnn).model(seed: 5)
+    #expect(try probe("long", .thorough, model).inputs["x"]?.shape == [1_000, 1, 3])
+    for suite in [ProbeSuite.quick, .standard] {
+      let probes = try Probe.generated(for: model, seed: 1, suite: suite)
+      #expect(probes.allSatisfy { $0.inputs["x"]!.shape[0] <= 12 })
+    }
+  }
+}
