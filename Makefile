@@ -21,7 +21,7 @@ test: ## install what the tests need and run every test but those of the large p
 	@scripts/test.sh
 
 test-peers: ## run PyTorch and Keras again and compare with the recorded fixtures (PEER_WHEELS=DIR: wheels first)
-	@scripts/setup.sh python3-venv
+	@scripts/setup.sh $(BUILD_PACKAGES) python3-venv
 	@scripts/test-peers.sh
 
 schemas: ## generate Sources/COnnx from schemas/onnx.proto
@@ -40,4 +40,4 @@ format: ## format the Swift sources
 	swift format --in-place --recursive $(SWIFT_SOURCES)
 
 clean: ## remove everything that was built or downloaded
-	rm -rf .build .peers .peers-large
+	rm -rf .build .build-tests .peers .peers-large

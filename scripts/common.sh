@@ -3,6 +3,10 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 
+# Tests compute too much for a debug build. A folder of their own, since the demo's build has other settings and the
+# two would undo each other.
+test_build=(-c release -Xswiftc -enable-testing --scratch-path .build-tests)
+
 say() { printf '%s\n' "$*"; }
 
 fail() {

@@ -12,9 +12,12 @@ for maker in make_torch make_keras make_onnx make_hostile; do
 done
 .peers-large/bin/python fixtures/compare_recordings.py "$fresh"
 
-# Scripts that play a live peer against rnnconv, where there are some.
+# Scripts that play a live peer against rnnconv.
+need_swift
+swift build "${test_build[@]}" --product rnnconv
+RNNCONV_BINARY=$(swift build "${test_build[@]}" --show-bin-path)/rnnconv
+export RNNCONV_BINARY
 for script in Tests/judges/live_*.py; do
-  [ -e "$script" ] || continue
   say "Running $script"
   .peers-large/bin/python "$script"
 done

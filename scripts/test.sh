@@ -10,11 +10,10 @@ scripts/matrix.sh
 .peers/bin/python fixtures/check_manifest.py
 scripts/schemas.sh --check
 
-mkdir -p .build
-log=.build/test.log
+mkdir -p .build-tests
+log=.build-tests/test.log
 say "Running swift test (release: many tests compute; the first build takes some minutes)"
-# A folder of its own: test builds and the demo's have different settings and would undo each other.
-swift test -c release -Xswiftc -enable-testing --scratch-path .build-tests "$@" 2>&1 | tee "$log"
+swift test "${test_build[@]}" "$@" 2>&1 | tee "$log"
 # A run that found no test must not pass for a run without failures.
 grep -Eq 'Test run with [1-9][0-9]* tests? .*passed|Executed [1-9][0-9]* tests?, with 0 failures' "$log" ||
   fail "no test was run"

@@ -164,6 +164,8 @@ extension OutputComparison {
     .object([
       JSONMember("name", .string(name)), JSONMember("verdict", .string(verdict.rawValue)),
       JSONMember("elements", .integer(Int64(elements))), JSONMember("undecided", .integer(Int64(undecided))),
+      JSONMember("outsideEnvelope", .integer(Int64(outsideEnvelope))),
+      JSONMember("stochastic", .integer(Int64(stochastic))), JSONMember("widened", .integer(Int64(widened))),
       JSONMember("maxDeviation", maxDeviation.json), JSONMember("bound", boundThere.json),
       JSONMember("tightness", tightness.json), JSONMember("firstOutside", firstOutside?.json ?? .null),
       JSONMember("worst", worst?.json ?? .null),

@@ -46,7 +46,7 @@ public struct HTMLReport: Sendable {
       case .identical: "One fingerprint, and every output equal bit for bit."
       case .equal: "Every output element lies within its derived rounding bound."
       case .close: "Only within the tolerance that was given."
-      case .inconclusive: "The rounding bound covers the output’s own range: the arithmetic cannot tell."
+      case .inconclusive: "Rounding alone may move the output as far as its own range."
       case .different: "Some element lies outside its rounding bound."
       }
     let prints = report.fingerprints.map { $0.map { "<code>\($0.prefix(16))…</code>" } ?? "none" }

@@ -9,19 +9,18 @@ extension Subject {
     let double: [String: Tensor]
     /// Float64 reference and bounds; nil without a canonical model.
     let bounds: [String: BoundedTensor]?
-    let model: Model?
-    let ownInputs: [String: Tensor]
-
-    /// Bounds of Float32 arithmetic.
-    func wide(_ output: String) -> [Double]? {
-      guard let model else { return nil }
-      return try? boundedForward(model, inputs: ownInputs, rounding: .float32)[output]?.errors
-    }
+    /// The same, of Float32 arithmetic.
+    let wideBounds: Once<[String: BoundedTensor]?>
+    /// How far evaluations stray in practice, in Float64 and in Float32.
+    let envelope: Once<[String: BoundedTensor]?>
+    let wideEnvelope: Once<[String: BoundedTensor]?>
+    /// The Float64 bounds where nothing is said of storage.
+    let ownBounds: [String: BoundedTensor]?
 
     /// The evaluator's output against the canonical model's.
     func compareRoad(_ probe: Probe, _ road: inout [OutputComparison]) {
-      guard let bounds else { return }
-      for (name, bounded) in bounds.sorted(by: { $0.key < $1.key }) {
+      guard let ownBounds else { return }
+      for (name, bounded) in ownBounds.sorted(by: { $0.key < $1.key }) {
         guard let value = double[name], value.shape == bounded.shape else { continue }
         // Where nothing is known of a number, an evaluator that gives none cannot be told from a wrong one.
         let found = value.doubles
@@ -31,23 +30,47 @@ extension Subject {
           shape: value.shape,
           left: found.indices.map { isUnknown[$0] ? found[$0] : bounded.values[$0] },
           right: found, bounds: bounded.errors.map { 2 * $0 }, sameBits: isUnknown.map { !$0 },
-          wideBounds: { nil })
+          wideBounds: { nil }, envelope: { envelope.value?[name]?.errors.map { 2 * $0 } })
         road.record(name) { $0.add(sides, probe: probe.name, tolerance: nil) }
       }
     }
   }
 
+  /// - Parameters:
+  ///   - seed: of the envelope.
+  ///   - storage: what this side's weights may have been stored as on the other.
   func run(
-    _ probe: Probe, _ inputs: [String: Tensor]
+    _ probe: Probe, _ inputs: [String: Tensor], seed: UInt64, storage: WeightStorage? = nil
   ) throws(VerificationError) -> Run {
     let own = own(inputs)
+    func bounds(_ rounding: RoundingModel) throws -> [String: BoundedTensor]? {
+      var rounding = rounding
+      rounding.storage = storage
+      return try model.map { try boundedForward($0, inputs: own, rounding: rounding) }
+    }
+    func envelope(_ rounding: RoundingModel) -> [String: BoundedTensor]? {
+      // Perturbed passes round operations, not weights.
+      guard let model, storage == nil else { return nil }
+      return try? stochasticEnvelope(model, inputs: own, rounding: rounding, seed: seed)
+    }
     do {
+      let stored = try bounds(.float64)
       return Run(
-        single: try evaluate(inputs, .float32), double: try evaluate(inputs, .float64),
-        bounds: try model.map { try boundedForward($0, inputs: own, rounding: .float64) }, model: model,
-        ownInputs: own)
+        single: try evaluate(inputs, .float32), double: try evaluate(inputs, .float64), bounds: stored,
+        wideBounds: Once { try? bounds(.float32) }, envelope: Once { envelope(.float64) },
+        wideEnvelope: Once { envelope(.float32) },
+        ownBounds: storage == nil
+          ? stored : try model.map { try boundedForward($0, inputs: own, rounding: .float64) })
     } catch { throw .cannotRun(side: name, probe: probe.name, reason: "\(error)") }
   }
+}
+
+/// A value that is made when first asked for.
+final class Once<Value> {
+  private let make: () -> Value
+  lazy var value = make()
+
+  init(_ make: @escaping () -> Value) { self.make = make }
 }
 
 extension [OutputComparison] {

@@ -2,11 +2,11 @@
 public enum Verdict: String, Sendable, Comparable, CaseIterable {
   /// One fingerprint, and every output equal bit for bit.
   case identical
-  /// Every output element lies within the bound derived for it.
+  /// Every output element lies within the bound derived for it, or within the envelope where that bound says nothing.
   case equal
   /// Only within the tolerance that the user gave.
   case close
-  /// The arithmetic itself cannot tell: the bound covers the output's own range.
+  /// The arithmetic itself cannot tell: rounding alone may move the output as far as its own range.
   case inconclusive
   /// Some element lies outside its bound.
   case different
@@ -42,13 +42,18 @@ public struct OutputComparison: Sendable, Equatable {
   public var verdict = Verdict.identical
   /// Elements compared.
   public var elements = 0
-  /// Elements whose bound covers the output's own range.
+  /// Elements that neither bound nor envelope decides: they cover the output's own range, or the sides are apart by
+  /// more than the envelope and less than the bound.
   public var undecided = 0
+  /// Of these, elements outside an envelope that would have told.
+  public var outsideEnvelope = 0
+  /// Elements whose worst case says nothing, found equal by the stochastic envelope: by evidence, not by proof.
+  public var stochastic = 0
   /// Elements outside the Float64 bound, judged by the wider one of Float32: the weights were rounded somewhere.
   public var widened = 0
   /// Largest deviation between the sides.
   public var maxDeviation = 0.0
-  /// Bound at the element where deviation ÷ bound is largest.
+  /// What was allowed, bound or envelope, at the element where deviation ÷ bound is largest.
   public var boundThere = 0.0
   /// Largest deviation ÷ bound: above 1 the sides differ.
   public var tightness = 0.0
@@ -87,6 +92,10 @@ struct Sides {
   var sameBits: [Bool]
   /// The wider bound of Float32 arithmetic, asked for only where `bounds` is exceeded; nil where there is none.
   var wideBounds: () -> [Double]?
+  /// How far evaluations stray in practice, asked for only where `bounds` says nothing; nil without a model.
+  var envelope: () -> [Double]? = { nil }
+  /// The wider envelope of Float32 arithmetic, asked for only outside the other one.
+  var wideEnvelope: () -> [Double]? = { nil }
   /// Which axis of the shape is time.
   var timeAxis: Int?
 
@@ -106,6 +115,15 @@ extension OutputComparison {
     func decides(_ bound: Double) -> Bool { bound.isFinite && bound <= max(0.5 * scale, 0x1p-20) }
 
     var wide: [Double]?
+    var envelopes: [[Double]]?
+    /// The least envelope around the deviation, else the widest.
+    func envelope(_ index: Int, _ deviation: Double) -> Double? {
+      if envelopes == nil { envelopes = sides.envelope().map { [$0] } ?? [] }
+      if envelopes!.count == 1, deviation > envelopes![0][index], let more = sides.wideEnvelope() {
+        envelopes!.append(more)
+      }
+      return envelopes!.map { $0[index] }.first { deviation <= $0 } ?? envelopes!.last?[index]
+    }
     for index in sides.left.indices {
       elements += 1
       let (a, b) = (sides.left[index], sides.right[index])
@@ -123,12 +141,22 @@ extension OutputComparison {
       let place = Place(probe: probe, index: Self.index(index, sides.shape), left: a, right: b)
       if isSame, sides.sameBits[index] {
         // Nothing to judge.
-      } else if deviation.isNaN || deviation > bound && (decides(bound) || !deviation.isFinite) {
+      } else if !(deviation <= bound) {
         let isClose = tolerance.map { deviation <= $0.absolute + $0.relative * abs(a) } ?? false
         verdict = max(verdict, isClose ? .close : .different)
         if !isClose, firstOutside == nil { firstOutside = place }
       } else if decides(bound) {
         verdict = max(verdict, .equal)
+      } else if let allowed = envelope(index, deviation), decides(allowed) {
+        bound = allowed
+        if deviation <= allowed {
+          stochastic += 1
+          verdict = max(verdict, .equal)
+        } else {
+          undecided += 1
+          outsideEnvelope += 1
+          verdict = max(verdict, .inconclusive)
+        }
       } else {
         undecided += 1
         verdict = max(verdict, .inconclusive)

@@ -1,3 +1,6 @@
+internal import Forward
+internal import Recurrent
+
 extension VerificationReport {
   /// Nil where the side's import is right. Until a wrong one is mended, its model says nothing about the file.
   ///
@@ -8,7 +11,7 @@ extension VerificationReport {
   }
 
   /// Draws the verdict from the comparisons.
-  mutating func conclude() {
+  mutating func conclude(_ model: Model?) {
     verdict = outputs.map(\.verdict).max() ?? .different
     let sameFingerprint =
       fingerprints.count == 2 && fingerprints[0] != nil && fingerprints[0] == fingerprints[1]
@@ -23,7 +26,7 @@ extension VerificationReport {
       let worst = road.outputs.first { $0.verdict == road.verdict }
       switch road.verdict {
       case .inconclusive:
-        reasons.append("\(road.side): the bound of output '\(worst?.name ?? "")' covers its own range")
+        reasons.append("\(road.side): neither bound nor envelope decides output '\(worst?.name ?? "")'")
       default:
         reasons.append("\(road.side): its own evaluator and its imported model disagree: the import is wrong")
       }
@@ -40,15 +43,28 @@ extension VerificationReport {
           "output '\(output.name)': \(output.widened) of \(output.elements) elements are equal to Float32's rounding, "
             + "not Float64's: a weight or constant was rounded")
       }
+      if output.stochastic > 0 {
+        reasons.append(
+          "output '\(output.name)': in \(output.stochastic) of \(output.elements) elements the worst case says nothing; "
+            + "\(envelopePasses) perturbed passes decided: evidence, not proof")
+      }
+      // Next to elements that have become chaotic, others may stray too.
+      if output.outsideEnvelope > 0, output.outsideEnvelope == output.undecided {
+        reasons.append(
+          "output '\(output.name)': \(output.outsideEnvelope) of \(output.elements) elements are farther apart than "
+            + "\(envelopePasses) perturbed passes strayed, though not than the worst case: probably different; shorter "
+            + "sequences would tell")
+      }
       if output.verdict == .inconclusive, fingerprints.allSatisfy({ $0 == nil }) {
         reasons.append(
           "output '\(output.name)': the file cannot be imported, so no bound can be derived; only a tolerance of your own "
             + "(--atol, --rtol) can tell")
-      } else if output.verdict == .inconclusive {
+      } else if output.undecided > output.outsideEnvelope {
         reasons.append(
-          "output '\(output.name)': the rounding bound covers the output's own range in \(output.undecided) of "
-            + "\(output.elements) elements: the recurrence expands; shorter sequences or Float64 on both sides would tell"
-        )
+          "output '\(output.name)': rounding alone may move \(output.undecided - output.outsideEnvelope) of "
+            + "\(output.elements) elements as far as the output's own range: the recurrence expands"
+            + (model.flatMap(\.expansion).map { " (\($0))" } ?? "")
+            + "; shorter sequences, or Float64 on both sides, would tell")
       }
     }
   }

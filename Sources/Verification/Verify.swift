@@ -75,10 +75,13 @@ public enum VerificationError: Error, Equatable, CustomStringConvertible {
 /// An element outside it is judged by the bounds of Float32, the precision that the models are made for; so a
 /// conversion that rounds a weight once is still `equal`. `identical` asks Float32 evaluations to agree bit for bit.
 ///
-/// - Parameter isDiagnosing: where they differ, find out which known mistake explains it.
+/// - Parameters:
+///   - storage: what the right side may have stored the left side's weights as; the bounds then say how far that can
+///     move the outputs.
+///   - isDiagnosing: where they differ, find out which known mistake explains it.
 public func verify(
   _ left: Subject, _ right: Subject, probes: [Probe], tolerance: Tolerance? = nil, seed: UInt64? = nil,
-  isDiagnosing: Bool = true
+  storage: WeightStorage? = nil, isDiagnosing: Bool = true
 ) throws(VerificationError) -> VerificationReport {
   guard !probes.isEmpty else { throw .noProbes("no inputs were given") }
   let pairing = try InputPairing(left, right)
@@ -86,8 +89,8 @@ public func verify(
   var leftRoad: [OutputComparison] = []
   var rightRoad: [OutputComparison] = []
   for probe in probes {
-    let a = try left.run(probe, pairing.ofLeft(probe.inputs))
-    let b = try right.run(probe, pairing.ofRight(probe.inputs))
+    let a = try left.run(probe, pairing.ofLeft(probe.inputs), seed: seed ?? 1, storage: storage)
+    let b = try right.run(probe, pairing.ofRight(probe.inputs), seed: seed ?? 1)
     let order = left.model?.outputs.map(\.name) ?? a.double.keys.sorted()
     let pairs = try matched(order, right.model?.outputs.map(\.name) ?? b.double.keys.sorted()) {
       .outputsDiffer(left: $0, right: $1)
@@ -98,9 +101,12 @@ public func verify(
       let sides = Sides(
         shape: x.shape, left: x.doubles, right: y.doubles,
         bounds: sum(a.bounds?[name]?.errors, b.bounds?[other]?.errors)
-          ?? Array(repeating: 0, count: x.count),
+          ?? Array(repeating: tolerance == nil ? .infinity : 0, count: x.count),
         sameBits: sameBits(a.single[name], b.single[other], count: x.count),
-        wideBounds: { sum(a.wide(name), b.wide(other)) }, timeAxis: left.model?.timeAxis(ofOutput: name))
+        wideBounds: { sum(a.wideBounds.value?[name]?.errors, b.wideBounds.value?[other]?.errors) },
+        envelope: { sum(a.envelope.value?[name]?.errors, b.envelope.value?[other]?.errors) },
+        wideEnvelope: { sum(a.wideEnvelope.value?[name]?.errors, b.wideEnvelope.value?[other]?.errors) },
+        timeAxis: left.model?.timeAxis(ofOutput: name))
       outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
     }
     a.compareRoad(probe, &leftRoad)
@@ -115,7 +121,7 @@ public func verify(
       right.model.map { _ in VerificationReport.Road(side: right.name, outputs: rightRoad) },
     ].compactMap { $0 }, probes: probes.map(\.name), seed: seed,
     reasons: pairing.reasons(left.name, right.name))
-  report.conclude()
+  report.conclude(left.model ?? right.model)
   guard isDiagnosing, report.verdict == .different else { return report }
   report.diagnosis =
     try report.diagnosisOfImport(left, probes.map { Probe(name: $0.name, inputs: pairing.ofLeft($0.inputs)) })
@@ -133,13 +139,18 @@ public func verify(
   tolerance: Tolerance? = nil
 ) throws(VerificationError) -> VerificationReport {
   let isDouble = expected.values.allSatisfy { $0.elementType == .float64 }
-  let run = try left.run(probe, probe.inputs)
+  let rounding = isDouble ? .float64 : rounding
+  let run = try left.run(probe, probe.inputs, seed: 1)
+  let own = left.own(probe.inputs)
   let reference: [String: BoundedTensor]?
   do {
     reference = try left.model.map {
-      try boundedForward($0, inputs: run.ownInputs, rounding: isDouble ? .float64 : rounding)
+      try boundedForward($0, inputs: own, rounding: rounding)
     }
   } catch { throw .cannotRun(side: left.name, probe: probe.name, reason: "\(error)") }
+  let envelope = Once {
+    left.model.flatMap { try? stochasticEnvelope($0, inputs: own, rounding: rounding, seed: 1) }
+  }
   var outputs: [OutputComparison] = []
   for name in run.double.keys.sorted() {
     guard let theirs = expected[name], let ours = run.double[name] else { continue }
@@ -152,7 +163,7 @@ public func verify(
       bounds: reference?[name]?.errors
         ?? Array(repeating: tolerance == nil ? .infinity : 0, count: ours.count),
       sameBits: Array(repeating: true, count: ours.count), wideBounds: { nil },
-      timeAxis: left.model?.timeAxis(ofOutput: name))
+      envelope: { envelope.value?[name]?.errors }, timeAxis: left.model?.timeAxis(ofOutput: name))
     outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
   }
   guard !outputs.isEmpty else {
@@ -166,12 +177,11 @@ public func verify(
     roads: left.model.map { _ in [.init(side: left.name, outputs: road)] } ?? [], probes: [probe.name],
     seed: nil,
     reasons: [])
-  report.conclude()
+  report.conclude(left.model)
   if report.verdict == .different {
     report.diagnosis =
       try report.diagnosisOfImport(left, [probe])
-      ?? diagnose(
-        left, expected: expected, from: source, probe: probe, rounding: isDouble ? .float64 : rounding)
+      ?? diagnose(left, expected: expected, from: source, probe: probe, rounding: rounding)
   }
   return report
 }

@@ -53,6 +53,7 @@ import Testing
       for noise in random.steps > 20 ? [Noise.extreme] : Noise.allCases {
         let perturbed = try perturbedForward(
           random.model, inputs: random.inputs, rounding: .float32, noise: noise, seed: UInt64(k))["y"]!
+          .doubles
         #expect(isWithin(perturbed, bound), "\(random.name), noise \(noise)")
       }
     }
@@ -88,7 +89,7 @@ import Testing
       let bound = try boundedForward(model, inputs: inputs, rounding: rounding)["y"]!
       for noise in Noise.allCases {
         let found = try perturbedForward(
-          model, inputs: inputs, rounding: rounding, noise: noise, seed: UInt64(k))["y"]!
+          model, inputs: inputs, rounding: rounding, noise: noise, seed: UInt64(k))["y"]!.doubles
         #expect(isWithin(found, bound), "model \(k), noise \(noise)")
       }
       decided += bound.errors.count { $0 < 0.5 }
@@ -108,7 +109,7 @@ import Testing
       // The evaluation's sigmoid or tanh is worse than the model says.
       for actual in cell == .rnn ? [noTanh] : [noSigmoid, noTanh] {
         let found = try perturbedForward(model, inputs: inputs, rounding: actual, noise: .extreme, seed: 7)[
-          "y"]!
+          "y"]!.doubles
         #expect(!isWithin(found, bound), "\(cell)")
       }
       // Float32 judged as if it were Float64.
@@ -138,6 +139,7 @@ import Testing
     let inputs = ["x": Tensor([Float](repeating: 0.125, count: 40), shape: [40, 1, 1])]
     let bound = try boundedForward(model, inputs: inputs, rounding: rounding)["y"]!
     let found = try perturbedForward(model, inputs: inputs, rounding: rounding, noise: .up, seed: 1)["y"]!
+      .doubles
     #expect(isWithin(found, bound))
     let half = BoundedTensor(
       shape: bound.shape, values: bound.values, errors: bound.errors.map { $0 / 2 }, isInteger: false)

@@ -3,7 +3,8 @@ import Recurrent
 import Tensors
 import TestSupport
 import Testing
-import Verification
+
+@testable import Verification
 
 /// Sides made of canonical models; the formats' own evaluators are compared in RNNConvTests.
 @Suite struct VerifyTests {
@@ -121,7 +122,41 @@ import Verification
     let report = try verify(
       subject(model, "left"), expected: run, from: "recorded", probe: probe, rounding: .float32)
     #expect(report.verdict == .inconclusive)
-    #expect(report.reasons.contains { $0.contains("covers the output's own range") })
+    #expect(report.reasons.contains { $0.contains("the recurrence expands (the recurrent kernel of gate") })
+  }
+
+  @Test func whereTheWorstCaseSaysNothingPerturbedPassesDecide() throws {
+    for scale in [2, 3] {
+      var specification = LayerSpecification(.rnn)
+      specification.hiddenSize = 16
+      specification.scale = Float(scale)
+      let model = specification.model(seed: 1)
+      var generator = SeededGenerator(seed: 1)
+      let probe = Probe(name: "long", inputs: ["x": generator.tensor([60, 1, 3])])
+      func report(_ model: Model, recorded: Model) throws -> VerificationReport {
+        try verify(
+          subject(model, "left"),
+          expected: try forward(recorded, inputs: probe.inputs, precision: .float32), from: "recorded",
+          probe: probe, rounding: .float32)
+      }
+      let right = try report(model, recorded: model)
+      #expect(right.verdict == .equal && right.outputs.allSatisfy { $0.stochastic > 0 })
+      #expect(right.reasons.contains { $0.contains("evidence, not proof") })
+      let other = changed(model) { layer in
+        var values = layer.directions[0].recurrentWeight.floats
+        values[0] += 0.01
+        layer.directions[0].recurrentWeight = Tensor(values, shape: layer.directions[0].recurrentWeight.shape)
+      }
+      #expect(try report(model, recorded: other).verdict >= .inconclusive)
+    }
+  }
+
+  @Test func theSpectralRadiusIsThatOfKnownMatrices() {
+    #expect(abs(spectralRadius([3, 0, 0, -2], 2) - 3) < 0.03)
+    // A rotation by 1 radian that grows by 1.5: complex eigenvalues.
+    let (c, s) = (1.5 * 0.5403023, 1.5 * 0.8414710)
+    #expect(abs(spectralRadius([c, -s, s, c], 2) - 1.5) < 0.02)
+    #expect(spectralRadius([0, 1, 0, 0], 2) == 0)
   }
 
   @Test func aToleranceGivesCloseAtBest() throws {

@@ -1,0 +1,69 @@
+public import Recurrent
+public import Tensors
+
+/// Perturbed passes of an envelope: one rounding all upwards, one all downwards, the others by chance.
+public let envelopePasses = 24
+/// By how much the envelope exceeds what the passes reached.
+public let envelopeMargin = 4.0
+
+/// How far evaluations stray in practice, where the worst case says nothing: evidence, not proof.
+///
+/// Runs perturbed passes (Monte Carlo arithmetic, Parker 1997) of each kind of noise and takes, for every output
+/// element, `margin` times the largest distance that any of them reached from the Float64 pass. What is outside has
+/// not been shown wrong. docs/error-bounds.md says how often a correct evaluation is outside.
+/// - Parameters:
+///   - rounding: the arithmetic whose evaluations are sampled; its format decides u.
+///   - seed: the same seed gives the same envelope.
+/// - Returns: for each output port, values and distances in its axes' arrangement; ∞ where some pass was no number,
+///   or an integer another one.
+public func stochasticEnvelope(
+  _ model: Model, inputs: [String: Tensor], rounding: RoundingModel, seed: UInt64
+) throws(ForwardError) -> [String: BoundedTensor] {
+  let reference = try forward(model, inputs: inputs, precision: .float64)
+  var distances = reference.mapValues { [Double](repeating: 0, count: $0.count) }
+  for pass in 0..<envelopePasses {
+    let noise: Noise = pass == 0 ? .up : pass == 1 ? .down : pass.isMultiple(of: 2) ? .uniform : .extreme
+    let outputs = try perturbedForward(
+      model, inputs: inputs, rounding: rounding, noise: noise, seed: seed &+ UInt64(pass))
+    for (name, output) in outputs {
+      let values = reference[name]!.doubles
+      for (index, found) in output.doubles.enumerated() {
+        let distance = abs(found - values[index])
+        distances[name]![index] = max(distances[name]![index], distance.isNaN ? .infinity : distance)
+      }
+    }
+  }
+  var result: [String: BoundedTensor] = [:]
+  for port in model.outputs {
+    guard let tensor = reference[port.name], let distances = distances[port.name] else { continue }
+    let isInteger = !tensor.elementType.isFloat
+    result[port.name] = BoundedTensor(
+      shape: tensor.shape, values: tensor.doubles,
+      errors: distances.map { isInteger ? ($0 == 0 ? 0 : .infinity) : envelopeMargin * $0 },
+      isInteger: isInteger)
+  }
+  return result
+}
+
+/// One perturbed pass: a tensor for each output port, in its axes' arrangement.
+func perturbedForward(
+  _ model: Model, inputs: [String: Tensor], rounding: RoundingModel, noise: Noise, seed: UInt64
+) throws(ForwardError) -> [String: Tensor] {
+  // withValue does not hand on typed errors.
+  let result = NoiseSource.$current.withValue(NoiseSource(noise, seed: seed)) {
+    Result { () throws(ForwardError) in
+      switch rounding.format {
+      case .float32: try perturbed(model, inputs, rounding, as: Stochastic<Float>.self)
+      case .float64: try perturbed(model, inputs, rounding, as: Stochastic<Double>.self)
+      }
+    }
+  }
+  return try result.get()
+}
+
+private func perturbed<Format: BoundedFormat>(
+  _ model: Model, _ inputs: [String: Tensor], _ rounding: RoundingModel, as: Stochastic<Format>.Type
+) throws(ForwardError) -> [String: Tensor] {
+  let values = try run(model, inputs, rules: rounding, as: Stochastic<Format>.self)
+  return try model.arrangedOutputs(values) { Tensor($0.map(\.value), shape: $1) }
+}
