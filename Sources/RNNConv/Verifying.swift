@@ -54,7 +54,14 @@ extension ModelFile {
 
   func probes(_ other: ModelFile?, _ options: VerificationOptions) throws(RNNConvError) -> [Probe] {
     if let inputs = options.inputs { return [Probe(name: "given inputs", inputs: inputs)] }
-    if let model = try? model { return try generated(model, path, options) }
+    if let model = try? model {
+      // A side that ignores an input must not hide it from the other.
+      let names = Set(model.inputs.map(\.name))
+      if let other, let richer = try? other.model, names.isStrictSubset(of: richer.inputs.map(\.name)) {
+        return try generated(richer, other.path, options)
+      }
+      return try generated(model, path, options)
+    }
     guard let other, let model = try? other.model else {
       // Why this file has no canonical model is the reason that nothing can be generated.
       _ = try model

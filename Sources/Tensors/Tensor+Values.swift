@@ -54,10 +54,23 @@ extension Tensor {
     }
   }
 
+  /// Float32 elements as Float64: the case that counts, as a loop that the compiler makes vectors of.
+  private var widened: [Double] {
+    bytes.withUnsafeBytes { raw in
+      [Double](unsafeUninitializedCapacity: count) { target, filled in
+        for index in 0..<count {
+          target[index] = Double(raw.loadUnaligned(fromByteOffset: 4 * index, as: Float.self))
+        }
+        filled = count
+      }
+    }
+  }
+
   /// The elements as Float64: exact for every float type and up to 53 bits of an integer; quantised elements
   /// are scaled.
   public var doubles: [Double] {
     if elementType == .float64 { return stored(Double.self) }
+    if elementType == .float32, quantization == nil { return widened }
     if let quantization {
       let zero = Double(quantization.zeroPoint)
       return map(

@@ -70,33 +70,29 @@ func diagnoseImport(of side: Subject, probes: [Probe]) throws(VerificationError)
 private func knownOutputs(
   _ left: Subject, _ right: Subject, _ probes: [Probe]
 ) throws(VerificationError) -> (ofLeft: [KnownOutputs], ofRight: [KnownOutputs]) {
-  let inputNames = try matched(left.inputNames, right.inputNames) { .inputsDiffer(left: $0, right: $1) }
+  let pairing = try InputPairing(left, right)
   var (ofLeft, ofRight): ([KnownOutputs], [KnownOutputs]) = ([], [])
   for probe in probes {
-    let renamed = Dictionary(
-      uniqueKeysWithValues: probe.inputs.map { (inputNames[$0.key] ?? $0.key, $0.value) })
-    let a = try left.doubles(probe.name, probe.inputs)
-    let b = try right.doubles(probe.name, renamed)
+    let (mine, theirs) = (pairing.ofLeft(probe.inputs), pairing.ofRight(probe.inputs))
+    let a = try left.doubles(probe.name, mine)
+    let b = try right.doubles(probe.name, theirs)
     let names = try matched(
       left.model?.outputs.map(\.name) ?? a.keys.sorted(), right.model?.outputs.map(\.name) ?? b.keys.sorted()
     ) { .outputsDiffer(left: $0, right: $1) }
     var (forLeft, forRight): ([String: Tensor], [String: Tensor]) = ([:], [:])
-    for (mine, theirs) in names {
-      forLeft[mine] = b[theirs]
-      forRight[theirs] = a[mine]
+    for (one, other) in names {
+      forLeft[one] = b[other]
+      forRight[other] = a[one]
     }
-    ofLeft.append(KnownOutputs(probe: probe.name, inputs: left.own(probe.inputs), outputs: forLeft))
-    ofRight.append(KnownOutputs(probe: probe.name, inputs: right.own(renamed), outputs: forRight))
+    ofLeft.append(KnownOutputs(probe: probe.name, inputs: left.own(mine), outputs: forLeft))
+    ofRight.append(KnownOutputs(probe: probe.name, inputs: right.own(theirs), outputs: forRight))
   }
   return (ofLeft, ofRight)
 }
 
 /// The suspect's own model with the certain mistake taken back; the reference where what was lost is only there.
 private func mended(_ suspect: MistakeSearch?, _ diagnosis: Diagnosis, like reference: Model) -> Model? {
-  guard diagnosis.isCertain, let mistake = Mistake.named(diagnosis.explanations[0].mistake) else {
-    return nil
-  }
-  return suspect?.run([mistake], for: .mend, target: reference).found.first?.model ?? reference
+  diagnosis.isCertain ? suspect?.takingBack(diagnosis.explanations[0], like: reference) ?? reference : nil
 }
 
 extension Diagnosis {

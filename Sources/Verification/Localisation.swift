@@ -87,21 +87,30 @@ func differences(
       "layer '\(left.layers[layer].name)' is the first whose outputs differ though its inputs agree")
   }
   for (one, other) in zip(left.layers, right.layers) {
+    // Tensors that differ alike share a line.
+    var lines: [(roles: [String], what: String)] = []
+    func add(_ role: String, _ what: String) {
+      if let index = lines.firstIndex(where: { $0.what == what }) {
+        lines[index].roles.append(role)
+      } else {
+        lines.append(([role], what))
+      }
+    }
     let theirs = Dictionary(other.operation.tensors.map { ($0.role, $0.tensor) }) { first, _ in first }
     for (role, tensor) in one.operation.tensors {
       guard let found = theirs[role] else {
-        places.append("layer '\(one.name)': '\(role)' is missing in the right model")
+        add(role, "missing in the right model")
         continue
       }
-      guard found != tensor else { continue }
-      places.append("layer '\(one.name)', \(role): " + difference(tensor, found, one.operation, role))
+      if found != tensor { add(role, difference(tensor, found, one.operation, role)) }
     }
     let roles = one.operation.tensors.map(\.role)
     for role in other.operation.tensors.map(\.role) where !roles.contains(role) {
-      places.append("layer '\(one.name)': '\(role)' is missing in the left model")
+      add(role, "missing in the left model")
     }
+    places += lines.map { "layer '\(one.name)', \($0.roles.joined(separator: ", ")): \($0.what)" }
   }
-  return places.count > 12 ? Array(places.prefix(12)) + ["and \(places.count - 12) more tensors"] : places
+  return places.count > 12 ? Array(places.prefix(12)) + ["and \(places.count - 12) more"] : places
 }
 
 private func difference(_ left: Tensor, _ right: Tensor, _ operation: Operation, _ role: String) -> String {

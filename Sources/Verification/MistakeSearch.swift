@@ -14,8 +14,8 @@ struct MistakeSearch {
   let base: Model
   /// Of the arithmetic that the outputs come from.
   let rounding: RoundingModel
-  /// Smallest first.
   let pieces: [Piece]
+  private let smallestFirst: [Piece]
 
   /// Known outputs, and what the untouched model makes of it.
   struct Piece {
@@ -63,22 +63,19 @@ struct MistakeSearch {
       return Piece(
         known: known, base: try boundedForward(base, inputs: known.inputs, rounding: rounding),
         size: sizes.max() ?? 1)
-    }.sorted { $0.size < $1.size }
+    }
+    smallestFirst = pieces.sorted { $0.size < $1.size }
   }
 
   /// - Parameters:
-  ///   - mistakes: those to try.
   ///   - target: the model that the mistake may have led to.
   ///   - effort: about how many multiplications may be spent on finding candidates.
-  func run(
-    _ mistakes: [Mistake] = Mistake.all, for purpose: Mistake.Purpose, target: Model? = nil,
-    effort: Int = 20_000_000_000
-  ) -> Outcome {
+  func run(for purpose: Mistake.Purpose, target: Model? = nil, effort: Int = 20_000_000_000) -> Outcome {
     var outcome = Outcome()
     // Making a candidate and preparing its pass touches each weight a few times more.
-    let cost = base.parameterCount * (4 + (pieces.first?.size ?? 1))
+    let cost = base.parameterCount * (4 + (smallestFirst.first?.size ?? 1))
     let targetPrint = target?.fingerprint
-    for mistake in mistakes {
+    for mistake in Mistake.all {
       for candidate in mistake.candidates(base, purpose) {
         if outcome.tried * cost > effort {
           outcome.isComplete = false
@@ -86,18 +83,14 @@ struct MistakeSearch {
         }
         guard let model = candidate.changed(base) else { continue }
         outcome.tried += 1
-        guard comesNear(model) else { continue }
-        // The very weights need no bound, which can be beyond all numbers where a mistake makes them huge.
-        let isBitExact = targetPrint != nil && model.fingerprint == targetPrint
-        guard isBitExact || pieces.allSatisfy({ explains(model, $0) }) else { continue }
-        let explanation = Diagnosis.Explanation(
-          mistake: mistake.id, name: mistake.name, place: candidate.place,
-          evidence: isBitExact ? .weights : .outputs)
+        guard let evidence = evidence(for: model, targetPrint) else { continue }
         // The same change in other words is no second explanation.
-        let isKnown = outcome.found.contains {
-          $0.explanation.mistake == mistake.id && $0.model == model
+        if outcome.found.contains(where: { $0.explanation.mistake == mistake.id && $0.model == model }) {
+          continue
         }
-        if !isKnown { outcome.found.append(Found(explanation: explanation, model: model)) }
+        let explanation = Diagnosis.Explanation(
+          mistake: mistake.id, name: mistake.name, place: candidate.place, evidence: evidence)
+        outcome.found.append(Found(explanation: explanation, model: model))
       }
     }
     // Where a mistake gives the very weights, one that merely gives the same outputs has not been made.
@@ -106,9 +99,25 @@ struct MistakeSearch {
     return outcome
   }
 
+  /// The base with a mistake taken back at the place where it was made, if that gives the known outputs.
+  func takingBack(_ explanation: Diagnosis.Explanation, like target: Model) -> Model? {
+    let targetPrint = target.fingerprint
+    return Mistake.named(explanation.mistake)?.candidates(base, .mend).lazy
+      .filter { $0.place == explanation.place }.compactMap { $0.changed(base) }
+      .first { evidence(for: $0, targetPrint) != nil }
+  }
+
+  /// What speaks for the model being the one behind the known outputs; nil if nothing does.
+  private func evidence(for model: Model, _ target: Fingerprint?) -> Diagnosis.Explanation.Evidence? {
+    guard comesNear(model) else { return nil }
+    // The very weights need no bound, which can be beyond all numbers where a mistake makes them huge.
+    if let target, model.fingerprint == target { return .weights }
+    return pieces.allSatisfy { explains(model, $0) } ? .outputs : nil
+  }
+
   /// Whether the model gives every output to within what rounding could ever do: a quick pass that few survive.
   private func comesNear(_ model: Model) -> Bool {
-    pieces.allSatisfy { piece in
+    smallestFirst.allSatisfy { piece in
       guard let outputs = try? forward(model, inputs: piece.known.inputs, precision: .float64) else {
         return false
       }

@@ -159,7 +159,7 @@ private struct Blindness {
       case "axes-swapped": [.squareAxes, .singleRow, .singleStep, .zeroInputs]
       case "lengths-ignored": [.fullLengths, .singleStep]
       case "initial-state-ignored", "states-swapped": [.zeroStates]
-      case "precision-lost", "byte-order": [.zeroBiases]
+      case "precision-lost", "byte-order": [.singleStep, .zeroBiases]
       default: [.zeroInputs]
       }
     return relevant.compactMap { facts[$0] }

@@ -2,20 +2,12 @@ internal import Forward
 internal import Recurrent
 
 extension VerificationReport {
-  /// The first side whose import is wrong: until that is mended, its model says nothing about the file.
-  func diagnosisOfImport(
-    _ sides: [Subject], _ probes: [Probe]
-  ) throws(VerificationError) -> Diagnosis? {
-    for (number, side) in sides.enumerated() {
-      let isWrong = roads.contains { road in
-        road.side == side.name && road.verdict == .different
-      }
-      guard isWrong else { continue }
-      // Probes have the left side's input names.
-      guard number == 0 || Set(side.inputNames) == Set(sides[0].inputNames) else { continue }
-      return try diagnoseImport(of: side, probes: probes)
-    }
-    return nil
+  /// Nil where the side's import is right. Until a wrong one is mended, its model says nothing about the file.
+  ///
+  /// - Parameter probes: by the side's own input names.
+  func diagnosisOfImport(_ side: Subject, _ probes: [Probe]) throws(VerificationError) -> Diagnosis? {
+    let isWrong = roads.contains { $0.side == side.name && $0.verdict == .different }
+    return isWrong ? try diagnoseImport(of: side, probes: probes) : nil
   }
 
   /// Draws the verdict from the comparisons.

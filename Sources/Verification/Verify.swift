@@ -84,14 +84,13 @@ public func verify(
   storage: WeightStorage? = nil, isDiagnosing: Bool = true
 ) throws(VerificationError) -> VerificationReport {
   guard !probes.isEmpty else { throw .noProbes("no inputs were given") }
-  let names = try matched(left.inputNames, right.inputNames) { .inputsDiffer(left: $0, right: $1) }
+  let pairing = try InputPairing(left, right)
   var outputs: [OutputComparison] = []
   var leftRoad: [OutputComparison] = []
   var rightRoad: [OutputComparison] = []
   for probe in probes {
-    let renamed = Dictionary(uniqueKeysWithValues: probe.inputs.map { (names[$0.key] ?? $0.key, $0.value) })
-    let a = try left.run(probe, probe.inputs, seed: seed ?? 1, storage: storage)
-    let b = try right.run(probe, renamed, seed: seed ?? 1)
+    let a = try left.run(probe, pairing.ofLeft(probe.inputs), seed: seed ?? 1, storage: storage)
+    let b = try right.run(probe, pairing.ofRight(probe.inputs), seed: seed ?? 1)
     let order = left.model?.outputs.map(\.name) ?? a.double.keys.sorted()
     let pairs = try matched(order, right.model?.outputs.map(\.name) ?? b.double.keys.sorted()) {
       .outputsDiffer(left: $0, right: $1)
@@ -120,11 +119,15 @@ public func verify(
     roads: [
       left.model.map { _ in VerificationReport.Road(side: left.name, outputs: leftRoad) },
       right.model.map { _ in VerificationReport.Road(side: right.name, outputs: rightRoad) },
-    ].compactMap { $0 }, probes: probes.map(\.name), seed: seed, reasons: [])
+    ].compactMap { $0 }, probes: probes.map(\.name), seed: seed,
+    reasons: pairing.reasons(left.name, right.name))
   report.conclude(left.model ?? right.model)
   guard isDiagnosing, report.verdict == .different else { return report }
-  report.diagnosis = try report.diagnosisOfImport([left, right], probes)
-  if report.diagnosis == nil { report.diagnosis = try diagnose(left: left, right: right, probes: probes) }
+  report.diagnosis =
+    try report.diagnosisOfImport(left, probes.map { Probe(name: $0.name, inputs: pairing.ofLeft($0.inputs)) })
+    ?? report.diagnosisOfImport(
+      right, probes.map { Probe(name: $0.name, inputs: pairing.ofRight($0.inputs)) })
+    ?? diagnose(left: left, right: right, probes: probes)
   return report
 }
 
@@ -176,11 +179,9 @@ public func verify(
     reasons: [])
   report.conclude(left.model)
   if report.verdict == .different {
-    report.diagnosis = try report.diagnosisOfImport([left], [probe])
-    if report.diagnosis == nil {
-      report.diagnosis = try diagnose(
-        left, expected: expected, from: source, probe: probe, rounding: rounding)
-    }
+    report.diagnosis =
+      try report.diagnosisOfImport(left, [probe])
+      ?? diagnose(left, expected: expected, from: source, probe: probe, rounding: rounding)
   }
   return report
 }

@@ -178,6 +178,8 @@ struct EvaluatorRefusalTests {
     graph.inputs = [
       .init("x", .float32, [.symbol("batch"), .fixed(3)]),
       .init("z", .float32, [.symbol("batch"), .unknown]),
+      // Nobody reads it, so it needs no value.
+      .init("lengths", .int32, [.symbol("batch")]),
     ]
     graph.outputs = [.init("y", .float32, nil)]
     let evaluator = try ONNXEvaluator(ONNXModel(irVersion: 8, opsets: ["": 17], graph: graph))

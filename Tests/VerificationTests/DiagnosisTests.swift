@@ -58,6 +58,19 @@ import Verification
     #expect(diagnosis.isCertain && diagnosis.suspect == "left", "\(diagnosis.summary)")
   }
 
+  @Test(arguments: [Cell.rnn, .lstm, .gru(resetAfter: true)])
+  func `lengths are told to be ignored where the suspect has no such input any more`(_ cell: Cell) throws {
+    let model = LayerSpecification(cell).model(seed: 6, lengths: true)
+    let wrong = LayerSpecification(cell).model(seed: 6)
+    let report = try report(model, wrong)
+    #expect(report.reasons.contains("right does not read the input 'lengths' of left"))
+    let diagnosis = try #require(report.diagnosis)
+    #expect(diagnosis.isCertain, "\(diagnosis.summary)")
+    #expect(diagnosis.explanations.map(\.mistake) == ["lengths-ignored"])
+    // What was lost is in the left model only.
+    #expect(diagnosis.mended == model)
+  }
+
   @Test func `a change that is no known mistake is not named`() throws {
     let model = LayerSpecification(.gru(resetAfter: true)).model(seed: 6)
     let other = LayerSpecification(.gru(resetAfter: true)).model(seed: 7)

@@ -1,5 +1,6 @@
 import Forward
 import Recurrent
+import Tensors
 import TestSupport
 import Verification
 
@@ -64,6 +65,30 @@ enum MutationModels {
       Layer(
         "second", .recurrent(second), inputs: ["between", inputs.count > 1 ? inputs[1] : nil],
         outputs: ["y"]))
+    return model
+  }
+}
+
+extension Model {
+  /// The same computation, with the recurrent bias added to the input bias wherever that changes nothing.
+  func keepingOneBias() -> Model {
+    var model = self
+    for index in model.layers.indices {
+      guard case .recurrent(var layer) = model.layers[index].operation else { continue }
+      // A GRU that resets afterwards needs the recurrent bias of n, its last block, where it is.
+      let kept = layer.cell == .gru(resetAfter: true) ? 2 * layer.hiddenSize : Int.max
+      for direction in layer.directions.indices {
+        guard let input = layer.directions[direction].inputBias?.floats,
+          let recurrent = layer.directions[direction].recurrentBias?.floats
+        else { continue }
+        func bias(_ number: (Int) -> Float) -> Tensor {
+          Tensor(input.indices.map(number), shape: [input.count])
+        }
+        layer.directions[direction].inputBias = bias { $0 < kept ? input[$0] + recurrent[$0] : input[$0] }
+        layer.directions[direction].recurrentBias = bias { $0 < kept ? 0 : recurrent[$0] }
+      }
+      model.layers[index].operation = .recurrent(layer)
+    }
     return model
   }
 }

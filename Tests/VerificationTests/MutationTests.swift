@@ -1,6 +1,7 @@
 import Forward
 import Foundation
 import Recurrent
+import Tensors
 import TestSupport
 import Testing
 import Verification
@@ -49,6 +50,55 @@ import Verification
     #expect(tally.made >= Self.count * 9 / 10, "\(id) was made \(tally.made) times only")
     #expect(tally.wronglyCertain == 0, "\(tally.failures)")
     #expect(Double(tally.named) >= 0.99 * Double(tally.noticed), "\(tally.failures)")
+  }
+
+  /// The suspect was written by somebody who keeps one bias, so no weights agree bit for bit: outputs alone tell.
+  @Test(arguments: Mistake.all.map(\.id))
+  func `a known mistake in a model that is written differently is named, and never misnamed`(
+    _ id: String
+  ) throws {
+    let mistake = try #require(Mistake.named(id))
+    var tally = Tally()
+    for seed in 0..<UInt64(Self.count) {
+      let right = MutationModels.model(for: id, seed: seed)
+      var generator = SeededGenerator(seed: seed &+ 79)
+      guard let wrong = mistake.apply(to: right).randomElement(using: &generator) else { continue }
+      tally.made += 1
+      let report = try verify(
+        side(right, "trusted"), side(wrong.model.keepingOneBias(), "suspect"),
+        probes: try Probe.generated(for: right, seed: seed), seed: seed)
+      guard report.verdict == .different else { continue }
+      let diagnosis = try #require(report.diagnosis)
+      #expect(diagnosis.explanations.allSatisfy { $0.evidence == .outputs })
+      tally.add(diagnosis, id, "\(id), seed \(seed), \(wrong.place)")
+    }
+    tally.show("written differently", id)
+    #expect(tally.wronglyCertain == 0, "\(tally.failures)")
+    #expect(Double(tally.named) >= 0.99 * Double(tally.noticed), "\(tally.failures)")
+  }
+
+  /// One number of one tensor is changed, which no mistake of the catalogue does.
+  @Test func `what is no known mistake is given no name`() throws {
+    for seed in 0..<UInt64(Self.count * 5) {
+      let right = MutationModels.model(for: "gate-order", seed: seed)
+      var generator = SeededGenerator(seed: seed &+ 80)
+      let chosen = Int.random(in: 0..<right.tensors.count, using: &generator)
+      var wrong = right
+      var number = 0
+      for index in wrong.layers.indices {
+        wrong.layers[index].operation = wrong.layers[index].operation.mapTensors { tensor in
+          defer { number += 1 }
+          guard number == chosen else { return tensor }
+          var values = tensor.floats
+          values[Int.random(in: values.indices, using: &generator)] += 0.25
+          return Tensor(values, shape: tensor.shape)
+        }
+      }
+      let report = try verify(
+        side(right, "trusted"), side(wrong, "suspect"), probes: try Probe.generated(for: right, seed: seed))
+      #expect(report.verdict == .different, "seed \(seed)")
+      #expect(report.diagnosis?.explanations == [], "seed \(seed): \(report.diagnosis?.summary ?? "")")
+    }
   }
 
   /// Only the right outputs are known: the mistake is taken back in the suspect.

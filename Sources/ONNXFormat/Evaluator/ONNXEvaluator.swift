@@ -72,6 +72,7 @@ public struct ONNXEvaluator: Sendable {
     var values: [String: Value<S>] = [:]
     for info in program.inputs {
       guard let tensor = inputs[info.name] ?? program.initializers[info.name] else {
+        guard program.reads(info.name) else { continue }
         throw .missingValue(input: info.name)
       }
       let type = try checkedType(tensor, info)

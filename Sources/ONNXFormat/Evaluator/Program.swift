@@ -54,6 +54,11 @@ struct Program: Sendable {
     steps = Self.released(try Self.sorted(unsorted, local), keeping: Set(outputs), local)
   }
 
+  /// Whether any step, or the graph's own outputs, needs a value.
+  func reads(_ value: String) -> Bool {
+    outputs.contains(value) || steps.contains { $0.reads.contains(value) }
+  }
+
   /// Who makes each value of the graph: the position of a node, or −1 for an input or initializer.
   private static func definitions(_ graph: ONNXGraph) throws(ONNXError) -> [String: Int] {
     var local: [String: Int] = [:]

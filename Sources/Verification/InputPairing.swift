@@ -1,0 +1,41 @@
+internal import Tensors
+
+/// Which input of one side is which of the other: by name, else by position.
+///
+/// Where one side's inputs are some of the other's, the rest goes to the other side alone: a converter that ignores
+/// lengths writes a model without them.
+struct InputPairing {
+  private let names: [String: String]
+  /// Inputs that one side alone has.
+  let leftOnly: Set<String>
+  let rightOnly: Set<String>
+
+  init(_ left: Subject, _ right: Subject) throws(VerificationError) {
+    let (mine, theirs) = (Set(left.inputNames), Set(right.inputNames))
+    let common = mine.intersection(theirs)
+    if common == mine || common == theirs {
+      names = Dictionary(uniqueKeysWithValues: common.map { ($0, $0) })
+    } else {
+      names = try matched(left.inputNames, right.inputNames) { .inputsDiffer(left: $0, right: $1) }
+    }
+    leftOnly = mine.subtracting(names.keys)
+    rightOnly = theirs.subtracting(names.values)
+  }
+
+  /// A probe's inputs, bound weights included, as each side takes them.
+  func ofLeft(_ inputs: [String: Tensor]) -> [String: Tensor] {
+    inputs.filter { !rightOnly.contains($0.key) }
+  }
+
+  func ofRight(_ inputs: [String: Tensor]) -> [String: Tensor] {
+    var result: [String: Tensor] = [:]
+    for (name, tensor) in inputs where !leftOnly.contains(name) { result[names[name] ?? name] = tensor }
+    return result
+  }
+
+  /// What the sides do not share, in words.
+  func reasons(_ left: String, _ right: String) -> [String] {
+    leftOnly.sorted().map { "\(right) does not read the input '\($0)' of \(left)" }
+      + rightOnly.sorted().map { "\(left) does not read the input '\($0)' of \(right)" }
+  }
+}
