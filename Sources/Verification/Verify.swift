@@ -123,11 +123,14 @@ public func verify(
     reasons: pairing.reasons(left.name, right.name))
   report.conclude(left.model ?? right.model)
   guard isDiagnosing, report.verdict == .different else { return report }
-  report.diagnosis =
-    try report.diagnosisOfImport(left, probes.map { Probe(name: $0.name, inputs: pairing.ofLeft($0.inputs)) })
-    ?? report.diagnosisOfImport(
-      right, probes.map { Probe(name: $0.name, inputs: pairing.ofRight($0.inputs)) })
-    ?? diagnose(left: left, right: right, probes: probes)
+  func asTaken(_ side: ([String: Tensor]) -> [String: Tensor]) -> [Probe] {
+    probes.map { Probe(name: $0.name, inputs: side($0.inputs)) }
+  }
+  report.diagnosis = try report.diagnosisOfImport(left, asTaken(pairing.ofLeft))
+  if report.diagnosis == nil {
+    report.diagnosis = try report.diagnosisOfImport(right, asTaken(pairing.ofRight))
+  }
+  if report.diagnosis == nil { report.diagnosis = try diagnose(left: left, right: right, probes: probes) }
   return report
 }
 
@@ -179,9 +182,11 @@ public func verify(
     reasons: [])
   report.conclude(left.model)
   if report.verdict == .different {
-    report.diagnosis =
-      try report.diagnosisOfImport(left, [probe])
-      ?? diagnose(left, expected: expected, from: source, probe: probe, rounding: rounding)
+    report.diagnosis = try report.diagnosisOfImport(left, [probe])
+    if report.diagnosis == nil {
+      report.diagnosis = try diagnose(
+        left, expected: expected, from: source, probe: probe, rounding: rounding)
+    }
   }
   return report
 }
