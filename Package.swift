@@ -48,12 +48,14 @@ let package = Package(
     library("PyTorchFormat", ["ByteIO", "StateDicts", "Tensors"]),
     library("StateDictModels", ["Recurrent", "StateDicts", "Tensors"]),
     library("TorchEvaluator", ["ReferenceMath", "StateDicts", "Tensors"]),
+    library("ModelDescriptions", ["ByteIO", "Recurrent", "Tensors"]),
     library("Verification", ["ByteIO", "Forward", "Recurrent", "Tensors"]),
     library(
       "RNNConv",
       [
-        "ByteIO", "Forward", "NativeFormat", "NumPyFormat", "ONNXFormat", "PyTorchFormat", "Recurrent",
-        "ReferenceMath", "SafetensorsFormat", "StateDictModels", "StateDicts", "Tensors", "TorchEvaluator",
+        "ByteIO", "Forward", "ModelDescriptions", "NativeFormat", "NumPyFormat", "ONNXFormat",
+        "PyTorchFormat", "Recurrent", "ReferenceMath", "SafetensorsFormat", "StateDictModels", "StateDicts",
+        "Tensors", "TorchEvaluator",
         "Verification",
       ]),
     .executableTarget(

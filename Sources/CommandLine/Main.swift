@@ -21,7 +21,7 @@ struct RNNConvCommand: ParsableCommand {
     version: RNNConvVersion.current,
     subcommands: [
       Import.self, Export.self, Convert.self, Verify.self, ReplayCommand.self, Diff.self, Inspect.self,
-      Run.self,
+      Run.self, Build.self,
     ])
 
   static func main() {

@@ -166,7 +166,21 @@ extension Operation {
     case .arithmetic(let arithmetic, _, let constantFirst):
       return [("arithmetic", arithmetic.rawValue), ("constantFirst", "\(constantFirst)")]
     case .dropout(let ratio): return [("ratio", "\(ratio)")]
+    case .generate(let generate): return generate.attributes
     case .embedding, .dense, .softmax, .logSoftmax, .concat, .reverse, .constant, .argMax: return []
     }
+  }
+}
+
+extension Generate {
+  fileprivate var attributes: [(String, String)] {
+    var all = [("maxSteps", "\(maxSteps)"), ("collected", list(collected))]
+    for value in carried { all.append(("carried \(value.input)", "\(value.output), \(value.kind)")) }
+    if let stop { all.append(("stop", "\(stop.value) = \(stop.token), then \(stop.padding)")) }
+    for layer in body {
+      all.append((layer.name, "\(layer.operation.name) \(list(layer.inputs)) → \(list(layer.outputs))"))
+      all += layer.operation.attributes.map { ("\(layer.name).\($0.0)", $0.1) }
+    }
+    return all
   }
 }
