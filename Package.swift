@@ -67,7 +67,7 @@ let package = Package(
       swiftSettings: settings),
 
     .target(
-      name: "TestSupport", dependencies: ["Recurrent", "Tensors"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["ByteIO", "Recurrent", "Tensors"], path: "Tests/TestSupport",
       swiftSettings: settings),
     tests("ByteIO", ["ByteIO", "TestSupport"], exclude: ["Recorded"]),
     tests("Tensors", ["ByteIO", "Tensors", "TestSupport"]),

@@ -1,3 +1,4 @@
+import ByteIO
 import Foundation
 import RNNConv
 import TestSupport
@@ -38,10 +39,11 @@ import Testing
     let b = [Double(Float(0.1)), 0, Double(Float(-0.2))]
     var h = [0.0, 0, 0]
     for (t, input) in [[1.0, 2], [-1, 0.5]].enumerated() {
-      h = (0..<3).map { j in
-        tanh(
-          (0..<3).reduce(0.0) { $0 + h[$1] * R[$1][j] } + (0..<2).reduce(0.0) { $0 + input[$1] * W[$1][j] }
-            + b[j])
+      h = (0..<3).map { j -> Double in
+        var sum = b[j]
+        for k in 0..<3 { sum += h[k] * R[k][j] }
+        for k in 0..<2 { sum += input[k] * W[k][j] }
+        return tanh(sum)
       }
       for j in 0..<3 { #expect(abs(found[t * 3 + j] - h[j]) < 1e-14) }
     }
@@ -135,6 +137,22 @@ import Testing
       #expect(error?.description.contains(word) ?? false, "\(error?.description ?? "") lacks \(word)")
     }
     #expect(error?.exitCode == 4)
+  }
+
+  @Test func `the schema holds for the shipped descriptions, and forbids what the reader does`() throws {
+    func parsed(_ path: String) throws -> JSONValue { try JSONValue(parsing: ByteBuffer.open(path: path)) }
+    let schema = JSONSchema(try parsed(schemaPath("model-description.schema.json")))
+    for name in FormTests.names {
+      let text = try parsed(FormTests.Example(name: name).path)
+      #expect(schema.faults(of: text) == [], "\(name)")
+    }
+    for text in [
+      around("{\"layer\": \"LSTN\"}"), around("{\"layer\": \"Softmax\", \"axis\": 1}"),
+      around("", matrices: "in"),
+      around("{\"layer\": \"GRU\", \"weights\": {\"W\": \"W\"}}"), around("", extra: "\"layer\": 1,"),
+    ] {
+      #expect(schema.faults(of: try JSONValue(parsing: ByteBuffer(Array(text.utf8)))) != [], "\(text)")
+    }
   }
 
   @Test func `a missing array lists those that there are, and weights stay in the folder`() throws {
