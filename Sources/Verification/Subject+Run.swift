@@ -16,12 +16,15 @@ extension Subject {
     let wideEnvelope: Once<[String: BoundedTensor]?>
     /// The Float64 bounds where nothing is said of storage.
     let ownBounds: [String: BoundedTensor]?
+    /// The canonical model's plain Float64 pass.
+    let plain: Once<[String: Tensor]?>
 
     /// The evaluator's output against the canonical model's.
     func compareRoad(_ probe: Probe, _ road: inout [OutputComparison]) {
       guard let ownBounds else { return }
       for (name, bounded) in ownBounds.sorted(by: { $0.key < $1.key }) {
         guard let value = double[name], value.shape == bounded.shape else { continue }
+        let bounded = bounded.around { plain.value?[name]?.doubles }
         // Where nothing is known of a number, an evaluator that gives none cannot be told from a wrong one.
         let found = value.doubles
         let isUnknown = zip(bounded.errors, found).map { $0 == .infinity && !$1.isFinite }
@@ -62,8 +65,24 @@ extension Subject {
         wideBounds: Once { try? bounds(.float32) }, envelope: Once { envelope(.float64) },
         wideEnvelope: Once { envelope(.float32) },
         ownBounds: storage == nil
-          ? stored : try model.map { try boundedForward($0, inputs: own, rounding: .float64) })
+          ? stored : try model.map { try boundedForward($0, inputs: own, rounding: .float64) },
+        plain: Once { model.flatMap { try? forward($0, inputs: own, precision: .float64) } })
     } catch { throw .cannotRun(side: name, probe: probe.name, reason: "\(error)") }
+  }
+}
+
+extension BoundedTensor {
+  /// The same bounds around what a Float64 pass computes.
+  ///
+  /// The middle of a wide interval, which may be all of [−1, 1], is nothing that evaluations come near to, so no
+  /// envelope fits around it.
+  func around(_ pass: () -> [Double]?) -> BoundedTensor {
+    guard errors.contains(where: { $0 > 0x1p-20 }), let pass = pass() else { return self }
+    let centres = zip(values, pass).map { $1.isFinite ? $1 : $0 }
+    return BoundedTensor(
+      shape: shape, values: centres,
+      errors: errors.indices.map { errors[$0] + abs(values[$0] - centres[$0]) * (1 + 0x1p-50) },
+      isInteger: isInteger)
   }
 }
 

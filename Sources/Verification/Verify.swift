@@ -160,10 +160,11 @@ public func verify(
     guard theirs.shape == ours.shape else {
       throw .shapesDiffer(output: name, left: ours.shape, right: theirs.shape)
     }
+    let bounded = reference?[name]?.around { run.plain.value?[name]?.doubles }
     // Without a canonical model there is no bound: only a tolerance, or equality, can tell.
     let sides = Sides(
-      shape: ours.shape, left: reference?[name]?.values ?? ours.doubles, right: theirs.doubles,
-      bounds: reference?[name]?.errors
+      shape: ours.shape, left: bounded?.values ?? ours.doubles, right: theirs.doubles,
+      bounds: bounded?.errors
         ?? Array(repeating: tolerance == nil ? .infinity : 0, count: ours.count),
       sameBits: Array(repeating: true, count: ours.count), wideBounds: { nil },
       envelope: { envelope.value?[name]?.errors }, timeAxis: left.model?.timeAxis(ofOutput: name))
