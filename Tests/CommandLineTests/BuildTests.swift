@@ -1,4 +1,5 @@
 import Foundation
+import Tensors
 import TestSupport
 import Testing
 
@@ -10,13 +11,15 @@ import Testing
   @Test(arguments: ["adding", "captioning", "orbit", "parity", "reversal", "sentiment"])
   func `a description becomes a file, and the two are one model`(name: String) throws {
     let folder = try TemporaryFolder()
-    for target in ["model.rnnw", "model.onnx"] {
+    // The evaluator of the ONNX file does not round as the forward pass does.
+    for (target, verdict) in [("model.rnnw", "identical"), ("model.onnx", "equal")] {
       let path = folder.path(target)
       let built = try Tool.run("build", example(name), "-o", path)
       #expect(built.code == 0, "\(built)")
       #expect(built.output.contains("verified"), "\(built)")
       let verified = try Tool.run("verify", example(name), path)
-      #expect(verified.code == 0 && verified.output.contains("verdict: identical"), "\(verified)")
+      #expect(verified.code == 0 && verified.output.contains("verdict: \(verdict)"), "\(verified)")
+      #expect(verified.output.contains("the same model"), "\(verified)")
       let inspected = try Tool.run("inspect", path)
       #expect(inspected.code == 0, "\(inspected)")
     }

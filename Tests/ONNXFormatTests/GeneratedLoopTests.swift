@@ -29,7 +29,7 @@ private let cells: [Cell] = [.rnn, .lstm, .gru(resetAfter: true), .gru(resetAfte
     for type in [ElementType.float16, .float64] {
       var model = GeneratingForm.captioning.model(.lstm, seed: 2)
       for index in model.layers.indices {
-        model.layers[index].operation = try model.layers[index].operation.mapTensors { tensor in
+        model.layers[index].operation = model.layers[index].operation.mapTensors { tensor in
           tensor.elementType.isFloat ? (try? tensor.converted(to: type).tensor) ?? tensor : tensor
         }
       }

@@ -49,7 +49,7 @@ import Verification
         #expect(try again.model.fingerprint == model.fingerprint, "\(name), opset \(opset)")
         let report = try ModelFile.open(example.path).verify(
           against: again, VerificationOptions(inputs: try example.inputs()))
-        #expect(report.verdict == .identical, "\(name), opset \(opset): \(report.verdict) \(report.reasons)")
+        #expect(report.verdict <= .equal, "\(name), opset \(opset): \(report.verdict) \(report.reasons)")
         #expect(report.roads.allSatisfy { $0.verdict <= .equal })
       }
     }
@@ -92,7 +92,7 @@ import Verification
             }
           }
           let name = "\(cell.name)\(cell == .gru(resetAfter: false) ? "-before" : "")-\(form)-\(seed)"
-          let path = try folder.path("\(name).npz")
+          let path = folder.path("\(name).npz")
           try TensorFile.write(inputs.map { ($0.key, $0.value) }, to: path)
           _ = try judge.add(model, name, opset: 17, inputs: path)
           cases.append((name, model, inputs))

@@ -33,7 +33,7 @@ import Testing
       ("nothing is collected", { $0.collected = [] }),
       ("nothing before it makes the value 'ghost'", { $0.collected = ["ghost"] }),
       ("nothing before it makes the value 'ghost'", { $0.carried[1].output = "ghost" }),
-      ("expected 2, found 3", { $0.carried.removeLast() }),
+      ("expected 2 inputs", { $0.carried.removeLast() }),
       ("the value 'h' is made twice", { $0.carried[2].input = "h" }),
       (
         "input 'scores': expected tokens [T, B], as 'token' is, found a sequence",

@@ -54,11 +54,11 @@ extension ONNXImporter {
 
     let scans = node.outputs.dropFirst(loop.leading.outputs + carried.count)
     var outputs: [String?] = scans.map { $0.isEmpty ? nil : $0 }
-    for (name, row) in zip(scans, rows) where !name.isEmpty {
+    for (name, (collected, row)) in zip(scans, zip(loop.collected, rows)) where !name.isEmpty {
       let kind: ValueKind = row.kind.isInteger ? .tokens : .sequence(features: row.kind.features)
       set(
         name, .view(View(value: name, kind: kind, axes: View.canonicalAxes(kind))),
-        row.kind.isInteger ? .int64 : inner.elementTypes[loop.body.inputs[0].name] ?? .float32)
+        row.kind.isInteger ? .int64 : inner.elementTypes[collected] ?? .float32)
     }
     if stop != nil, node.outputs.count > 1, !node.outputs[1].isEmpty {
       while outputs.count < rows.count { outputs.append(nil) }
