@@ -34,6 +34,7 @@ extension ModelBuilder {
       guard stop != nil else { throw lengths.wrong("without \"stop\" every row makes max_steps steps") }
       outputs.append(try lengths.text())
     }
+    body.dropUnread(keeping: carried.map(\.output) + collected + (stop.map { [$0.value] } ?? []))
     let generate = Generate(
       body: body.layers, carried: carried, collected: collected, stop: stop,
       maxSteps: try object.required("max_steps").integer())

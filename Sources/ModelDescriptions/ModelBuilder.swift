@@ -30,6 +30,15 @@ struct ModelBuilder {
     layers.append(layer)
   }
 
+  /// Leaves out what nobody reads, such as the sequence of an encoder whose last state alone is used.
+  mutating func dropUnread(keeping kept: [String]) {
+    let read = Set(layers.flatMap(\.inputs).compactMap { $0 } + kept)
+    for index in layers.indices {
+      layers[index].outputs = layers[index].outputs.map { $0.flatMap { read.contains($0) ? $0 : nil } }
+      while let last = layers[index].outputs.last, last == nil { layers[index].outputs.removeLast() }
+    }
+  }
+
   /// What reads the rest of a layer's object, by the layer's kind.
   private typealias Reader =
     @Sendable (ModelBuilder, String, inout DescriptionObject) throws(DescriptionError) -> Layer

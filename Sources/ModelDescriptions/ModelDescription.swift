@@ -40,6 +40,7 @@ public struct ModelDescription: Sendable {
       let metadata = try object.optional("metadata")?.object { object throws(DescriptionError) in
         try object.texts()
       }
+      builder.dropUnread(keeping: outputs.map(\.value))
       let model = Model(
         name: name, inputs: inputs, outputs: outputs, layers: builder.layers, metadata: metadata ?? [:])
       do throws(ModelError) { try model.validated() } catch {
@@ -92,11 +93,16 @@ extension ModelBuilder {
         axes = try Self.axes(shape).axes
       } else {
         let time = kind.hasTime ? [PortAxis([.time], symbol: "time")] : []
-        let features = [PortAxis([.features(stride: 1, count: kind.features)], size: kind.features)]
+        let features = [PortAxis(Self.features(kind.features), size: kind.features)]
         axes = time + [PortAxis([.batch], symbol: "batch")] + (kind.isInteger ? [] : features)
       }
       return Port(name: name, value: value, elementType: type, kind: kind, axes: axes)
     }
+  }
+
+  /// One feature is an axis of size 1, which holds no factor.
+  private static func features(_ count: Int, stride: Int = 1) -> [AxisFactor] {
+    count == 1 ? [] : [.features(stride: stride, count: count)]
   }
 
   private static func type(
@@ -120,7 +126,7 @@ extension ModelBuilder {
         hasTime = true
         axes.insert(PortAxis([.time], symbol: "time"), at: 0)
       case .integer(let count) where (1...Int64(Int32.max)).contains(count):
-        axes.insert(PortAxis([.features(stride: stride, count: Int(count))], size: Int(count)), at: 0)
+        axes.insert(PortAxis(features(Int(count), stride: stride), size: Int(count)), at: 0)
         guard let product = checkedProduct([stride, Int(count)]) else {
           throw axis.wrong("too many features")
         }

@@ -77,7 +77,7 @@ import Verification
     var generator = SeededGenerator(seed: 21)
     for cell in [Cell.rnn, .lstm, .gru(resetAfter: true), .gru(resetAfter: false)] {
       for form in GeneratingForm.allCases {
-        for seed in UInt64(0)..<4 {
+        for seed in UInt64(0)..<12 {
           let model = form.model(cell, seed: 100 + seed)
           let batch = 5
           var inputs: [String: Tensor] = [:]
@@ -110,7 +110,7 @@ import Verification
         if tensor.elementType.isFloat { continue }
         #expect(theirs[output] == tensor, "\(name), \(output)")
       }
-      if let steps = try ours["steps"]?.integers(), Set(steps).count > 2 { raggedBatches += 1 }
+      if let steps = try ours["steps"]?.integers(), Set(steps).count > 1 { raggedBatches += 1 }
       let report = try ModelFile(model, name: name).verify(
         expected: theirs, from: "onnxruntime", VerificationOptions(inputs: inputs))
       // Where a bound cannot tell which token wins, that is what the verdict says; never that they differ.
