@@ -19,6 +19,8 @@ struct ProbeRecipe {
   var filling = Filling.uniform(1)
   /// Lengths reach both ends: one row of a single step, one of all steps.
   var isRagged = false
+  /// Every row has all steps.
+  var isFull = false
 
   enum Filling {
     /// Uniform in ±scale.

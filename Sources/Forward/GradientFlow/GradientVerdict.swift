@@ -1,0 +1,53 @@
+internal import Glibc
+
+/// What becomes of a gradient on its way back through time.
+///
+/// Told from a straight line through log ‖∂s_T/∂s_{T−d}‖ over the distances T/4…T (least squares); the first quarter is
+/// left out since in it the product turns to its slowest direction. There is no threshold but the sequence itself: what
+/// neither halves nor doubles over the whole of it is stable as far as it shows.
+public enum GradientVerdict: Sendable, Equatable {
+  /// It halves every `halfLife` steps, and that is sooner than the sequence ends.
+  case vanishes(halfLife: Double)
+  case stable
+  /// It doubles every `doubling` steps, and that is sooner than the sequence ends.
+  case explodes(doubling: Double)
+  /// It is exactly zero from this distance on: nothing earlier has any influence.
+  case cut(distance: Int)
+  /// Fewer than 8 steps, or no finite numbers.
+  case undecided
+
+  /// - Parameter norms: log₁₀ of the norms at distance 0…T.
+  init(_ norms: [Double]) {
+    let steps = norms.count - 1
+    if norms.contains(where: { $0.isNaN || $0 == .infinity }) {
+      self = .undecided
+      return
+    }
+    if let distance = norms.firstIndex(of: -.infinity) {
+      self = .cut(distance: distance)
+      return
+    }
+    guard steps >= 8 else {
+      self = .undecided
+      return
+    }
+    let doublings = slope(norms[(steps / 4)...].map { $0 / log10(2) })
+    if abs(doublings) * Double(steps) < 1 {
+      self = .stable
+    } else {
+      self = doublings < 0 ? .vanishes(halfLife: -1 / doublings) : .explodes(doubling: 1 / doublings)
+    }
+  }
+}
+
+/// Of the least-squares line through numbers one apart.
+private func slope(_ values: [Double]) -> Double {
+  let middle = Double(values.count - 1) / 2
+  var (product, square) = (0.0, 0.0)
+  for (index, value) in values.enumerated() {
+    let offset = Double(index) - middle
+    product += offset * value
+    square += offset * offset
+  }
+  return product / square
+}
