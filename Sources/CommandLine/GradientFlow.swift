@@ -86,8 +86,8 @@ struct GradientFlowCommand: ParsableCommand {
       let state = flow.cellSize > 0 ? "h \(flow.outputSize), c \(flow.cellSize)" : "h \(flow.outputSize)"
       Terminal.print("  \(Terminal.paint(flow.title, .bold)), state \(state), \(flow.steps) steps")
       Terminal.print("    \(paint(flow.verdict))")
-      let marks = flow.cellSize > 0 ? "(• state, h → h, c → c)" : ""
-      Terminal.print("    ‖∂s_T/∂s_t‖ \(marks)")
+      let marks = flow.cellSize > 0 ? " (• state, h → h, c → c)" : ""
+      Terminal.print("    ‖∂s_T/∂s_t‖\(marks)")
       for line in flow.textPlot() { Terminal.print("    \(line)") }
       let exponents = flow.exponents.prefix(6).map(\.brief).joined(separator: ", ")
       let more = flow.exponents.count > 6 ? ", … (\(flow.exponents.count))" : ""

@@ -26,9 +26,10 @@ extension GradientFlow {
   private var series: [LogPlot.Series] {
     let whole = LogPlot.Series(style: "state", powers: stateNorms)
     if cellNorms.isEmpty { return [whole] }
+    // The path through c on top: it often covers the whole.
     return [
-      LogPlot.Series(style: "hidden", powers: hiddenNorms), LogPlot.Series(style: "cell", powers: cellNorms),
-      whole,
+      whole, LogPlot.Series(style: "hidden", powers: hiddenNorms),
+      LogPlot.Series(style: "cell", powers: cellNorms),
     ]
   }
 
@@ -61,7 +62,7 @@ extension GradientFlow {
       let power = decades.upperBound - span * Double(row) / Double(height - 1)
       let isLabelled = row % 4 == 0 || row == height - 1
       let label = isLabelled ? tick(power) : ""
-      return padded(label, 6) + (isLabelled ? " ┤" : " │") + String(cells)
+      return padded(label, 6) + (isLabelled ? " ┤" : " │") + String(cells).trimmedEnd
     }
     let end = "\(steps)"
     lines.append("       └" + String(repeating: "─", count: width))
@@ -72,11 +73,11 @@ extension GradientFlow {
 
 /// Several models' flows in one picture that stands alone: one panel a direction, all on one scale.
 public func gradientFlowSVG(_ models: [(name: String, flows: [GradientFlow])]) -> String {
-  let panels = models.flatMap { model in model.flows.map { (title: "\(model.name) · \($0.title)", flow: $0) }
+  let panels = models.flatMap { model in model.flows.map { (name: model.name, flow: $0) }
   }
   let decades = LogPlot.decades(panels.flatMap { $0.flow.stateNorms })
   let columns = min(2, max(1, panels.count))
-  let (top, across, down) = (72.0, LogPlot.width + 16, LogPlot.height + 56)
+  let (top, across, down) = (72.0, LogPlot.width + 16, LogPlot.height + 76)
   let rows = (panels.count + columns - 1) / columns
   let (width, height) = (Double(columns) * across + 16, top + Double(rows) * down)
   let figures = panels.enumerated().map { index, panel in
@@ -84,9 +85,10 @@ public func gradientFlowSVG(_ models: [(name: String, flows: [GradientFlow])]) -
     var plot = panel.flow.plot
     plot.decades = decades
     return """
-      <text class="title" x="\(x)" y="\(y + 14)">\(escaped(panel.title))</text>
-      <text x="\(x)" y="\(y + 31)">\(escaped(panel.flow.verdict.words))</text>
-      \(plot.svg(at: (x, y + 38)))
+      <text class="title" x="\(x)" y="\(y + 14)">\(escaped(panel.name.ending(42)))</text>
+      <text x="\(x)" y="\(y + 31)">\(escaped(panel.flow.title.ending(54)))</text>
+      <text class="said" x="\(x)" y="\(y + 48)">\(escaped(panel.flow.verdict.words))</text>
+      \(plot.svg(at: (x, y + 58)))
       """
   }
   let kinds =
@@ -109,4 +111,11 @@ public func gradientFlowSVG(_ models: [(name: String, flows: [GradientFlow])]) -
     </svg>
 
     """
+}
+
+extension String {
+  /// The end of it where it is longer than `limit`: what tells paths apart.
+  fileprivate func ending(_ limit: Int) -> String { count <= limit ? self : "…" + suffix(limit - 1) }
+
+  fileprivate var trimmedEnd: String { String(reversed().drop { $0 == " " }.reversed()) }
 }

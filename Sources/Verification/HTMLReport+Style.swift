@@ -62,5 +62,6 @@ extension HTMLReport {
     \(palette)
     \(lines)
     .page { fill: var(--page); } svg .title { fill: var(--ink); font-weight: 600; font-size: 13px; }
+    svg .said { fill: var(--ink); }
     """
 }

@@ -158,8 +158,9 @@ private let linear = [Activation(.identity), Activation(.affine, alpha: 1, beta:
     let basis: [Double] = [1, 2, 0, 0, 1, 3, 1, 2, 1]
     let inverse: [Double] = [-5, -2, 6, 3, 1, -3, -1, 0, 1]
     let eigenvalues = [0.9, -0.6, 0.3]
-    let kernel = (0..<9).map { k in
-      (0..<3).reduce(0) { $0 + basis[k / 3 * 3 + $1] * eigenvalues[$1] * inverse[$1 * 3 + k % 3] }
+    var kernel = [Double](repeating: 0, count: 9)
+    for k in 0..<9 {
+      for m in 0..<3 { kernel[k] += basis[k / 3 * 3 + m] * eigenvalues[m] * inverse[m * 3 + k % 3] }
     }
     let flow = try linearFlow(kernel, size: 3, steps: 400, activation)
     try #require(flow.exponents.count == 3)

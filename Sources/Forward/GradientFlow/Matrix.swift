@@ -65,25 +65,20 @@ struct Matrix: Sendable, Equatable {
           Double.dot(other.elements, row: $0 % width, elements, at: $0 / width * inner, count: inner)
         })
     }
-    let panels = other.panels(transposed: transposed)
+    let panels = Panels(other, transposed: transposed)
     var result = Matrix(rows: rows, columns: width)
     let chunks = (rows + Self.chunk - 1) / Self.chunk
     result.elements.withUnsafeMutableBufferPointer { result in
       elements.withUnsafeBufferPointer { left in
-        panels.withUnsafeBufferPointer { panels in
-          // Each chunk reads shared memory and writes rows of its own; all pointers outlive the loop.
-          nonisolated(unsafe) let (result, left, panels) = (result, left, panels)
-          let work: @Sendable (Int) -> Void = { chunk in
-            let range = (chunk * Self.chunk)..<min((chunk + 1) * Self.chunk, rows)
-            for panel in 0..<((width + 3) / 4) {
-              multiply(range, panel, inner, width, left, panels, result)
-            }
-          }
-          if rows * inner * width < 1 << 20 {
-            for chunk in 0..<chunks { work(chunk) }
-          } else {
-            DispatchQueue.concurrentPerform(iterations: chunks, execute: work)
-          }
+        // Each chunk reads shared memory and writes rows of its own; the pointers outlive the loop.
+        nonisolated(unsafe) let (result, left) = (result, left)
+        let work: @Sendable (Int) -> Void = { chunk in
+          panels.multiply((chunk * Self.chunk)..<min((chunk + 1) * Self.chunk, rows), of: left, into: result)
+        }
+        if rows * inner * width < 1 << 20 {
+          for chunk in 0..<chunks { work(chunk) }
+        } else {
+          DispatchQueue.concurrentPerform(iterations: chunks, execute: work)
         }
       }
     }
@@ -92,44 +87,4 @@ struct Matrix: Sendable, Equatable {
 
   /// Rows that one thread takes at a time: they stay in its cache.
   private static let chunk = 32
-
-  /// Four columns side by side, `[⌈columns/4⌉, rows, 4]`, padded with zeros.
-  private func panels(transposed: Bool) -> [SIMD4<Double>] {
-    let (inner, width) = transposed ? (columns, rows) : (rows, columns)
-    var panels = [SIMD4<Double>](repeating: .zero, count: (width + 3) / 4 * inner)
-    for column in 0..<width {
-      for k in 0..<inner {
-        let element = transposed ? elements[column * inner + k] : elements[k * width + column]
-        panels[column / 4 * inner + k][column % 4] = element
-      }
-    }
-    return panels
-  }
-}
-
-/// Rows `range` of one panel of four columns.
-private func multiply(
-  _ range: Range<Int>, _ panel: Int, _ inner: Int, _ width: Int, _ left: UnsafeBufferPointer<Double>,
-  _ panels: UnsafeBufferPointer<SIMD4<Double>>, _ result: UnsafeMutableBufferPointer<Double>
-) {
-  var row = range.lowerBound
-  while row < range.upperBound {
-    let height = min(4, range.upperBound - row)
-    // The last rows are computed again where fewer than four are left.
-    let (r1, r2, r3) = (row + min(1, height - 1), row + min(2, height - 1), row + min(3, height - 1))
-    var (a, b, c, d) = (SIMD4<Double>.zero, SIMD4<Double>.zero, SIMD4<Double>.zero, SIMD4<Double>.zero)
-    for k in 0..<inner {
-      let right = panels[panel * inner + k]
-      a += left[row * inner + k] * right
-      b += left[r1 * inner + k] * right
-      c += left[r2 * inner + k] * right
-      d += left[r3 * inner + k] * right
-    }
-    for (offset, sums) in [a, b, c, d].prefix(height).enumerated() {
-      for column in 0..<min(4, width - panel * 4) {
-        result[(row + offset) * width + panel * 4 + column] = sums[column]
-      }
-    }
-    row += height
-  }
 }
