@@ -206,6 +206,16 @@ private let linear = [Activation(.identity), Activation(.affine, alpha: 1, beta:
     let rotation = try linearFlow([0, -1, 1, 0], size: 2, steps: 20, Activation(.identity))
     #expect(rotation.verdict == .stable)
     #expect(rotation.stateNorms.allSatisfy { abs($0) < 1e-14 })
+    // A factor of ten over the sequence is the threshold.
+    let (slow, slower) = (pow(0.1, 1.01 / 40), pow(0.1, 0.99 / 40))
+    #expect(try linearFlow([slower], size: 1, steps: 40, Activation(.identity)).verdict == .stable)
+    #expect(try linearFlow([1 / slower], size: 1, steps: 40, Activation(.identity)).verdict == .stable)
+    guard case .vanishes = try linearFlow([slow], size: 1, steps: 40, Activation(.identity)).verdict,
+      case .explodes = try linearFlow([1 / slow], size: 1, steps: 40, Activation(.identity)).verdict
+    else {
+      Issue.record("not told from stable")
+      return
+    }
     let short = try linearFlow([0.5], size: 1, steps: 7, Activation(.identity))
     #expect(short.verdict == .undecided)
     let broken = try linearFlow([.nan], size: 1, steps: 20, Activation(.identity))

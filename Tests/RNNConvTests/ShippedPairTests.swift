@@ -39,7 +39,7 @@ import Testing
     #expect(halfLife < 8)
     #expect(rnn.stateNorms[64] < -3)
     #expect(lstm.stateNorms[64] > rnn.stateNorms[64] + 3)
-    #expect(lstm.cellNorms[64] > -1)
+    #expect(lstm.verdict == .stable && lstm.cellNorms.allSatisfy { $0 > -1 })
     #expect(lstm.exponents[0] > rnn.exponents[0])
     // What carries it: some units whose forget gate stays open.
     let forget = try #require(lstm.gates.first { $0.gate == .forget })

@@ -4,13 +4,13 @@ internal import Glibc
 ///
 /// Told from a straight line through log ‖∂s_T/∂s_{T−d}‖ over the distances T/4…T: the median of the slopes between all
 /// pairs of points (Sen, J. Amer. Stat. Assoc. 63, 1968), which a jump at one end does not bend. The first quarter is left
-/// out since in it the product turns to its slowest direction. There is no threshold but the sequence itself: what
-/// neither halves nor doubles over the whole of it is stable as far as it shows.
+/// out since in it the product turns to its slowest direction. The threshold is a factor of ten over the whole sequence:
+/// less hinders no training.
 public enum GradientVerdict: Sendable, Equatable {
-  /// It halves every `halfLife` steps, and that is sooner than the sequence ends.
+  /// It falls at least tenfold over the sequence, and halves every `halfLife` steps.
   case vanishes(halfLife: Double)
   case stable
-  /// It doubles every `doubling` steps, and that is sooner than the sequence ends.
+  /// It grows at least tenfold over the sequence, and doubles every `doubling` steps.
   case explodes(doubling: Double)
   /// It is exactly zero from this distance on: nothing earlier has any influence.
   case cut(distance: Int)
@@ -33,7 +33,7 @@ public enum GradientVerdict: Sendable, Equatable {
       return
     }
     let doublings = slope(norms[(steps / 4)...].map { $0 / log10(2) })
-    if abs(doublings) * Double(steps) < 1 {
+    if abs(doublings) * Double(steps) < log2(10) {
       self = .stable
     } else {
       self = doublings < 0 ? .vanishes(halfLife: -1 / doublings) : .explodes(doubling: 1 / doublings)
