@@ -84,7 +84,9 @@ struct GradientFlowCommand: ParsableCommand {
     Terminal.print("\(Terminal.paint(report.model, .bold)) on \(report.probe)\(seed)")
     for flow in report.flows {
       let state = flow.cellSize > 0 ? "h \(flow.outputSize), c \(flow.cellSize)" : "h \(flow.outputSize)"
-      Terminal.print("  \(Terminal.paint(flow.title, .bold)), state \(state), \(flow.steps) steps")
+      Terminal.print(
+        "  \(Terminal.paint(flow.title, .bold)), state \(state), \(flow.steps) step\(flow.steps == 1 ? "" : "s")"
+      )
       Terminal.print("    \(paint(flow.verdict))")
       let marks = flow.cellSize > 0 ? " (• state, h → h, c → c)" : ""
       Terminal.print("    ‖∂s_T/∂s_t‖\(marks)")

@@ -11,7 +11,7 @@ extension GradientVerdict {
     }
     return switch self {
     case .vanishes(let halfLife): "vanishes: half-life \(steps(halfLife)) steps"
-    case .stable: "stable: changes less than tenfold over the steps looked at"
+    case .stable: "stable: no trend of tenfold or more over the steps looked at"
     case .explodes(let doubling): "explodes: doubles every \(steps(doubling)) steps"
     case .cut(let distance): "vanishes: exactly zero from distance \(distance) on"
     case .undecided: "undecided: fewer than 8 steps, or numbers that are not finite"
