@@ -24,7 +24,12 @@ extension Probe {
     for model: Model, seed: UInt64, suite: ProbeSuite = .standard
   ) throws(VerificationError) -> [Probe] {
     var generator = SplitMix(state: seed)
-    return try suite.recipes(for: model).map { (recipe) throws(VerificationError) in
+    var recipes: [ProbeRecipe] = []
+    for recipe in suite.recipes(for: model).map({ $0.fitted(to: model) }) {
+      // Where sizes are fixed a single step or a long sequence is but another random one.
+      if !recipes.contains(where: { $0.isLike(recipe) }) { recipes.append(recipe) }
+    }
+    return try recipes.map { (recipe) throws(VerificationError) in
       try Probe(recipe, for: model, &generator)
     }
   }
@@ -36,16 +41,13 @@ extension Probe {
     for model: Model, steps: Int, seed: UInt64
   ) throws(VerificationError) -> Probe {
     var generator = SplitMix(state: seed)
-    return try Probe(
-      ProbeRecipe(name: "random", time: steps, batch: 1, isFull: true), for: model, &generator)
+    let recipe = ProbeRecipe(name: "random", time: steps, batch: 1, isFull: true)
+    return try Probe(recipe.fitted(to: model), for: model, &generator)
   }
 
   private init(
     _ recipe: ProbeRecipe, for model: Model, _ generator: inout SplitMix
   ) throws(VerificationError) {
-    var recipe = recipe
-    recipe.batch = Self.fixedSize(.batch, in: model) ?? recipe.batch
-    recipe.time = Self.fixedSize(.time, in: model) ?? recipe.time
     var inputs: [String: Tensor] = [:]
     for port in model.inputs {
       inputs[port.name] = try Self.tensor(for: port, in: model, recipe, &generator)
@@ -55,10 +57,6 @@ extension Probe {
 
   /// Elements that one made-up input may have.
   private static let largestInput = 1 << 26
-
-  private static func fixedSize(_ factor: AxisFactor, in model: Model) -> Int? {
-    model.inputs.lazy.flatMap(\.axes).first { $0.factors == [factor] && $0.size != nil }?.size
-  }
 
   private static func tensor(
     for port: Port, in model: Model, _ recipe: ProbeRecipe, _ generator: inout SplitMix

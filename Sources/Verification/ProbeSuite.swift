@@ -22,7 +22,24 @@ struct ProbeRecipe {
   /// Every row has all steps.
   var isFull = false
 
-  enum Filling {
+  /// The same but for its name.
+  func isLike(_ other: ProbeRecipe) -> Bool {
+    (time, batch, isRagged, isFull) == (other.time, other.batch, other.isRagged, other.isFull)
+      && filling == other.filling
+  }
+
+  /// The same with the sizes that the model fixes.
+  func fitted(to model: Model) -> ProbeRecipe {
+    func fixedSize(_ factor: AxisFactor) -> Int? {
+      model.inputs.lazy.flatMap(\.axes).first { $0.factors == [factor] && $0.size != nil }?.size
+    }
+    var fitted = self
+    fitted.batch = fixedSize(.batch) ?? batch
+    fitted.time = fixedSize(.time) ?? time
+    return fitted
+  }
+
+  enum Filling: Equatable {
     /// Uniform in ±scale.
     case uniform(Float)
     /// One feature of each step is 1, the others 0; tokens reach both ends of the vocabulary.
