@@ -4,7 +4,9 @@ import TestSupport
 import Testing
 
 @Suite struct HelpTests {
-  static let subcommands = ["import", "export", "convert", "verify", "replay", "diff", "inspect", "run"]
+  static let subcommands = [
+    "import", "export", "convert", "verify", "replay", "diff", "inspect", "run", "gradient-flow",
+  ]
 
   @Test(arguments: [[]] + subcommands.map { [$0] })
   func `help exits 0 and shows an example`(command: [String]) throws {
