@@ -10,14 +10,17 @@ struct PickleReader {
   private var stack: [PickleValue] = []
   private var marks: [Int] = []
   private var memo: [Int: PickleValue] = [:]
-  private let limit: Int
-  private var spent = 0
+  let limits: Limits
+  /// Whether this pickle is inside another one.
+  let isNested: Bool
+  private(set) var spent = 0
   /// Where the opcode at work begins.
   private(set) var place = 0
 
-  init(_ reader: ByteReader, limits: Limits) {
+  init(_ reader: ByteReader, limits: Limits, isNested: Bool = false) {
     self.reader = reader
-    limit = limits.pickleValues
+    self.limits = limits
+    self.isNested = isNested
   }
 
   /// Reads one pickle up to its STOP; the heap of the values before it stays.
@@ -48,7 +51,9 @@ struct PickleReader {
   /// Counts opcodes, and values that a call copies: a pickle may name one long list again and again.
   mutating func spend(_ count: Int) throws(PyTorchError) {
     spent += count
-    guard spent <= limit else { throw .overLimit(what: "values in one pickle", limit: limit) }
+    guard spent <= limits.pickleValues else {
+      throw .overLimit(what: "values in one pickle", limit: limits.pickleValues)
+    }
   }
 
   // MARK: The stack

@@ -69,6 +69,7 @@ public struct Inference: Sendable, Equatable {
       }
       try settle(chain, state, options)
     }
+    for remark in state.derived { findings.append(Finding(.inferred, remark.name, remark.reason)) }
     let used = Set(architecture.tensorNames)
     for entry in state.entries where !used.contains(entry.name) {
       findings.append(
@@ -224,7 +225,7 @@ public struct Inference: Sendable, Equatable {
         findings.append(
           Finding(
             .inferred, module.name,
-            "\(module.mode.rawValue) \(module.inputSize) → \(module.hiddenSize)\(size), \(module.layers.count) layers, "
+            "\(module.mode.rawValue) \(module.inputSize) → \(module.hiddenSize)\(size), \(module.layers.count) \(module.layers.count == 1 ? "layer" : "layers"), "
               + (module.isBidirectional ? "bidirectional" : "forward")))
       }
       if place == lastRecurrent, let select = options.select { architecture.steps.append(.select(select)) }

@@ -15,12 +15,25 @@ import Testing
     let outcome = try Tool.run("inspect", path("classifier/model.pt"))
     #expect(outcome.code == 0, "\(outcome)")
     for line in [
-      "inferred  rnn: GRU 5 → 4, 1 layers, forward", "inferred  fc: Linear 4 → 3",
+      "inferred  rnn: GRU 5 → 4, 1 layer, forward", "inferred  fc: Linear 4 → 3",
       "settle it with --select", "settle it with --head", "settle it with --batch-first",
     ] { #expect(outcome.output.contains(line), "\(outcome)") }
     let json = try Tool.run("inspect", "--json", path("classifier/model.pt")).json()
     let findings = try #require(json["findings"] as? [[String: Any]])
     #expect(findings.compactMap { $0["option"] as? String } == ["--select", "--head", "--batch-first"])
+  }
+
+  @Test func `tensors are listed where no model can be made, and where one can`() throws {
+    for (name, line) in [
+      ("two-linears/model.pt", "rnn.weight_ih_l0  F32 [4, 5]"),
+      ("gru-f16/model.pt", "weight_hh_l0  F16 [12, 4]"),
+    ] {
+      let outcome = try Tool.run("inspect", "--tensors", path(name))
+      #expect(outcome.code == 0 && outcome.output.contains(line), "\(outcome)")
+    }
+    let json = try Tool.run("inspect", "--tensors", "--json", path("two-linears/model.pt")).json()
+    let tensors = try #require(json["tensors"] as? [[String: Any]])
+    #expect(tensors.count == 7 && tensors.first?["bytes"] as? Int == 80)
   }
 
   @Test func `a classifier goes to ONNX and is compared with what torch computed`() throws {
