@@ -54,7 +54,7 @@ extension Format {
         StateDict(
           entries: file.tensors.map { .init($0.name, $0.tensor) },
           unread: file.unread.map { .init($0.name, "a tensor of \($0.type) \($0.shape)") }, isOrdered: false,
-          metadata: file.metadata), options)
+          metadata: file.metadata), options, companions: file.shards)
     },
     write: { (model, _) throws(RNNConvError) in
       let (state, notes) = try exported(model, "safetensors")
@@ -89,7 +89,7 @@ extension Format {
   }
 
   private static func content(
-    _ state: StateDict, _ options: ReadOptions,
+    _ state: StateDict, _ options: ReadOptions, companions: [String] = [],
     check: @escaping @Sendable () throws(RNNConvError) -> Void = {}
   ) -> Content {
     func failed(_ error: StateDictError) -> RNNConvError {
@@ -104,7 +104,7 @@ extension Format {
       return Content(
         model: .failure(error), notes: [],
         evaluate: { (_, _) throws(RNNConvError) in throw error }, inputNames: [], tensors: tensors,
-        check: check)
+        companions: companions, check: check)
     }
     // Reordering gates copies every weight: not before somebody wants the model.
     let model: @Sendable () -> Result<Model, RNNConvError> = {
@@ -123,7 +123,7 @@ extension Format {
           }
         } catch { throw .inputs("\(options.path): \(error)") }
       }, inputNames: inference.architecture.inputs.map(\.name), findings: inference.findings,
-      tensors: tensors, check: check)
+      tensors: tensors, companions: companions, check: check)
   }
 
   /// What the model leaves behind is a loss: the user has to agree to it.

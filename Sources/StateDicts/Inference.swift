@@ -1,46 +1,5 @@
 internal import Tensors
 
-/// What the user says where a state dict says nothing.
-public struct ArchitectureOptions: Sendable, Equatable {
-  /// `nn.RNN`'s nonlinearity: `relu` or `tanh`.
-  public var nonlinearity: String?
-  public var batchFirst: Bool?
-  /// What follows each Linear of the head, in order; nil for nothing.
-  public var head: [Architecture.Activation?]?
-  public var select: Architecture.Selection?
-  /// The modules that run one after another, by name; `embedding:x` and `linear:x` where a matrix could be both.
-  public var modules: [String]?
-  /// Where in a nested checkpoint the state dict is.
-  public var key: String?
-
-  public init() {}
-}
-
-/// One line of the account of how an architecture was found.
-public struct Finding: Sendable, Equatable {
-  public enum Kind: String, Sendable {
-    /// From names and shapes, or from what the file says.
-    case inferred
-    /// Not in the file: the usual, until the user says otherwise.
-    case assumed
-    /// In the file, and no part of the model.
-    case unread
-  }
-
-  public let kind: Kind
-  public let subject: String
-  public let detail: String
-  /// The option that settles it.
-  public let option: String?
-
-  init(_ kind: Kind, _ subject: String, _ detail: String, option: String? = nil) {
-    self.kind = kind
-    self.subject = subject
-    self.detail = detail
-    self.option = option
-  }
-}
-
 /// Finds the architecture of a state dict from its names and shapes, and says what it took for granted.
 public struct Inference: Sendable, Equatable {
   public private(set) var architecture: Architecture

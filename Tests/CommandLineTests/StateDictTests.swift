@@ -11,6 +11,11 @@ import Testing
 
   private func path(_ name: String) -> String { Self.fixtures.appending(path: name).path }
 
+  private func json(at path: String) throws -> [String: Any] {
+    let data = try Data(contentsOf: URL(filePath: path))
+    return try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+  }
+
   @Test func `inspect lists how the architecture was found`() throws {
     let outcome = try Tool.run("inspect", path("classifier/model.pt"))
     #expect(outcome.code == 0, "\(outcome)")
@@ -49,6 +54,27 @@ import Testing
     #expect(both.code == 0 && both.output.contains("verdict: "), "\(both)")
     // Without the flags it is another model, and its outputs have another shape.
     #expect(try Tool.run(["verify", path("classifier/model.pt")] + data).code == 2)
+  }
+
+  @Test func `what was said of a file is replayed with it`() throws {
+    let evidence = folder.path("proof.json")
+    let made = try Tool.run(
+      "verify", path("two-linears/model.pt"), "--head", "tanh,none", "--nonlinearity", "tanh", "--input",
+      path("two-linears/inputs.npz"), "--expected", path("two-linears/outputs.npz"), "--evidence", evidence)
+    #expect(made.code == 0, "\(made)")
+    let replayed = try Tool.run("replay", evidence)
+    #expect(replayed.code == 0 && replayed.output.contains("reproduced"), "\(replayed)")
+    let request = try json(at: evidence)["request"] as? [String: Any]
+    #expect((request?["architecture"] as? [String: Any])?["head"] as? [String] == ["tanh", "none"])
+  }
+
+  @Test func `evidence of shards holds each shard's hash`() throws {
+    let evidence = folder.path("proof.json")
+    let index = path("safetensors-sharded/model.safetensors.index.json")
+    #expect(try Tool.run("verify", index, "--no-batch-first", "--evidence", evidence).code == 0)
+    let files = try #require(try json(at: evidence)["files"] as? [[String: Any]])
+    #expect(
+      files.count == 3 && files.allSatisfy { ($0["path"] as? String)?.contains("sharded/model") ?? false })
   }
 
   @Test func `assumptions are printed by a conversion`() throws {
