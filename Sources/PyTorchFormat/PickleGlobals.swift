@@ -94,8 +94,12 @@ enum PickleGlobals {
     if module == "builtins" { return (full, builtinTypes.contains(name)) }
     let parts = "\(module).\(name)".split(separator: ".", omittingEmptySubsequences: false).map(String.init)
     // `a.os.system` reaches os through whatever imports it; dunders reach everything.
-    let reaches = parts.contains { $0.isEmpty || ($0.hasPrefix("__") && $0 != "__torch__") }
+    // TorchScript tells classes of one name apart by a part such as `___torch_mangle_13`.
     let top = parts[0]
+    let reaches = parts.contains { part in
+      part.isEmpty || part.hasPrefix("__") && part != "__torch__"
+        && !(top == "__torch__" && part.hasPrefix("___torch_mangle_"))
+    }
     let hidden = parts.dropFirst().dropLast().contains {
       ["os", "sys", "subprocess", "builtins", "posix"].contains($0)
     }

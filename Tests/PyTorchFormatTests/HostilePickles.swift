@@ -50,6 +50,10 @@ struct HostilePickle: Sendable, CustomTestStringConvertible {
 
   /// Other ways to reach a function.
   static let ways: [HostilePickle] = [
+    HostilePickle(
+      "a dunder of TorchScript's", Pickle().global("__torch__.a.__globals__", "M"), "__globals__"),
+    HostilePickle(
+      "a mangled name elsewhere", Pickle().global("torch.___torch_mangle_1", "M"), "___torch_mangle_1"),
     HostilePickle("STACK_GLOBAL", Pickle(protocol: 4).text("os").text("system").raw([0x93]), "os.system"),
     HostilePickle("INST", Pickle().op("(").text("x").raw(Array("ios\nsystem\n".utf8)), "os.system"),
     HostilePickle("OBJ", Pickle().op("(").global("posix", "system").text("x").op("o"), "posix.system"),
