@@ -97,8 +97,9 @@ enum PickleGlobals {
     // TorchScript tells classes of one name apart by a part such as `___torch_mangle_13`.
     let top = parts[0]
     let reaches = parts.contains { part in
-      part.isEmpty || part.hasPrefix("__") && part != "__torch__"
-        && !(top == "__torch__" && part.hasPrefix("___torch_mangle_"))
+      part.isEmpty
+        || part.hasPrefix("__") && part != "__torch__"
+          && !(top == "__torch__" && part.hasPrefix("___torch_mangle_"))
     }
     let hidden = parts.dropFirst().dropLast().contains {
       ["os", "sys", "subprocess", "builtins", "posix"].contains($0)

@@ -48,7 +48,8 @@ import Testing
       ("a.parametrizations.weight_hh_l0.original0", "a.parametrizations.weight_hh_l0.original1"),
     ] {
       let state = StateDict(entries: [
-        .init(v, Tensor([3, 4, 6, 8] as [Float], shape: [2, 2])), .init(g, Tensor(magnitudes.map(Float.init), shape: shape)),
+        .init(v, Tensor([3, 4, 6, 8] as [Float], shape: [2, 2])),
+        .init(g, Tensor(magnitudes.map(Float.init), shape: shape)),
       ])
       let folded = state.withWeightNormFolded()
       #expect(folded.entries.map(\.name) == ["a.weight_hh_l0"] && folded.derived.count == 1)
