@@ -8,7 +8,8 @@ extension Bounded {
     c: Numbers<Bounded>?
   ) -> [Value<Bounded>] {
     let plain = pass.run(x, lengths: lengths, h: h, c: c)
-    let symbols = affordableSymbols(pass.layer, steps: x.groups * pass.directions.count)
+    let symbols =
+      pass.rules.usesSymbols ? affordableSymbols(pass.layer, steps: x.groups * pass.directions.count) : 0
     if symbols == 0 || plain.allSatisfy({ isSharp($0.numbers) }) { return plain }
     let refined = RecurrentPass<Affine<Format>>(pass.layer, pass.rules).run(
       x.remembering(), lengths: lengths, h: h?.remembering(), c: c?.remembering(), symbols: symbols)

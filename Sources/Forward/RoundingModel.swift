@@ -22,6 +22,8 @@ public struct RoundingModel: Sendable, Hashable {
   public var elementary: FunctionError
   /// What weights may have been stored as before they are used; nil where they are the model's own.
   public var storage: WeightStorage?
+  /// Whether bounds may take the effort of symbols.
+  var usesSymbols = true
 
   public init(format: Precision, sigmoid: FunctionError, tanh: FunctionError, elementary: FunctionError) {
     self.format = format

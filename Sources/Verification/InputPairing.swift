@@ -1,3 +1,4 @@
+internal import Recurrent
 internal import Tensors
 
 /// Which input of one side is which of the other: by name, else by position.
@@ -20,6 +21,13 @@ struct InputPairing {
     }
     leftOnly = mine.subtracting(names.keys)
     rightOnly = theirs.subtracting(names.values)
+    for (name, other) in names.sorted(by: { $0.key < $1.key }) {
+      guard let one = left.kind(ofInput: name), let two = right.kind(ofInput: other),
+        one.features != two.features
+      else { continue }
+      throw .inputsDiffer(
+        left: ["\(name) of \(one.features) features"], right: ["\(other) of \(two.features) features"])
+    }
   }
 
   /// A probe's inputs, bound weights included, as each side takes them.
@@ -38,4 +46,8 @@ struct InputPairing {
     leftOnly.sorted().map { "\(right) does not read the input '\($0)' of \(left)" }
       + rightOnly.sorted().map { "\(left) does not read the input '\($0)' of \(right)" }
   }
+}
+
+extension Subject {
+  fileprivate func kind(ofInput name: String) -> ValueKind? { model?.inputs.first { $0.name == name }?.kind }
 }

@@ -24,10 +24,14 @@ extension Probe {
     for model: Model, seed: UInt64, suite: ProbeSuite = .standard
   ) throws(VerificationError) -> [Probe] {
     var generator = SplitMix(state: seed)
-    return try suite.recipes(for: model).map { (recipe) throws(VerificationError) in
-      var recipe = recipe
+    var recipes: [ProbeRecipe] = []
+    for var recipe in suite.recipes(for: model) {
       recipe.batch = fixedSize(.batch, in: model) ?? recipe.batch
       recipe.time = fixedSize(.time, in: model) ?? recipe.time
+      // Where sizes are fixed a single step or a long sequence is but another random one.
+      if !recipes.contains(where: { $0.isLike(recipe) }) { recipes.append(recipe) }
+    }
+    return try recipes.map { (recipe) throws(VerificationError) in
       var inputs: [String: Tensor] = [:]
       for port in model.inputs {
         inputs[port.name] = try tensor(for: port, in: model, recipe, &generator)

@@ -20,7 +20,12 @@ struct ProbeRecipe {
   /// Lengths reach both ends: one row of a single step, one of all steps.
   var isRagged = false
 
-  enum Filling {
+  /// The same but for its name.
+  func isLike(_ other: ProbeRecipe) -> Bool {
+    (time, batch, isRagged) == (other.time, other.batch, other.isRagged) && filling == other.filling
+  }
+
+  enum Filling: Equatable {
     /// Uniform in ±scale.
     case uniform(Float)
     /// One feature of each step is 1, the others 0; tokens reach both ends of the vocabulary.

@@ -2,35 +2,79 @@ internal import Forward
 internal import Recurrent
 internal import Tensors
 
+/// What the canonical model says of one probe; all but the quick bounds is computed when first asked for.
+final class Derivation {
+  private let model: Model
+  private let inputs: [String: Tensor]
+  private let seed: UInt64
+  private let storage: WeightStorage?
+
+  /// Of Float64 arithmetic, by intervals alone where nothing is said of storage: never too small, at times too large.
+  let bounds: [String: BoundedTensor]
+  /// The same, with what symbols know of each other.
+  private(set) lazy var sharpBounds = storage == nil ? try? derived(.float64, symbols: true) : bounds
+  /// Of Float32 arithmetic.
+  private(set) lazy var wideBounds = try? derived(.float32, symbols: true)
+  /// How far evaluations stray in practice, in Float64 and in Float32.
+  private(set) lazy var envelope = sampled(.float64)
+  private(set) lazy var wideEnvelope = sampled(.float32)
+  /// A plain Float64 pass.
+  private(set) lazy var pass = try? forward(model, inputs: inputs, precision: .float64)
+
+  /// - Parameter storage: what the weights may have been stored as.
+  init(
+    _ model: Model, _ inputs: [String: Tensor], seed: UInt64, storage: WeightStorage? = nil
+  ) throws(ForwardError) {
+    self.model = model
+    self.inputs = inputs
+    self.seed = seed
+    self.storage = storage
+    var rounding = RoundingModel.float64
+    rounding.storage = storage
+    bounds = try boundedForward(model, inputs: inputs, rounding: rounding, symbols: storage != nil)
+  }
+
+  private func derived(
+    _ rounding: RoundingModel, symbols: Bool
+  ) throws(ForwardError) -> [String: BoundedTensor] {
+    var rounding = rounding
+    rounding.storage = storage
+    return try boundedForward(model, inputs: inputs, rounding: rounding, symbols: symbols)
+  }
+
+  private func sampled(_ rounding: RoundingModel) -> [String: BoundedTensor]? {
+    var rounding = rounding
+    rounding.storage = storage
+    return try? stochasticEnvelope(model, inputs: inputs, rounding: rounding, seed: seed)
+  }
+}
+
 extension Subject {
   /// What one side made of one probe.
   struct Run {
     let single: [String: Tensor]
     let double: [String: Tensor]
-    /// Float64 reference and bounds; nil without a canonical model.
-    let bounds: [String: BoundedTensor]?
-    /// The same, of Float32 arithmetic.
-    let wideBounds: Once<[String: BoundedTensor]?>
-    /// How far evaluations stray in practice, in Float64 and in Float32.
-    let envelope: Once<[String: BoundedTensor]?>
-    let wideEnvelope: Once<[String: BoundedTensor]?>
-    /// The Float64 bounds where nothing is said of storage.
-    let ownBounds: [String: BoundedTensor]?
+    /// Nil without a canonical model.
+    let derived: Derivation?
+    /// The same where nothing is said of storage.
+    let own: Derivation?
 
     /// The evaluator's output against the canonical model's.
     func compareRoad(_ probe: Probe, _ road: inout [OutputComparison]) {
-      guard let ownBounds else { return }
-      for (name, bounded) in ownBounds.sorted(by: { $0.key < $1.key }) {
+      guard let own else { return }
+      for (name, bounded) in own.bounds.sorted(by: { $0.key < $1.key }) {
         guard let value = double[name], value.shape == bounded.shape else { continue }
+        let bounded = bounded.around { own.pass?[name]?.doubles }
         // Where nothing is known of a number, an evaluator that gives none cannot be told from a wrong one.
         let found = value.doubles
         let isUnknown = zip(bounded.errors, found).map { $0 == .infinity && !$1.isFinite }
+        func twice(_ bounds: [String: BoundedTensor]?) -> [Double]? { bounds?[name]?.errors.map { 2 * $0 } }
         // Both roads start from the same bits, so nothing but Float64 rounding lies between them.
         let sides = Sides(
           shape: value.shape,
           left: found.indices.map { isUnknown[$0] ? found[$0] : bounded.values[$0] },
           right: found, bounds: bounded.errors.map { 2 * $0 }, sameBits: isUnknown.map { !$0 },
-          wideBounds: { nil }, envelope: { envelope.value?[name]?.errors.map { 2 * $0 } })
+          sharpBounds: { twice(own.sharpBounds) }, wideBounds: { nil }, envelope: { twice(own.envelope) })
         road.record(name) { $0.add(sides, probe: probe.name, tolerance: nil) }
       }
     }
@@ -39,40 +83,36 @@ extension Subject {
   /// - Parameters:
   ///   - seed: of the envelope.
   ///   - storage: what this side's weights may have been stored as on the other.
+  ///   - derived: what another side with the very same model already derived for these inputs.
   func run(
-    _ probe: Probe, _ inputs: [String: Tensor], seed: UInt64, storage: WeightStorage? = nil
+    _ probe: Probe, _ inputs: [String: Tensor], seed: UInt64, storage: WeightStorage? = nil,
+    derived: Derivation? = nil
   ) throws(VerificationError) -> Run {
-    let own = own(inputs)
-    func bounds(_ rounding: RoundingModel) throws -> [String: BoundedTensor]? {
-      var rounding = rounding
-      rounding.storage = storage
-      return try model.map { try boundedForward($0, inputs: own, rounding: rounding) }
-    }
-    func envelope(_ rounding: RoundingModel) -> [String: BoundedTensor]? {
-      var rounding = rounding
-      rounding.storage = storage
-      return model.flatMap {
-        try? stochasticEnvelope($0, inputs: own, rounding: rounding, seed: seed)
-      }
-    }
+    let given = own(inputs)
     do {
-      let stored = try bounds(.float64)
+      let own = try derived ?? model.map { try Derivation($0, given, seed: seed) }
       return Run(
-        single: try evaluate(inputs, .float32), double: try evaluate(inputs, .float64), bounds: stored,
-        wideBounds: Once { try? bounds(.float32) }, envelope: Once { envelope(.float64) },
-        wideEnvelope: Once { envelope(.float32) },
-        ownBounds: storage == nil
-          ? stored : try model.map { try boundedForward($0, inputs: own, rounding: .float64) })
+        single: try evaluate(inputs, .float32), double: try evaluate(inputs, .float64),
+        derived: storage == nil
+          ? own : try model.map { try Derivation($0, given, seed: seed, storage: storage) },
+        own: own)
     } catch { throw .cannotRun(side: name, probe: probe.name, reason: "\(error)") }
   }
 }
 
-/// A value that is made when first asked for.
-final class Once<Value> {
-  private let make: () -> Value
-  lazy var value = make()
-
-  init(_ make: @escaping () -> Value) { self.make = make }
+extension BoundedTensor {
+  /// The same bounds around what a Float64 pass computes.
+  ///
+  /// The middle of a wide interval, which may be all of [−1, 1], is nothing that evaluations come near to, so no
+  /// envelope fits around it.
+  func around(_ pass: () -> [Double]?) -> BoundedTensor {
+    guard errors.contains(where: { $0 > 0x1p-20 }), let pass = pass() else { return self }
+    let centres = zip(values, pass).map { $1.isFinite ? $1 : $0 }
+    return BoundedTensor(
+      shape: shape, values: centres,
+      errors: errors.indices.map { errors[$0] + abs(values[$0] - centres[$0]) * (1 + 0x1p-50) },
+      isInteger: isInteger)
+  }
 }
 
 extension [OutputComparison] {

@@ -92,6 +92,8 @@ struct Sides {
   var bounds: [Double]
   /// Whether the Float32 evaluations of both sides agree bit for bit.
   var sameBits: [Bool]
+  /// The same, derived with more effort; nil where `bounds` already is.
+  var sharpBounds: () -> [Double]? = { nil }
   /// The wider bound of Float32 arithmetic, asked for only where `bounds` is exceeded; nil where there is none.
   var wideBounds: () -> [Double]?
   /// How far evaluations stray in practice, asked for only where `bounds` says nothing; nil without a model.
@@ -116,6 +118,9 @@ extension OutputComparison {
     // A bound as large as the output itself says nothing; one below Float32's resolution of 1 always does.
     func decides(_ bound: Double) -> Bool { bound.isFinite && bound <= max(0.5 * scale, 0x1p-20) }
 
+    // Far below what a bit of Float32 does in any weight: a larger bound hides nothing from it.
+    let negligible = 0x1p-44 * scale
+    lazy var sharp = sides.sharpBounds() ?? sides.bounds
     var wide: [Double]?
     var envelopes: [[Double]]?
     /// The least envelope around the deviation, else the widest.
@@ -133,6 +138,11 @@ extension OutputComparison {
       // NaN never passes: it is outside every bound.
       let deviation = isSame ? 0 : abs(a - b)
       var bound = sides.bounds[index]
+      if !(isSame && sides.sameBits[index]), bound > 0x1p-30 * scale,
+        deviation > negligible || !decides(bound)
+      {
+        bound = min(bound, sharp[index])
+      }
       if !(deviation <= bound) {
         wide = wide ?? sides.wideBounds() ?? sides.bounds
         if let wider = wide?[index], wider > bound || bound.isNaN {

@@ -88,9 +88,11 @@ public func verify(
   var outputs: [OutputComparison] = []
   var leftRoad: [OutputComparison] = []
   var rightRoad: [OutputComparison] = []
+  let isOneModel = left.model == right.model
   for probe in probes {
     let a = try left.run(probe, pairing.ofLeft(probe.inputs), seed: seed ?? 1, storage: storage)
-    let b = try right.run(probe, pairing.ofRight(probe.inputs), seed: seed ?? 1)
+    let b = try right.run(
+      probe, pairing.ofRight(probe.inputs), seed: seed ?? 1, derived: isOneModel ? a.own : nil)
     let order = left.model?.outputs.map(\.name) ?? a.double.keys.sorted()
     let pairs = try matched(order, right.model?.outputs.map(\.name) ?? b.double.keys.sorted()) {
       .outputsDiffer(left: $0, right: $1)
@@ -98,14 +100,16 @@ public func verify(
     for name in order {
       guard let other = pairs[name], let x = a.double[name], let y = b.double[other] else { continue }
       guard x.shape == y.shape else { throw .shapesDiffer(output: name, left: x.shape, right: y.shape) }
+      func both(_ bounds: (Derivation) -> [String: BoundedTensor]?) -> [Double]? {
+        sum(a.derived.flatMap(bounds)?[name]?.errors, b.derived.flatMap(bounds)?[other]?.errors)
+      }
       let sides = Sides(
         shape: x.shape, left: x.doubles, right: y.doubles,
-        bounds: sum(a.bounds?[name]?.errors, b.bounds?[other]?.errors)
+        bounds: sum(a.derived?.bounds[name]?.errors, b.derived?.bounds[other]?.errors)
           ?? Array(repeating: tolerance == nil ? .infinity : 0, count: x.count),
         sameBits: sameBits(a.single[name], b.single[other], count: x.count),
-        wideBounds: { sum(a.wideBounds.value?[name]?.errors, b.wideBounds.value?[other]?.errors) },
-        envelope: { sum(a.envelope.value?[name]?.errors, b.envelope.value?[other]?.errors) },
-        wideEnvelope: { sum(a.wideEnvelope.value?[name]?.errors, b.wideEnvelope.value?[other]?.errors) },
+        sharpBounds: { both(\.sharpBounds) }, wideBounds: { both(\.wideBounds) },
+        envelope: { both(\.envelope) }, wideEnvelope: { both(\.wideEnvelope) },
         timeAxis: left.model?.timeAxis(ofOutput: name))
       outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
     }
@@ -151,8 +155,8 @@ public func verify(
       try boundedForward($0, inputs: own, rounding: rounding)
     }
   } catch { throw .cannotRun(side: left.name, probe: probe.name, reason: "\(error)") }
-  let envelope = Once {
-    left.model.flatMap { try? stochasticEnvelope($0, inputs: own, rounding: rounding, seed: 1) }
+  lazy var envelope = left.model.flatMap {
+    try? stochasticEnvelope($0, inputs: own, rounding: rounding, seed: 1)
   }
   var outputs: [OutputComparison] = []
   for name in run.double.keys.sorted() {
@@ -160,13 +164,14 @@ public func verify(
     guard theirs.shape == ours.shape else {
       throw .shapesDiffer(output: name, left: ours.shape, right: theirs.shape)
     }
+    let bounded = reference?[name]?.around { run.own?.pass?[name]?.doubles }
     // Without a canonical model there is no bound: only a tolerance, or equality, can tell.
     let sides = Sides(
-      shape: ours.shape, left: reference?[name]?.values ?? ours.doubles, right: theirs.doubles,
-      bounds: reference?[name]?.errors
+      shape: ours.shape, left: bounded?.values ?? ours.doubles, right: theirs.doubles,
+      bounds: bounded?.errors
         ?? Array(repeating: tolerance == nil ? .infinity : 0, count: ours.count),
       sameBits: Array(repeating: true, count: ours.count), wideBounds: { nil },
-      envelope: { envelope.value?[name]?.errors }, timeAxis: left.model?.timeAxis(ofOutput: name))
+      envelope: { envelope?[name]?.errors }, timeAxis: left.model?.timeAxis(ofOutput: name))
     outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
   }
   guard !outputs.isEmpty else {

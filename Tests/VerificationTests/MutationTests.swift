@@ -69,7 +69,8 @@ import Verification
         probes: try Probe.generated(for: right, seed: seed), seed: seed)
       guard report.verdict == .different else { continue }
       let diagnosis = try #require(report.diagnosis)
-      #expect(diagnosis.explanations.allSatisfy { $0.evidence == .outputs })
+      // Without its other bias a model has the weights of one that never had two.
+      if id != "bias-lost" { #expect(diagnosis.explanations.allSatisfy { $0.evidence == .outputs }) }
       tally.add(diagnosis, id, "\(id), seed \(seed), \(wrong.place)")
     }
     tally.show("written differently", id)

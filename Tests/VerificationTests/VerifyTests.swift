@@ -151,6 +151,27 @@ import Testing
     }
   }
 
+  /// Where a bound is lost, tanh still keeps the output within [−1, 1]; but 0, its middle, is no pass's number.
+  @Test func anEnvelopeIsAroundThePassNotTheMiddleOfAnInterval() throws {
+    var specification = LayerSpecification(.lstm)
+    specification.hiddenSize = 16
+    specification.scale = 4
+    var decided = 0
+    for seed in [2, 3] as [UInt64] {
+      let model = specification.model(seed: seed)
+      var generator = SeededGenerator(seed: seed)
+      let probe = Probe(name: "long", inputs: ["x": generator.tensor([300, 1, 3])])
+      let report = try verify(
+        subject(model, "left"), expected: try forward(model, inputs: probe.inputs, precision: .float32),
+        from: "recorded", probe: probe, rounding: .float32)
+      for output in report.outputs {
+        #expect(output.outsideEnvelope == 0, "seed \(seed)")
+        decided += output.stochastic
+      }
+    }
+    #expect(decided > 0)
+  }
+
   @Test func theSpectralRadiusIsThatOfKnownMatrices() {
     #expect(abs(spectralRadius([3, 0, 0, -2], 2) - 3) < 0.03)
     // A rotation by 1 radian that grows by 1.5: complex eigenvalues.
