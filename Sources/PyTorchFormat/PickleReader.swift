@@ -9,7 +9,7 @@ struct PickleReader {
   var heap = PickleHeap()
   private var stack: [PickleValue] = []
   private var marks: [Int] = []
-  private var memo: [Int: PickleValue] = [:]
+  private var memo = PickleMemo()
   let limits: Limits
   /// Whether this pickle is inside another one.
   let isNested: Bool
@@ -27,7 +27,7 @@ struct PickleReader {
   mutating func load() throws(PyTorchError) -> PickleValue {
     stack = []
     marks = []
-    memo = [:]
+    memo = PickleMemo()
     while true {
       try spend(1)
       place = reader.offset
@@ -150,10 +150,10 @@ struct PickleReader {
     case .get: push(try recall(textIndex(line())))
     case .binGet: push(try recall(Int(try number("memo index") as UInt8)))
     case .longBinGet: push(try recall(Int(try number("memo index") as UInt32)))
-    case .put: memo[try textIndex(line())] = try top()
-    case .binPut: memo[Int(try number("memo index") as UInt8)] = try top()
-    case .longBinPut: memo[Int(try number("memo index") as UInt32)] = try top()
-    case .memoize: memo[memo.count] = try top()
+    case .put: memo.put(try top(), at: try textIndex(line()))
+    case .binPut: memo.put(try top(), at: Int(try number("memo index") as UInt8))
+    case .longBinPut: memo.put(try top(), at: Int(try number("memo index") as UInt32))
+    case .memoize: memo.put(try top(), at: memo.count)
     case .global: push(try global(line(), line()))
     case .stackGlobal:
       let name = try pop()
@@ -229,6 +229,8 @@ struct PickleReader {
   mutating func global(_ module: String, _ name: String) throws(PyTorchError) -> PickleValue {
     let (full, isAllowed) = PickleGlobals.name(module: module, name)
     guard isAllowed else { throw .forbiddenGlobal(full, offset: place) }
+    // Looking a name up takes longer than other opcodes, and picklers name each global once.
+    try spend(16)
     heap.globals.append(full)
     return .global(heap.globals.count - 1)
   }

@@ -117,10 +117,10 @@ public struct Inference: Sendable, Equatable {
     }
     let others = modules.indices.filter { modules[$0].recurrent != nil && !(start...end).contains($0) }
     guard others.isEmpty else {
+      let recurrent = modules.compactMap(\.recurrent)
       throw .severalModels(
-        modules: modules.compactMap { module in
-          module.recurrent.map { "'\($0.name)' (\($0.mode.rawValue), \($0.inputSize) → \($0.outputSize))" }
-        })
+        modules: recurrent.map { "'\($0.name)' (\($0.mode.rawValue), \($0.inputSize) → \($0.outputSize))" },
+        example: recurrent[0].name)
     }
     // What stands around it: next to it where the order is that of the modules, anywhere where names were sorted.
     let before =
