@@ -52,6 +52,11 @@ public struct Inference: Sendable, Equatable {
       }
     }
 
+    /// Whether it is `nn.RNN`.
+    var isPlainRecurrent: Bool {
+      if case .recurrent(let module) = self { module.mode.blocks == 1 } else { false }
+    }
+
     /// Features in; nil for token ids.
     var input: Int? {
       switch self {
@@ -162,6 +167,9 @@ public struct Inference: Sendable, Equatable {
   ) throws(StateDictError) {
     let lastRecurrent = chain.lastIndex { if case .recurrent = $0 { true } else { false } }!
     let head = chain.count - 1 - lastRecurrent
+    if let word = options.nonlinearity, !chain.contains(where: \.isPlainRecurrent) {
+      throw .undecided("--nonlinearity \(word): no module is an nn.RNN, which alone has a choice")
+    }
     let activations = try headActivations(options.head, chain.suffix(head).map(\.name))
     for (place, link) in chain.enumerated() {
       switch link {

@@ -97,6 +97,13 @@ import Testing
     }
   }
 
+  @Test func `a nonlinearity for modules that have none to choose is refused`() {
+    var options = ArchitectureOptions()
+    options.nonlinearity = "relu"
+    let text = refusal(state(["weight_ih_l0": [12, 3], "weight_hh_l0": [12, 4]]), options)
+    #expect(text.contains("no module is an nn.RNN"))
+  }
+
   @Test func `everything that is taken for granted is said, with the option that settles it`() throws {
     let bare = state([
       "rnn.weight_ih_l0": [4, 3], "rnn.weight_hh_l0": [4, 4], "fc.weight": [2, 4], "fc.bias": [2],
