@@ -30,7 +30,7 @@ schemas: ## generate Sources/COnnx from schemas/onnx.proto
 
 fixtures: ## record fixtures/ again with the pinned peers
 	@scripts/peers.sh .peers-large fixtures/peers.txt fixtures/peers-large.txt
-	@for maker in make_torch make_keras make_onnx make_hostile; do \
+	@for maker in make_torch make_torch_state make_keras make_onnx make_hostile; do \
 	  .peers-large/bin/python fixtures/$$maker.py || exit 1; done
 
 lint: ## check the format of the Swift sources

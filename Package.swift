@@ -23,6 +23,7 @@ let package = Package(
   products: [
     .library(name: "RNNConv", targets: ["RNNConv"]),
     .executable(name: "rnnconv", targets: ["CommandLine"]),
+    .executable(name: "rnnconv-bench", targets: ["Bench"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
@@ -43,11 +44,17 @@ let package = Package(
     library("NativeFormat", ["ByteIO", "Recurrent", "Tensors"]),
     library("NumPyFormat", ["ByteIO", "Tensors"]),
     library("ONNXFormat", ["ByteIO", "COnnx", "Recurrent", "ReferenceMath", "Tensors"]),
+    library("SafetensorsFormat", ["ByteIO", "Tensors"]),
+    library("StateDicts", ["ByteIO", "Tensors"]),
+    library("PyTorchFormat", ["ByteIO", "StateDicts", "Tensors"]),
+    library("StateDictModels", ["Recurrent", "StateDicts", "Tensors"]),
+    library("TorchEvaluator", ["ReferenceMath", "StateDicts", "Tensors"]),
     library("Verification", ["ByteIO", "Forward", "Recurrent", "Tensors"]),
     library(
       "RNNConv",
       [
-        "ByteIO", "Forward", "NativeFormat", "NumPyFormat", "ONNXFormat", "Recurrent", "Tensors",
+        "ByteIO", "Forward", "NativeFormat", "NumPyFormat", "ONNXFormat", "PyTorchFormat", "Recurrent",
+        "ReferenceMath", "SafetensorsFormat", "StateDictModels", "StateDicts", "Tensors", "TorchEvaluator",
         "Verification",
       ]),
     .executableTarget(
@@ -56,6 +63,10 @@ let package = Package(
         "ByteIO", "Forward", "RNNConv", "Verification",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
+      swiftSettings: settings),
+    .executableTarget(
+      name: "Bench",
+      dependencies: ["RNNConv", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: settings),
 
     .target(
@@ -71,6 +82,11 @@ let package = Package(
         "ByteIO", "NativeFormat", "Recurrent", "Tensors", "TestSupport",
         .product(name: "Crypto", package: "swift-crypto"),
       ]),
+    tests(
+      "PyTorchFormat", ["ByteIO", "NumPyFormat", "PyTorchFormat", "StateDicts", "Tensors", "TestSupport"],
+      exclude: ["Recorded"]),
+    tests("SafetensorsFormat", ["ByteIO", "SafetensorsFormat", "Tensors", "TestSupport"]),
+    tests("StateDicts", ["StateDicts", "Tensors", "TestSupport"]),
     tests("NumPyFormat", ["ByteIO", "NumPyFormat", "Tensors", "TestSupport"]),
     tests(
       "ONNXFormat",
@@ -79,8 +95,9 @@ let package = Package(
     tests(
       "RNNConv",
       [
-        "ByteIO", "Forward", "NativeFormat", "ONNXFormat", "RNNConv", "Recurrent", "Tensors", "TestSupport",
-        "Verification",
+        "ByteIO", "Forward", "NativeFormat", "NumPyFormat", "ONNXFormat", "PyTorchFormat", "RNNConv",
+        "Recurrent",
+        "SafetensorsFormat", "StateDictModels", "StateDicts", "Tensors", "TestSupport", "Verification",
       ]),
     tests(
       "CommandLine",

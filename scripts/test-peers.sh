@@ -7,14 +7,16 @@ scripts/peers.sh .peers-large fixtures/peers.txt fixtures/peers-large.txt
 fresh=$(mktemp -d)
 trap 'rm -rf "$fresh"' EXIT
 say "Recording the fixtures again"
-for maker in make_torch make_keras make_onnx make_hostile; do
+for maker in make_torch make_torch_state make_keras make_onnx make_hostile; do
   .peers-large/bin/python "fixtures/$maker.py" --out "$fresh"
 done
 .peers-large/bin/python fixtures/compare_recordings.py "$fresh"
 
 # Scripts that play a live peer against rnnconv.
 need_swift
-swift build "${test_build[@]}" --product rnnconv
+for product in rnnconv rnnconv-bench; do
+  swift build "${test_build[@]}" --product "$product"
+done
 RNNCONV_BINARY=$(swift build "${test_build[@]}" --show-bin-path)/rnnconv
 export RNNCONV_BINARY
 for script in Tests/judges/live_*.py; do

@@ -48,6 +48,8 @@ public struct Limits: Sendable, Equatable {
   public var nesting = 64
   /// Values of one JSON text, which takes up to 40 times its bytes as a tree.
   public var jsonValues = 8_000_000
+  /// Opcodes of one pickle, each of which makes at most one value of some 50 bytes.
+  public var pickleValues = 4_000_000
   /// Elements of one tensor that a graph computes while it is read or evaluated.
   public var elements = 1 << 31
   /// Nodes run, turns of loops and time steps of recurrent nodes in one evaluation of a graph.

@@ -21,6 +21,13 @@ extension JSONValue {
     return writer.bytes
   }
 
+  /// No white space, keys in their own order.
+  public func compactBytes() throws(JSONWritingError) -> [UInt8] {
+    var writer = JSONWriter(sorted: false, indented: false)
+    try writer.write(self, level: 0)
+    return writer.bytes
+  }
+
   /// Indented by two spaces, keys in their own order, a line feed at the end: for people.
   public func prettyBytes() throws(JSONWritingError) -> [UInt8] {
     var writer = JSONWriter(sorted: false, indented: true)

@@ -57,13 +57,18 @@ public struct ZipArchive: Sendable {
   public subscript(name: String) -> Member? { indices[Array(name.utf8)].map { members[$0] } }
 
   /// The content of a member of this archive, checked against its CRC-32; stored content is not copied.
-  public func content(of member: Member) throws(ZipError) -> ByteBuffer {
+  ///
+  /// `unchecked` leaves stored content unread until somebody uses it: `content(of:)` then has to be called as well,
+  /// before anything is made of it.
+  public func content(of member: Member, unchecked: Bool = false) throws(ZipError) -> ByteBuffer {
     guard let stored = buffer.slice(offset: member.stored.lowerBound, count: member.stored.count) else {
       throw .outsideFile(member: member.name, offset: member.stored.lowerBound)
     }
     let content: ByteBuffer
     switch member.method {
-    case .stored: content = stored
+    case .stored:
+      if unchecked { return stored }
+      content = stored
     case .deflated:
       guard member.count <= limits.inflatedBytes else {
         throw .overLimit(member: member.name, count: member.count, limit: limits.inflatedBytes)

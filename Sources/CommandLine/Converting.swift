@@ -14,15 +14,18 @@ func convert(_ file: ModelFile, to path: String, _ options: ConversionOptions, j
         JSONMember("written", .bool(!failed)),
         JSONMember("exactness", .string(conversion.exactness.rawValue)),
         JSONMember("notes", .array(conversion.notes.map(\.json))),
+        JSONMember("findings", .array(file.findings.map(\.json))),
         JSONMember("verification", conversion.report?.json ?? .null),
         JSONMember("movement", conversion.movement?.json ?? .null),
       ]))
   } else if path != "-" {
     Terminal.print("\(file.path) → \(path)")
+    for finding in file.findings where finding.kind == .assumed { Terminal.print("  \(finding.line)") }
     for note in conversion.notes where note.exactness != .exact {
       Terminal.print("  \(Terminal.paint(note.exactness.rawValue, .yellow))  \(note.layer): \(note.detail)")
     }
-    let inexact = Set(conversion.notes.filter { $0.exactness != .exact }.map(\.layer))
+    let inexact = Set(
+      conversion.notes.filter { $0.exactness != .exact && $0.layer != ConversionNote.wholeFile }.map(\.layer))
     Terminal.print(
       "  exact    \(max(0, conversion.layerCount - inexact.count)) of \(conversion.layerCount) layers bit for bit"
     )

@@ -8,6 +8,7 @@ struct Import: ParsableCommand {
       Examples:
         rnnconv import model.onnx -o model.rnnw
         rnnconv import model.onnx -o model.rnnw --bind W=weights.npz --compress
+        rnnconv import checkpoint.pt -o model.rnnw --key model_state --batch-first
       """)
 
   @Argument(help: "The model; - for standard input.")
@@ -55,6 +56,8 @@ struct Convert: ParsableCommand {
       Examples:
         rnnconv convert model.onnx model.rnnw
         rnnconv convert old.onnx new.onnx --opset 22
+        rnnconv convert model.pt model.onnx --batch-first --select last --head softmax
+        rnnconv convert model.onnx model.safetensors
       """)
 
   @Argument(help: "The model; - for standard input.")

@@ -3,7 +3,7 @@ internal import RNNConv
 
 /// Options of everything that converts.
 struct TargetOptions: ParsableArguments {
-  @Option(help: "The target's format, instead of going by its extension: rnnw or onnx.")
+  @Option(help: "The target's format, instead of going by its extension: rnnw, onnx, pytorch or safetensors.")
   var format: String?
 
   @Option(help: "ONNX: the operator set to write, 7 to 28 (default 17).")
@@ -68,8 +68,12 @@ struct SourceOptions: ParsableArguments {
       "Values for a graph input that holds weights; repeat for more.", valueName: "name=file"))
   var bind: [String] = []
 
+  @OptionGroup(title: "Weights without an architecture (PyTorch, safetensors, .npz)")
+  var architecture: ArchitectureArguments
+
   func open(_ path: String, binding inputs: [String: Tensor] = [:]) throws -> ModelFile {
     let bindings = inputs.merging(try bind.map { TensorArgument($0) }.bindings()) { $1 }
-    return try ModelFile.open(path, format: from, bindings: bindings)
+    return try ModelFile.open(
+      path, format: from, bindings: bindings, architecture: try architecture.options)
   }
 }

@@ -45,6 +45,7 @@ struct Run: ParsableCommand {
     let arguments = input.map { TensorArgument($0) }
     let file = try source.open(file, binding: try arguments.named())
     let inputs = try arguments.tensors(for: file.inputNames, "input")
+    try file.verifyIntegrity()
     let results = try Terminal.progress("running \(file.path)") {
       let useEvaluator = engine == .evaluator || engine == .auto && (try? file.model) == nil
       if useEvaluator { return try file.evaluate(inputs, precision: precision) }

@@ -34,6 +34,11 @@ public struct ConversionOptions: Sendable {
   public init() {}
 }
 
+extension ConversionNote {
+  /// What a note about no single layer names as its layer.
+  public static let wholeFile = "file"
+}
+
 extension ModelFile {
   /// Converts to another file and proves the result before anything is written.
   ///
@@ -58,6 +63,7 @@ extension ModelFile {
         throw .arguments("--external-data \(name): that is the model's own name")
       }
     }
+    try verifyIntegrity()
     var model = try model
     var notes = notes
     if let elementType = options.elementType { notes += try model.convertTensors(to: elementType) }

@@ -1,5 +1,6 @@
 public import ByteIO
 public import Recurrent
+public import StateDicts
 internal import Tensors
 public import Verification
 
@@ -52,6 +53,16 @@ extension ModelFile {
         "metadata",
         .object(model.metadata.sorted { $0.key < $1.key }.map { JSONMember($0.key, .string($0.value)) })),
       JSONMember("notes", .array(notes.map(\.json))),
+      JSONMember("findings", .array(findings.map(\.json))),
+    ])
+  }
+}
+
+extension Finding {
+  public var json: JSONValue {
+    .object([
+      JSONMember("kind", .string(kind.rawValue)), JSONMember("subject", .string(subject)),
+      JSONMember("detail", .string(detail)), JSONMember("option", option.map(JSONValue.string) ?? .null),
     ])
   }
 }

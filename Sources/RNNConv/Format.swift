@@ -3,6 +3,7 @@ internal import Forward
 internal import NativeFormat
 internal import ONNXFormat
 internal import Recurrent
+public import StateDicts
 public import Tensors
 
 /// A file format, as one value: to add a format, write its target and register it in `Format.all`.
@@ -17,15 +18,41 @@ public struct Format: Sendable {
 
   /// What reading a file gave.
   struct Content: Sendable {
-    /// The canonical model, or why the file cannot be imported.
-    let model: Result<Model, RNNConvError>
+    /// Made when first asked for: an import may have to read every weight, opening a file need not.
+    private let imported: Lazy<Result<Model, RNNConvError>>
     let notes: [ConversionNote]
     /// Runs the file by its own format's rules; shares no mapping with the import.
     let evaluate: @Sendable ([String: Tensor], Precision) throws(RNNConvError) -> [String: Tensor]
     /// Names of graph inputs that the file gives no values for.
     let inputNames: [String]
+    /// How the architecture was found, where the file does not hold it.
+    var findings: [Finding] = []
+    /// What a file of named weights holds, whether a model can be made of it or not.
+    var tensors: [StoredTensor]?
     /// Files below the model's folder that hold a part of it.
     var companions: [String] = []
+    /// Checks what the file itself says about its bytes, where reading it did not.
+    var check: @Sendable () throws(RNNConvError) -> Void = {}
+
+    /// The canonical model, or why the file cannot be imported.
+    var model: Result<Model, RNNConvError> { imported.value }
+
+    init(
+      model: @autoclosure @escaping @Sendable () -> Result<Model, RNNConvError>, notes: [ConversionNote],
+      evaluate:
+        @escaping @Sendable ([String: Tensor], Precision) throws(RNNConvError) -> [String: Tensor],
+      inputNames: [String], findings: [Finding] = [], tensors: [StoredTensor]? = nil,
+      companions: [String] = [], check: @escaping @Sendable () throws(RNNConvError) -> Void = {}
+    ) {
+      imported = Lazy(model)
+      self.notes = notes
+      self.evaluate = evaluate
+      self.inputNames = inputNames
+      self.findings = findings
+      self.tensors = tensors
+      self.companions = companions
+      self.check = check
+    }
   }
 
   /// The content of a file that is to be written, and of a second one beside it.
@@ -36,7 +63,7 @@ public struct Format: Sendable {
   }
 
   /// Every format, in the order in which content is tried.
-  public static let all: [Format] = [.native, .onnx]
+  public static let all: [Format] = [.native, .pytorch, .safetensors, .numpy, .onnx]
 
   static func named(_ name: String) throws(RNNConvError) -> Format {
     guard let format = all.first(where: { $0.name == name || $0.extensions.contains(name) }) else {
@@ -66,12 +93,18 @@ public struct ReadOptions: Sendable {
   public var path: String
   /// Values for graph inputs that hold weights.
   public var bindings: [String: Tensor]
+  /// What the user says of a file that holds weights and no architecture.
+  public var architecture: ArchitectureOptions
   public var limits: Limits
 
-  public init(path: String, folder: String?, bindings: [String: Tensor] = [:], limits: Limits = .standard) {
+  public init(
+    path: String, folder: String?, bindings: [String: Tensor] = [:],
+    architecture: ArchitectureOptions = ArchitectureOptions(), limits: Limits = .standard
+  ) {
     self.path = path
     self.folder = folder
     self.bindings = bindings
+    self.architecture = architecture
     self.limits = limits
   }
 }

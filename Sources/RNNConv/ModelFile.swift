@@ -1,6 +1,7 @@
 public import ByteIO
 public import Forward
 public import Recurrent
+public import StateDicts
 public import Tensors
 
 /// A model file of any format: its canonical model, and its own format's evaluator.
@@ -15,20 +16,24 @@ public struct ModelFile: Sendable {
   ///
   /// - Parameters:
   ///   - bindings: values for graph inputs that hold weights (ONNX).
+  ///   - architecture: what a file of weights alone does not say (PyTorch, safetensors, `.npz`).
   /// - Throws: `RNNConvError` naming the file and the place in it.
   public static func open(
-    _ path: String, format name: String? = nil, bindings: [String: Tensor] = [:], limits: Limits = .standard
+    _ path: String, format name: String? = nil, bindings: [String: Tensor] = [:],
+    architecture: ArchitectureOptions = ArchitectureOptions(), limits: Limits = .standard
   ) throws(RNNConvError) -> ModelFile {
     let bytes: ByteBuffer
     do { bytes = try ByteBuffer.open(path: path, limit: limits.fileBytes) } catch { throw .file(error) }
     let folder = path == "-" ? nil : path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
     return try ModelFile(
-      bytes, path: path, folder: folder, format: name, bindings: bindings, limits: limits)
+      bytes, path: path, folder: folder, format: name, bindings: bindings, architecture: architecture,
+      limits: limits)
   }
 
   init(
     _ bytes: ByteBuffer, path: String, folder: String?, format name: String? = nil,
-    bindings: [String: Tensor] = [:], limits: Limits = .standard
+    bindings: [String: Tensor] = [:], architecture: ArchitectureOptions = ArchitectureOptions(),
+    limits: Limits = .standard
   ) throws(RNNConvError) {
     guard bytes.count > 0 else { throw .unreadable(path: path, reason: "the file is empty") }
     if let name {
@@ -43,7 +48,9 @@ public struct ModelFile: Sendable {
     self.path = path
     byteCount = bytes.count
     content = try format.read(
-      bytes, ReadOptions(path: path, folder: folder, bindings: bindings, limits: limits))
+      bytes,
+      ReadOptions(
+        path: path, folder: folder, bindings: bindings, architecture: architecture, limits: limits))
   }
 
   /// The canonical model; throws where the file can be evaluated but not imported.
@@ -53,6 +60,23 @@ public struct ModelFile: Sendable {
 
   /// How exact the import was, layer by layer.
   public var notes: [ConversionNote] { content.notes }
+
+  /// How the architecture was found in a file of weights alone: what was inferred, what was taken for granted, and what
+  /// was left out.
+  public var findings: [Finding] { content.findings }
+
+  /// The tensors in the file: of a file of weights all of them, under its own names; of another format those of the model.
+  public var storedTensors: [StoredTensor] {
+    get throws(RNNConvError) {
+      if let tensors = content.tensors { return tensors }
+      return try model.layers.flatMap { layer in
+        layer.operation.tensors.map { StoredTensor("\(layer.name).\($0.role)", $0.tensor) }
+      }
+    }
+  }
+
+  /// Checks what the file itself says about its bytes, where opening it did not: the checksums of a mapped archive.
+  public func verifyIntegrity() throws(RNNConvError) { try content.check() }
 
   /// Names of the inputs that a run needs.
   public var inputNames: [String] { content.inputNames }

@@ -93,6 +93,8 @@ extension ModelFile {
   public func verify(
     against other: ModelFile, _ options: VerificationOptions = VerificationOptions()
   ) throws(RNNConvError) -> VerificationReport {
+    try verifyIntegrity()
+    try other.verifyIntegrity()
     let probes = try probes(other, options)
     do {
       return try Verification.verify(
@@ -125,6 +127,7 @@ extension ModelFile {
     guard let inputs = options.inputs else {
       throw .arguments("expected outputs need the inputs that they were made with: --input")
     }
+    try verifyIntegrity()
     do {
       return try Verification.verify(
         subject, expected: expected, from: source, probe: Probe(name: "given inputs", inputs: inputs),

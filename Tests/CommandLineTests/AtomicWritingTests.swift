@@ -14,6 +14,7 @@ import Testing
       case .notExpressible:
         var projected = LayerSpecification(.lstm)
         projected.projectionSize = 2
+        projected.peepholes = true
         return [try folder.write(try Sample.rnnw(projected.model(seed: 1)), to: "source.rnnw")]
       case .badArguments: return [Sample.demo, "--opset", "3"]
       case .loss: return [Sample.demo, "--external-data", "sub/data.bin"]

@@ -46,6 +46,7 @@ import Testing
     let folder = try TemporaryFolder()
     var projected = LayerSpecification(.lstm)
     projected.projectionSize = 2
+    projected.peepholes = true
     let path = try folder.write(try Sample.rnnw(projected.model(seed: 1)), to: "m.rnnw")
     for command in [["export", path, "-o"], ["convert", path]] {
       let outcome = try Tool.run(command + [folder.path("m.onnx"), "--external-data", "m.bin"])

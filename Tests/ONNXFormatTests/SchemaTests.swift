@@ -82,10 +82,55 @@ import Testing
     #expect(throws: ONNXError.self) { try ONNXDecoder.decode(encoded.model, folder: nil) }
   }
 
-  @Test func `a projection is refused by name`() throws {
+  @Test(arguments: Direction.allCases.filter { $0 != .reverse }, [false, true])
+  func `an LSTM with projection becomes a Scan, and that becomes the LSTM again`(
+    direction: Direction, states: Bool
+  ) throws {
+    for opset in [11, 13, 18, 23] as [Int64] {
+      var specification = LayerSpecification(.lstm)
+      specification.projectionSize = 2
+      specification.direction = direction
+      specification.biases = opset != 13
+      let model = specification.model(seed: UInt64(opset), initialStates: states)
+      let exported = try ONNXExporter.export(model, opset: opset)
+      #expect(exported.model.graph.nodes.contains { $0.operation == "Scan" })
+      let bytes = try ONNXEncoder.encode(exported.model).model
+      let again = try ONNXImporter.importModel(ONNXDecoder.decode(bytes, folder: nil)).model
+      #expect(again.fingerprint == model.fingerprint, "opset \(opset)")
+    }
+  }
+
+  @Test func `a Scan that differs anywhere from the one that is written is no LSTM`() throws {
     var specification = LayerSpecification(.lstm)
     specification.projectionSize = 2
-    let error = #expect(throws: ONNXError.self) { try ONNXExporter.export(specification.model(seed: 3)) }
-    #expect(error?.description.contains("projection") == true)
+    let exported = try ONNXExporter.export(specification.model(seed: 3)).model
+    let place = try #require(exported.graph.nodes.firstIndex { $0.operation == "Scan" })
+    guard case .graph(let body)? = exported.graph.nodes[place].attributes["body"] else {
+      Issue.record("no body")
+      return
+    }
+    for node in body.nodes.indices {
+      var changed = body
+      changed.nodes[node].operation = body.nodes[node].operation == "Add" ? "Sub" : "Add"
+      var model = exported
+      model.graph.nodes[place].attributes["body"] = .graph(changed)
+      #expect(throws: ONNXError.self, "node \(node)") { try ONNXImporter.importModel(model) }
+    }
+  }
+
+  @Test func `what a Scan with projection cannot hold is refused by name`() throws {
+    var specification = LayerSpecification(.lstm)
+    specification.projectionSize = 2
+    for (opset, change) in [
+      (17, { $0.peepholes = true }), (17, { $0.clip = 3 }), (17, { $0.direction = .reverse }),
+      (17, { $0.inputForget = true }), (9, { _ in }),
+    ] as [(Int64, (inout LayerSpecification) -> Void)] {
+      var changed = specification
+      change(&changed)
+      let error = #expect(throws: ONNXError.self) {
+        try ONNXExporter.export(changed.model(seed: 3), opset: opset)
+      }
+      #expect(error?.description.contains("projection") == true)
+    }
   }
 }

@@ -4,10 +4,8 @@ internal import Tensors
 
 extension ONNXExporter {
   mutating func exportRecurrent(_ layer: Layer, _ recurrent: RecurrentLayer) throws(ONNXError) {
-    guard recurrent.projectionSize == nil else {
-      throw .notExpressible(
-        layer: layer.name, reason: "ONNX's LSTM has no projection (proj_size \(recurrent.projectionSize!))")
-    }
+    // ONNX's LSTM has no projection.
+    if recurrent.projectionSize != nil { return try exportProjected(layer, recurrent) }
     let order = gates.order(recurrent.cell)
     let canonical = recurrent.cell.gateOrder
     let count = recurrent.direction.count

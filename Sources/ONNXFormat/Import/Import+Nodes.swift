@@ -15,6 +15,11 @@ extension ONNXImporter {
     if try importWrapping(node) { return }
     switch node.operation {
     case "RNN", "LSTM", "GRU": try importRecurrent(node)
+    case "Scan":
+      guard let scan = ProjectedLSTM(node, opset: opset, gates: gates.lstm) else {
+        throw .notImportable(node: node.label, reason: "it is no LSTM with projection as rnnconv writes it")
+      }
+      try importProjected(node, scan)
     case "Transpose": try importTranspose(node)
     case "Reshape": try importReshape(node)
     case "Flatten": try importFlatten(node)

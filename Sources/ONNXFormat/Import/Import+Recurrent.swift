@@ -4,6 +4,15 @@ internal import Tensors
 extension ONNXImporter {
   /// What the data inputs of a recurrent operator must look like; nothing for other operators.
   static func demands(_ node: ONNXNode) -> [(value: String, roles: [AxisRole])] {
+    if node.operation == "Scan", node.domain.isEmpty,
+      case .int(let count)? = node.attributes["num_scan_inputs"],
+      (1...2).contains(count), node.inputs.count == 3 * Int(count)
+    {
+      // An LSTM with projection (`ProjectedLSTM`); other Scans are refused before.
+      return node.inputs.enumerated().map { position, input in
+        (input, position < 2 * Int(count) ? [.batch, .features(nil)] : [.time, .batch, .features(nil)])
+      }
+    }
     guard ["RNN", "LSTM", "GRU"].contains(node.operation), node.domain.isEmpty else { return [] }
     var batchFirst = false
     if case .int(1)? = node.attributes["layout"] { batchFirst = true }

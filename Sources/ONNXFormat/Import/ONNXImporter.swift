@@ -75,6 +75,7 @@ public struct ONNXImporter {
 
     var model = Model(
       name: graph.name, inputs: inputs, outputs: outputs, layers: layers, metadata: metadata())
+    model.rejoinSlices()
     model.dropUnused()
     do { try model.validated() } catch { throw .model(error) }
     return ONNXImport(model: model, notes: notes)
@@ -82,12 +83,16 @@ public struct ONNXImporter {
 
   /// Recurrences that are no RNN, LSTM or GRU node: control flow, or steps written out one by one.
   private func refuseWrittenOut(_ nodes: [ONNXNode]) throws(ONNXError) {
-    if let node = nodes.first(where: { ["If", "Loop", "Scan"].contains($0.operation) && $0.domain.isEmpty }) {
+    let flow = nodes.first { node in
+      ["If", "Loop", "Scan"].contains(node.operation) && node.domain.isEmpty
+        && ProjectedLSTM(node, opset: opset, gates: gates.lstm) == nil
+    }
+    if let node = flow {
       throw .notImportable(
         node: node.label,
         reason: "control flow has no place in the canonical model; `run` and `verify` evaluate it as it is")
     }
-    let recurrent = ["RNN", "LSTM", "GRU"]
+    let recurrent = ["RNN", "LSTM", "GRU", "Scan"]
     let squashing = nodes.filter { ["Tanh", "Sigmoid", "Relu"].contains($0.operation) }
     if !nodes.contains(where: { recurrent.contains($0.operation) }), squashing.count >= 2,
       let product = nodes.first(where: { ["MatMul", "Gemm"].contains($0.operation) })

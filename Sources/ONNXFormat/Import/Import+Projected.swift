@@ -1,0 +1,125 @@
+internal import Recurrent
+internal import Tensors
+
+extension ONNXImporter {
+  /// A Scan that is an LSTM with projection, as `ProjectedLSTM` writes it.
+  mutating func importProjected(_ node: ONNXNode, _ scan: ProjectedLSTM) throws(ONNXError) {
+    let count = scan.directions.count
+    let (P, H) = (scan.directions[0].projection.shape[0], scan.hiddenSize)
+    let x = try view(node, 2 * count)
+    try require(x, [[.time], [.batch], View.features(scan.directions[0].inputWeight.shape[1])], node, "x")
+    let name = uniqueLayer(node)
+    var inputs: [String?] = [x.value, nil]
+    for (first, width) in [(0, P), (count, H)] {
+      inputs.append(try initialState(node, first..<(first + count), width: width, name))
+    }
+    func reordered(_ tensor: Tensor) -> Tensor { scan.gates.reorder(tensor, to: .lstm) }
+    let values = ["\(name)·y", "\(name)·h", "\(name)·c"]
+    layers.append(
+      Layer(
+        name,
+        .recurrent(
+          RecurrentLayer(
+            cell: .lstm, direction: count == 2 ? .bidirectional : .forward,
+            inputSize: scan.directions[0].inputWeight.shape[1], hiddenSize: H,
+            directions: scan.directions.map { direction in
+              DirectionParameters(
+                inputWeight: reordered(direction.inputWeight),
+                recurrentWeight: reordered(direction.recurrentWeight),
+                inputBias: direction.inputBias.map(reordered),
+                recurrentBias: direction.recurrentBias.map(reordered),
+                projection: direction.projection)
+            })), inputs: inputs, outputs: values))
+    note(name, .exact, "a Scan that is an LSTM with projection")
+
+    // The Scan's outputs are one direction each; what joins them again becomes the layer's own output.
+    for (position, output) in node.outputs.enumerated() where !output.isEmpty {
+      let (kind, direction) = (position / count, position % count)
+      let width = kind == 1 ? H : P
+      let value = values[kind == 0 ? 1 : kind == 1 ? 2 : 0]
+      var part = value
+      if count == 2 {
+        part = "\(output)·part"
+        layers.append(
+          Layer(
+            uniqueLayer(ONNXNode("Slice", name: part, inputs: [], outputs: [])),
+            .slice(start: direction * width, count: width), inputs: [value], outputs: [part]))
+      }
+      let features: ValueKind = kind == 2 ? .sequence(features: width) : .vector(features: width)
+      let view = View(value: part, kind: features, axes: View.canonicalAxes(features), timeSize: x.timeSize)
+      set(output, .view(view), type(node, 2 * count))
+    }
+  }
+
+  /// The initial states of all directions as one value `[B, D·width]`; nil for zeros.
+  private mutating func initialState(
+    _ node: ONNXNode, _ positions: Range<Int>, width: Int, _ name: String
+  ) throws(ONNXError) -> String? {
+    var parts: [String] = []
+    for position in positions {
+      switch try value(node, position) {
+      case .view(let view):
+        guard view.kind == .vector(features: width) else {
+          throw .notImportable(node: node.label, reason: "its initial state \(position) is \(view.kind)")
+        }
+        try require(view, [[.batch], View.features(width)], node, "initial state \(position)")
+        parts.append(view.value)
+      case .filled(let base, _) where base.doubles.allSatisfy({ $0 == 0 && $0.sign == .plus }): break
+      case .constant(let tensor) where tensor.doubles.allSatisfy({ $0 == 0 && $0.sign == .plus }): break
+      default:
+        throw .notImportable(node: node.label, reason: "its initial state \(position) cannot be understood")
+      }
+    }
+    if parts.isEmpty { return nil }
+    guard parts.count == positions.count else {
+      throw .notImportable(node: node.label, reason: "only one direction has an initial state")
+    }
+    if parts.count == 1 { return parts[0] }
+    let joined = "\(name)·initial\(positions.lowerBound)"
+    layers.append(
+      Layer(
+        uniqueLayer(ONNXNode("Concat", name: joined, inputs: [], outputs: [])), .concat, inputs: parts,
+        outputs: [joined]))
+    return joined
+  }
+}
+
+extension Model {
+  /// Replaces every Concat of neighbouring parts of one value by that value, or by one part of it.
+  mutating func rejoinSlices() {
+    guard let kinds = try? validated() else { return }
+    /// Where in which value a part lies.
+    var parts: [String: (base: String, start: Int, count: Int)] = [:]
+    var renamed: [String: String] = [:]
+    for index in layers.indices {
+      layers[index].inputs = layers[index].inputs.map { input in input.map { renamed[$0] ?? $0 } }
+      guard let output = layers[index].outputs.first ?? nil else { continue }
+      switch layers[index].operation {
+      case .slice(let start, let count):
+        let input = layers[index].inputs[0]!
+        let known = parts[input]
+        parts[output] = (known?.base ?? input, (known?.start ?? 0) + start, count)
+      case .concat:
+        let pieces = layers[index].inputs.compactMap { $0.flatMap { parts[$0] } }
+        guard let first = pieces.first, pieces.count == layers[index].inputs.count,
+          let base = kinds[first.base],
+          zip(pieces, pieces.dropFirst()).allSatisfy({
+            $0.base == $1.base && $0.start + $0.count == $1.start
+          })
+        else { continue }
+        let count = pieces.reduce(0) { $0 + $1.count }
+        if count == base.features {
+          renamed[output] = first.base
+        } else {
+          layers[index].operation = .slice(start: first.start, count: count)
+          layers[index].inputs = [first.base]
+          parts[output] = (first.base, first.start, count)
+        }
+      default: break
+      }
+    }
+    for index in outputs.indices {
+      outputs[index].value = renamed[outputs[index].value] ?? outputs[index].value
+    }
+  }
+}

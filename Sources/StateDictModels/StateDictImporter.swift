@@ -1,0 +1,263 @@
+public import Recurrent
+public import StateDicts
+internal import Tensors
+
+/// Turns a state dict and its architecture into the canonical model.
+public struct StateDictImporter {
+  private let state: StateDict
+  private let architecture: Architecture
+  private let gates: TorchGates
+  private var model = Model(inputs: [], outputs: [], layers: [])
+  private var names: Set<String> = []
+  /// The value that the steps so far made.
+  private var current = "input"
+  private var kind: ValueKind
+  /// The last recurrent module's final states, one value for each layer.
+  private var hidden: [String] = []
+  private var cell: [String] = []
+  private var isDouble = false
+
+  /// - Throws: `StateDictError` naming the tensor or module.
+  public static func importModel(
+    _ state: StateDict, _ architecture: Architecture, gates: TorchGates = .documented
+  ) throws(StateDictError) -> Model {
+    var importer = StateDictImporter(state, architecture, gates)
+    return try importer.run()
+  }
+
+  private init(_ state: StateDict, _ architecture: Architecture, _ gates: TorchGates) {
+    self.state = state
+    self.architecture = architecture
+    self.gates = gates
+    kind = .tokens
+  }
+
+  private mutating func run() throws(StateDictError) -> Model {
+    model.name = state.key
+    model.metadata = state.metadata
+    model.metadata[Architecture.metadataKey] = nil
+    let types = try architecture.tensorNames.map { (name) throws(StateDictError) in
+      try tensor(name).elementType
+    }
+    isDouble = types.contains(.float64)
+    kind = try inputKind()
+    for port in architecture.inputs { model.inputs.append(try input(port)) }
+    for step in architecture.steps { try append(step) }
+    for port in architecture.outputs { model.outputs.append(try output(port)) }
+    leaveOutUnread()
+    do { try model.validated() } catch { throw .invalidModel(reason: error.description) }
+    return model
+  }
+
+  /// States that nothing reads are no outputs of their layers: other formats do not have them either.
+  private mutating func leaveOutUnread() {
+    let read = Set(model.layers.flatMap { $0.inputs.compactMap { $0 } } + model.outputs.map(\.value))
+    for index in model.layers.indices {
+      model.layers[index].outputs = model.layers[index].outputs.map { value in
+        value.flatMap { read.contains($0) ? $0 : nil }
+      }
+    }
+  }
+
+  private func tensor(_ name: String) throws(StateDictError) -> Tensor {
+    guard let tensor = state[name] else { throw .missingTensor(name) }
+    return tensor
+  }
+
+  private mutating func unique(_ wanted: String) -> String {
+    var name = wanted
+    var suffix = 1
+    while !names.insert(name).inserted {
+      name = "\(wanted)_\(suffix)"
+      suffix += 1
+    }
+    return name
+  }
+
+  // MARK: Ports
+
+  private func inputKind() throws(StateDictError) -> ValueKind {
+    switch architecture.steps.first {
+    case .embedding: return .tokens
+    case .recurrent(let module): return .sequence(features: module.inputSize)
+    case .linear(let names):
+      let weight = try tensor(names.weight)
+      guard weight.shape.count == 2 else {
+        throw .wrongShape(names.weight, expected: [-1, -1], found: weight.shape)
+      }
+      return .sequence(features: weight.shape[1])
+    default: throw .badArchitecture(reason: "it does not begin with a module")
+    }
+  }
+
+  private var floatType: ElementType { isDouble ? .float64 : .float32 }
+
+  private func port(_ name: String, _ value: String, _ kind: ValueKind) -> Port {
+    let features = PortAxis([.features(stride: 1, count: kind.features)], size: kind.features)
+    let (time, batch) = (PortAxis([.time]), PortAxis([.batch]))
+    let sequence = architecture.batchFirst ? [batch, time] : [time, batch]
+    let axes: [PortAxis] =
+      switch kind {
+      case .sequence: sequence + [features]
+      case .tokens: sequence
+      case .vector: [batch, features]
+      case .indices: [batch]
+      }
+    return Port(
+      name: name, value: value, elementType: kind.isInteger ? .int64 : floatType, kind: kind, axes: axes)
+  }
+
+  /// `[L·D, B, H]`, also with batch_first.
+  private func statePort(_ name: String, _ value: String, width: Int, count: Int) -> Port {
+    Port(
+      name: name, value: value, elementType: floatType, kind: .vector(features: width * count),
+      axes: [
+        PortAxis([.features(stride: width, count: count)], size: count), PortAxis([.batch]),
+        PortAxis([.features(stride: 1, count: width)], size: width),
+      ])
+  }
+
+  private var modules: [Architecture.Recurrent] {
+    architecture.steps.compactMap { if case .recurrent(let module) = $0 { module } else { nil } }
+  }
+
+  private mutating func input(_ port: Architecture.Port) throws(StateDictError) -> Port {
+    if port.role == .input {
+      names.insert(current)
+      return self.port(port.name, current, kind)
+    }
+    guard modules.count == 1, [.initialHidden, .initialCell].contains(port.role) else {
+      throw .badArchitecture(reason: "initial states need exactly one recurrent module")
+    }
+    let width = port.role == .initialHidden ? modules[0].outputSize : modules[0].hiddenSize
+    return statePort(
+      port.name, unique(port.role.rawValue), width: width,
+      count: modules[0].layers.count * modules[0].directions)
+  }
+
+  private mutating func output(_ port: Architecture.Port) throws(StateDictError) -> Port {
+    switch port.role {
+    case .output: return self.port(port.name, current, kind)
+    case .finalHidden, .finalCell:
+      guard let module = modules.last else {
+        throw .badArchitecture(reason: "no recurrent module has states")
+      }
+      let parts = port.role == .finalHidden ? hidden : cell
+      guard !parts.isEmpty else {
+        throw .badArchitecture(reason: "'\(module.name)' has no \(port.role.rawValue)")
+      }
+      let width = port.role == .finalHidden ? module.outputSize : module.hiddenSize
+      var value = parts[0]
+      if parts.count > 1 {
+        value = unique(port.role.rawValue)
+        model.layers.append(Layer(value, .concat, inputs: parts, outputs: [value]))
+      }
+      return statePort(port.name, value, width: width, count: module.layers.count * module.directions)
+    case .input, .initialHidden, .initialCell:
+      throw .badArchitecture(reason: "\(port.role.rawValue) is no output")
+    }
+  }
+
+  // MARK: Steps
+
+  private mutating func append(_ step: Architecture.Step) throws(StateDictError) {
+    switch step {
+    case .embedding(let names): try append(names.name, .embedding(table: tensor(names.weight)))
+    case .linear(let names):
+      let bias = try names.bias.map { (name) throws(StateDictError) in try tensor(name) }
+      try append(names.name, .dense(weight: tensor(names.weight), bias: bias))
+    case .activation(let activation):
+      let operation = TorchActivations.table.first { $0.torch == activation }!.operation
+      try append(activation.rawValue, operation)
+    case .select(let selection):
+      switch selection {
+      case .last: try append("last", .select(.step(-1)))
+      case .mean: try append("mean", .select(.mean))
+      case .max: try append("max", .select(.max))
+      case .hidden:
+        guard let last = hidden.last, let module = modules.last else {
+          throw .badArchitecture(reason: "no recurrent module comes before 'hidden'")
+        }
+        current = last
+        kind = .vector(features: module.directions * module.outputSize)
+      }
+    case .recurrent(let module): try append(module)
+    }
+  }
+
+  private mutating func append(_ wanted: String, _ operation: Operation) throws(StateDictError) {
+    let name = unique(wanted.isEmpty ? operation.name.lowercased() : wanted)
+    let layer = Layer(name, operation, inputs: [current], outputs: [name])
+    do { kind = try layer.outputKinds(of: [kind])[0] } catch {
+      throw .invalidModel(reason: error.description)
+    }
+    model.layers.append(layer)
+    current = name
+  }
+
+  private mutating func append(_ module: Architecture.Recurrent) throws(StateDictError) {
+    hidden = []
+    cell = []
+    for (depth, directions) in module.layers.enumerated() {
+      let prefix = module.name.isEmpty ? "" : module.name + "."
+      let name = unique("\(prefix)l\(depth)")
+      let width = directions.count * module.outputSize
+      let recurrent = RecurrentLayer(
+        cell: module.mode.cell, direction: module.isBidirectional ? .bidirectional : .forward,
+        inputSize: depth == 0 ? module.inputSize : width, hiddenSize: module.hiddenSize,
+        directions: try directions.map { (names) throws(StateDictError) in try parameters(names, module.mode)
+        })
+      var inputs: [String?] = [current]
+      for (role, states) in [
+        (Architecture.Port.Role.initialHidden, width), (.initialCell, directions.count * module.hiddenSize),
+      ]
+      where architecture.inputs.contains(where: { $0.role == role }) {
+        while inputs.count < (role == .initialHidden ? 2 : 3) { inputs.append(nil) }
+        inputs.append(initial(role, depth: depth, of: module.layers.count, width: states))
+      }
+      let outputs = [name, "\(name).h"] + (module.mode == .lstm ? ["\(name).c"] : [])
+      for output in outputs { names.insert(output) }
+      model.layers.append(Layer(name, .recurrent(recurrent), inputs: inputs, outputs: outputs))
+      current = name
+      kind = .sequence(features: width)
+      hidden.append(outputs[1])
+      if module.mode == .lstm { cell.append(outputs[2]) }
+    }
+  }
+
+  /// The part of an initial state `[L·D, B, H]` that belongs to layer `depth`.
+  private mutating func initial(
+    _ role: Architecture.Port.Role, depth: Int, of count: Int, width: Int
+  ) -> String {
+    if count == 1 { return role.rawValue }
+    let name = unique("\(role.rawValue)_l\(depth)")
+    model.layers.append(
+      Layer(name, .slice(start: depth * width, count: width), inputs: [role.rawValue], outputs: [name]))
+    return name
+  }
+
+  private func parameters(
+    _ names: Architecture.Names, _ mode: Architecture.Recurrent.Mode
+  ) throws(StateDictError) -> DirectionParameters {
+    func reordered(_ name: String?) throws(StateDictError) -> Tensor? {
+      guard let name else { return nil }
+      return gates.order(mode.cell).reorder(try tensor(name), to: mode.cell.gateOrder)
+    }
+    return DirectionParameters(
+      inputWeight: try reordered(names.inputWeight)!, recurrentWeight: try reordered(names.hiddenWeight)!,
+      inputBias: try reordered(names.inputBias), recurrentBias: try reordered(names.hiddenBias),
+      projection: try names.projection.map { (name) throws(StateDictError) in try tensor(name) },
+      candidateActivation: mode == .rnnReLU ? .relu : .tanh)
+  }
+}
+
+extension Architecture.Recurrent.Mode {
+  /// `nn.GRU` applies the reset gate to R·h + b, after the matrix product.
+  var cell: Cell {
+    switch self {
+    case .rnnTanh, .rnnReLU: .rnn
+    case .lstm: .lstm
+    case .gru: .gru(resetAfter: true)
+    }
+  }
+}

@@ -1,0 +1,95 @@
+internal import ByteIO
+
+// The architecture as text, beside the tensors that rnnconv writes: names and choices; sizes are the tensors' own.
+
+extension Architecture {
+  /// Under which the text stands in a file's metadata.
+  public static let metadataKey = "rnnconv:architecture"
+
+  /// One line of JSON.
+  public var json: String {
+    let steps = self.steps.map { step -> JSONValue in
+      switch step {
+      case .embedding(let names): .object([JSONMember("embedding", .string(names.name))])
+      case .linear(let names): .object([JSONMember("linear", .string(names.name))])
+      case .activation(let activation): .object([JSONMember("activation", .string(activation.rawValue))])
+      case .select(let selection): .object([JSONMember("select", .string(selection.rawValue))])
+      case .recurrent(let module):
+        .object([
+          JSONMember("recurrent", .string(module.name)), JSONMember("mode", .string(module.mode.rawValue)),
+        ])
+      }
+    }
+    func ports(_ ports: [Port]) -> JSONValue {
+      .array(
+        ports.map {
+          .object([JSONMember("role", .string($0.role.rawValue)), JSONMember("name", .string($0.name))])
+        })
+    }
+    let value = JSONValue.object([
+      JSONMember("batch_first", .bool(batchFirst)), JSONMember("inputs", ports(inputs)),
+      JSONMember("outputs", ports(outputs)), JSONMember("steps", .array(steps)),
+    ])
+    // No number is in it and no key twice, the two things that writing could fail on.
+    return String(decoding: try! value.compactBytes(), as: UTF8.self)
+  }
+
+  init(json text: String, _ index: ModuleIndex) throws(StateDictError) {
+    let json: JSONValue
+    do { json = try JSONValue(parsing: ByteBuffer(Array(text.utf8))) } catch {
+      throw .badArchitecture(reason: error.description)
+    }
+    guard case .bool(let batchFirst)? = json["batch_first"], case .array(let steps)? = json["steps"] else {
+      throw .badArchitecture(reason: "it has no batch_first or no steps")
+    }
+    func ports(_ key: String) throws(StateDictError) -> [Port] {
+      guard case .array(let values)? = json[key] else { throw .badArchitecture(reason: "it has no \(key)") }
+      return try values.map { (value) throws(StateDictError) in
+        guard let role = value.text("role").flatMap(Port.Role.init(rawValue:)), let name = value.text("name")
+        else {
+          throw .badArchitecture(reason: "\(key) holds something that is no port")
+        }
+        return Port(role, name)
+      }
+    }
+    self.init(
+      steps: try steps.map { (step) throws(StateDictError) in try Step(step, index) }, batchFirst: batchFirst,
+      inputs: try ports("inputs"), outputs: try ports("outputs"))
+  }
+}
+
+extension Architecture.Step {
+  fileprivate init(_ json: JSONValue, _ index: ModuleIndex) throws(StateDictError) {
+    if let text = json.text("activation"), let activation = Architecture.Activation(rawValue: text) {
+      self = .activation(activation)
+    } else if let text = json.text("select"), let selection = Architecture.Selection(rawValue: text) {
+      self = .select(selection)
+    } else if let name = json.text("recurrent"), let text = json.text("mode"),
+      let mode = Architecture.Recurrent.Mode(rawValue: text)
+    {
+      guard var module = index.modules.first(where: { $0.name == name && $0.recurrent != nil })?.recurrent
+      else {
+        throw .badArchitecture(reason: "there is no recurrent module '\(name)'")
+      }
+      guard module.mode.blocks == mode.blocks else {
+        throw .badArchitecture(reason: "'\(name)' is \(module.mode.rawValue) by its shapes, not \(text)")
+      }
+      module.mode = mode
+      self = .recurrent(module)
+    } else if let name = json.text("embedding") ?? json.text("linear") {
+      let found = index.modules.lazy.compactMap { module -> Architecture.Parameters? in
+        if module.name == name, case .matrix(let names, _, _) = module.kind { names } else { nil }
+      }.first
+      guard let found else { throw .badArchitecture(reason: "there is no matrix '\(name)'") }
+      self = json["embedding"] == nil ? .linear(found) : .embedding(found)
+    } else {
+      throw .badArchitecture(reason: "it has a step of an unknown kind")
+    }
+  }
+}
+
+extension JSONValue {
+  fileprivate func text(_ key: String) -> String? {
+    if case .string(let text)? = self[key] { text } else { nil }
+  }
+}

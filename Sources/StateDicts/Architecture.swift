@@ -1,0 +1,167 @@
+/// The half of a model that a state dict leaves out: which modules run, in which order, in PyTorch's own terms.
+///
+/// Both roads from a state dict start from it, as both would from the Python class: the importer to the canonical model,
+/// the evaluator to outputs. It holds names and choices only, no weights and no gate order.
+public struct Architecture: Sendable, Equatable {
+  public var steps: [Step]
+  /// Sequences are `[B, T, F]` instead of `[T, B, F]`, at the input and at the output.
+  public var batchFirst: Bool
+  public var inputs: [Port]
+  public var outputs: [Port]
+
+  /// Something that flows in or out, under the name that the model gives it.
+  public struct Port: Sendable, Equatable {
+    public enum Role: String, Sendable, CaseIterable {
+      /// The sequence that goes in, or token ids.
+      case input
+      /// Initial states `[L·D, B, H]` of the only recurrent module.
+      case initialHidden = "h_0"
+      case initialCell = "c_0"
+      /// What the last step makes.
+      case output
+      /// Final states `[L·D, B, H]` of the last recurrent module.
+      case finalHidden = "h_n"
+      case finalCell = "c_n"
+    }
+
+    public var role: Role
+    public var name: String
+
+    public init(_ role: Role, _ name: String? = nil) {
+      self.role = role
+      self.name = name ?? role.rawValue
+    }
+  }
+
+  public enum Step: Sendable, Equatable {
+    /// `nn.Embedding`: `<name>.weight`.
+    case embedding(Parameters)
+    case recurrent(Recurrent)
+    /// `nn.Linear`.
+    case linear(Parameters)
+    case activation(Activation)
+    case select(Selection)
+  }
+
+  /// The state dict's names of a weight and a bias.
+  public struct Parameters: Sendable, Equatable {
+    public var name: String
+    public var weight: String
+    public var bias: String?
+
+    public init(name: String, weight: String, bias: String? = nil) {
+      self.name = name
+      self.weight = weight
+      self.bias = bias
+    }
+  }
+
+  public enum Activation: String, Sendable, CaseIterable {
+    case relu, tanh, sigmoid, gelu, silu, softmax
+    case logSoftmax = "log_softmax"
+  }
+
+  /// How a sequence becomes a vector.
+  public enum Selection: String, Sendable, CaseIterable {
+    /// The output at the last time step.
+    case last
+    /// The final hidden state of the top layer, forward then backward.
+    case hidden
+    case mean
+    case max
+  }
+
+  /// `nn.RNN`, `nn.LSTM`, `nn.GRU`, or one of their cells run over a sequence.
+  public struct Recurrent: Sendable, Equatable {
+    public enum Mode: String, Sendable, CaseIterable {
+      case rnnTanh = "RNN_TANH"
+      case rnnReLU = "RNN_RELU"
+      case lstm = "LSTM"
+      case gru = "GRU"
+
+      /// Blocks of rows in weight_ih and weight_hh.
+      public var blocks: Int {
+        switch self {
+        case .rnnTanh, .rnnReLU: 1
+        case .lstm: 4
+        case .gru: 3
+        }
+      }
+    }
+
+    public var name: String
+    public var mode: Mode
+    public var inputSize: Int
+    public var hiddenSize: Int
+    /// LSTM's proj_size; nil without.
+    public var projectionSize: Int?
+    public var isBidirectional: Bool
+    /// For each layer, for each direction, the names of its tensors.
+    public var layers: [[Names]]
+
+    /// O: what one direction gives at each step.
+    public var outputSize: Int { projectionSize ?? hiddenSize }
+    public var directions: Int { isBidirectional ? 2 : 1 }
+
+    public init(
+      name: String, mode: Mode, inputSize: Int, hiddenSize: Int, projectionSize: Int? = nil,
+      isBidirectional: Bool = false, layers: [[Names]]
+    ) {
+      self.name = name
+      self.mode = mode
+      self.inputSize = inputSize
+      self.hiddenSize = hiddenSize
+      self.projectionSize = projectionSize
+      self.isBidirectional = isBidirectional
+      self.layers = layers
+    }
+  }
+
+  /// The state dict's names of one layer in one direction.
+  public struct Names: Sendable, Equatable {
+    /// W_ih `[blocks·H, I]`
+    public var inputWeight: String
+    /// W_hh `[blocks·H, O]`
+    public var hiddenWeight: String
+    public var inputBias: String?
+    public var hiddenBias: String?
+    /// W_hr `[P, H]`
+    public var projection: String?
+
+    public init(
+      inputWeight: String, hiddenWeight: String, inputBias: String? = nil, hiddenBias: String? = nil,
+      projection: String? = nil
+    ) {
+      self.inputWeight = inputWeight
+      self.hiddenWeight = hiddenWeight
+      self.inputBias = inputBias
+      self.hiddenBias = hiddenBias
+      self.projection = projection
+    }
+
+    public var all: [String] {
+      [inputWeight, hiddenWeight] + [inputBias, hiddenBias, projection].compactMap { $0 }
+    }
+  }
+
+  public init(
+    steps: [Step], batchFirst: Bool = false, inputs: [Port] = [Port(.input)],
+    outputs: [Port] = [Port(.output)]
+  ) {
+    self.steps = steps
+    self.batchFirst = batchFirst
+    self.inputs = inputs
+    self.outputs = outputs
+  }
+
+  /// Every tensor that the architecture uses.
+  public var tensorNames: [String] {
+    steps.flatMap { step -> [String] in
+      switch step {
+      case .embedding(let names), .linear(let names): [names.weight] + (names.bias.map { [$0] } ?? [])
+      case .recurrent(let module): module.layers.joined().flatMap(\.all)
+      case .activation, .select: []
+      }
+    }
+  }
+}
