@@ -23,6 +23,7 @@ let package = Package(
   products: [
     .library(name: "RNNConv", targets: ["RNNConv"]),
     .executable(name: "rnnconv", targets: ["CommandLine"]),
+    .executable(name: "rnnconv-bench", targets: ["Bench"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
@@ -64,6 +65,10 @@ let package = Package(
         "ByteIO", "Forward", "RNNConv", "Verification",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
+      swiftSettings: settings),
+    .executableTarget(
+      name: "Bench",
+      dependencies: ["RNNConv", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: settings),
 
     .target(

@@ -5,8 +5,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 need_swift
 say "Building rnnconv (release) ..."
-swift build -c release --product rnnconv
-PATH="$(swift build -c release --show-bin-path):$PATH"
+swift build "${release_build[@]}" --product rnnconv
+PATH="$(swift build "${release_build[@]}" --show-bin-path):$PATH"
 
 out=.build/demo
 rm -rf "$out"

@@ -14,7 +14,9 @@ done
 
 # Scripts that play a live peer against rnnconv.
 need_swift
-swift build "${test_build[@]}" --product rnnconv
+for product in rnnconv rnnconv-bench; do
+  swift build "${test_build[@]}" --product "$product"
+done
 RNNCONV_BINARY=$(swift build "${test_build[@]}" --show-bin-path)/rnnconv
 export RNNCONV_BINARY
 for script in Tests/judges/live_*.py; do

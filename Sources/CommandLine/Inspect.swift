@@ -8,6 +8,7 @@ struct Inspect: ParsableCommand {
       Examples:
         rnnconv inspect model.onnx
         rnnconv inspect model.rnnw --json
+        rnnconv inspect checkpoint.pt --tensors
       """)
 
   @Argument(help: "The model; - for standard input.")
@@ -16,10 +17,14 @@ struct Inspect: ParsableCommand {
   @Flag(help: "Print everything as JSON.")
   var json = false
 
+  @Flag(help: "List the tensors alone, also of a file that no model can be made of.")
+  var tensors = false
+
   @OptionGroup var source: SourceOptions
 
   func run() throws {
     let file = try source.open(file)
+    if tensors { return try list(file) }
     if json { return try Terminal.printJSON(try file.summary()) }
     let model = try file.model
     Terminal.print("\(Terminal.paint(file.path, .bold))  \(file.format.name), \(file.byteCount) bytes")
@@ -38,14 +43,25 @@ struct Inspect: ParsableCommand {
         Terminal.print("    \(role)  \(tensor.elementType.rawValue) \(tensor.shape)")
       }
     }
-    if !file.findings.isEmpty {
-      Terminal.print()
-      Terminal.print("  how the architecture was found:")
-      for finding in file.findings { Terminal.print("    \(finding.line)") }
-    }
+    printFindings(file)
     for (key, value) in model.metadata.sorted(by: { $0.key < $1.key }) {
       Terminal.print("  \(Terminal.paint(key, .dim))  \(value)")
     }
+  }
+
+  private func list(_ file: ModelFile) throws {
+    if json { return try Terminal.printJSON(try file.tensorSummary()) }
+    for tensor in try file.storedTensors {
+      Terminal.print("\(tensor.name)  \(tensor.elementType) \(tensor.shape)")
+    }
+    printFindings(file)
+  }
+
+  private func printFindings(_ file: ModelFile) {
+    if file.findings.isEmpty { return }
+    Terminal.print()
+    Terminal.print("  how the architecture was found:")
+    for finding in file.findings { Terminal.print("    \(finding.line)") }
   }
 
   private func describe(_ operation: Operation) -> String {

@@ -14,6 +14,7 @@ struct RNNConvCommand: ParsableCommand {
         rnnconv export model.rnnw -o model.onnx --opset 14
         rnnconv verify model.onnx other.onnx
         rnnconv run model.onnx --input x.npy -o y.npy
+        rnnconv gradient-flow model.onnx
 
       Exit codes: 0 identical, equal, close, or done; 1 different; 2 bad arguments; 3 not expressible in the target \
       format; 4 a file is malformed, unsupported or inaccessible; 5 inconclusive.
@@ -21,7 +22,7 @@ struct RNNConvCommand: ParsableCommand {
     version: RNNConvVersion.current,
     subcommands: [
       Import.self, Export.self, Convert.self, Verify.self, ReplayCommand.self, Diff.self, Inspect.self,
-      Run.self, Build.self,
+      Run.self, Build.self, GradientFlowCommand.self,
     ])
 
   static func main() {

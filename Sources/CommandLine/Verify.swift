@@ -117,6 +117,7 @@ struct Verify: ParsableCommand {
       request.expected = expected.map { TensorArgument($0) }
       request.bindings = source.bind.map { TensorArgument($0) }
       request.format = source.from
+      request.architecture = try source.architecture.options
       request.options = VerificationOptions(seed: seed, suite: suite, runtime: runtime)
       if let storage {
         guard let known = WeightStorage(rawValue: storage.uppercased()), files.count == 2 else {

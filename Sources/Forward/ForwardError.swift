@@ -21,6 +21,9 @@ public enum ForwardError: Error, Equatable, CustomStringConvertible {
   case cannotSearch(layer: String, reason: String)
   /// A stream takes the ports without a time axis at its first step.
   case inputAfterStart(port: String)
+  case rowOutOfRange(row: Int, batch: Int)
+  /// Keeping every step's Jacobian would take this many bytes.
+  case jacobiansTooLarge(layer: String, bytes: Int, limit: Int)
 
   public var description: String {
     switch self {
@@ -48,6 +51,9 @@ public enum ForwardError: Error, Equatable, CustomStringConvertible {
     case .cannotStream(let layer, let reason): "layer '\(layer)' cannot run step by step: \(reason)"
     case .cannotSearch(let layer, let reason): "'\(layer)' cannot be searched by beam: \(reason)"
     case .inputAfterStart(let port): "port '\(port)' has no time axis: it is read at the first step only"
+    case .rowOutOfRange(let row, let batch): "there is no row \(row) in a batch of \(batch)"
+    case .jacobiansTooLarge(let layer, let bytes, let limit):
+      "layer '\(layer)': its Jacobians take \(bytes) bytes, more than \(limit)"
     }
   }
 }

@@ -15,8 +15,20 @@ struct Checkpoint {
     /// Items that are no tensors.
     var others: [(name: String, value: PickleValue)] = []
     var modules: [String: Hyperparameters] = [:]
+    /// Modules whose weights dynamic quantisation packed, and whether as 8-bit integers.
+    var packed: [String: Bool] = [:]
 
     var isRecurrent: Bool { tensors.contains { TorchNames.isRecurrentWeight($0.name) } }
+
+    /// Whether it is the scale 1 or zero point 0 of a dynamically quantised Linear's output, which is not quantised.
+    func isTrivialScale(_ name: String, _ tensor: Tensor) -> Bool {
+      guard tensor.shape.isEmpty, let dot = name.lastIndex(of: "."), packed[String(name[..<dot])] != nil
+      else {
+        return false
+      }
+      return name.hasSuffix(".scale") && tensor.doubles == [1]
+        || name.hasSuffix(".zero_point") && tensor.doubles == [0]
+    }
   }
 
   func stateDict(
@@ -31,10 +43,12 @@ struct Checkpoint {
         result.unread.append(.init(name, "a tensor of \(heap.tensors[index].type.name)"))
         continue
       }
-      guard let tensor = try tensor(value, name, &storages) else {
+      guard let tensor = try tensor(value, name, &storages, isFloat: !chosen.packed.isEmpty)
+      else {
         result.unread.append(.init(name, "a NumPy array of something else than numbers"))
         continue
       }
+      if chosen.isTrivialScale(name, tensor) { continue }
       // The last of equal keys counts, in the place of the first, as in Python.
       if let place = positions[ExactString(name)] {
         result.entries[place] = .init(name, tensor)
@@ -65,14 +79,27 @@ struct Checkpoint {
     }
     if !aside.isEmpty { result.metadata["pytorch:left_aside"] = aside.joined(separator: ", ") }
     result.modules = chosen.modules
+    for (module, isInteger) in chosen.packed.sorted(by: { $0.key < $1.key }) {
+      result.derived.append(.init(module, isInteger ? Self.integerRemark : Self.halfRemark))
+    }
     return result
   }
 
+  private static let integerRemark =
+    "8-bit weights of a dynamically quantised module, as the numbers that they stand for; PyTorch also rounds what it "
+    + "multiplies them with to 8 bits, which is not done here"
+  private static let halfRemark = "weights of a module that was dynamically quantised to float16"
+
+  /// - Parameter isFloat: quantised elements become the numbers that they stand for.
   private func tensor(
-    _ value: PickleValue, _ name: String, _ storages: inout StorageBytes
+    _ value: PickleValue, _ name: String, _ storages: inout StorageBytes, isFloat: Bool
   ) throws(PyTorchError) -> Tensor? {
     guard case .tensor(let index) = value else { return try heap.array(value, name: name) }
-    return try storages.tensor(heap.tensors[index], name: name)
+    let tensor = try storages.tensor(heap.tensors[index], name: name)
+    guard tensor.quantization != nil, isFloat else { return tensor }
+    do { return try tensor.converted(to: .float32).tensor } catch {
+      throw .tensor(name, reason: error.description)
+    }
   }
 
   /// A number or short text, for metadata.
@@ -125,7 +152,7 @@ struct Checkpoint {
       case .record(let index):
         guard visited.insert(2 * index + 1).inserted else { continue }
         if let module = try self.module(path, value, limits) {
-          if !module.tensors.isEmpty { found.append(module) }
+          if !module.tensors.isEmpty { found.append(try unpacked(module)) }
           continue
         }
       default: continue
@@ -136,7 +163,10 @@ struct Checkpoint {
         guard let name = try name(item, in: path) else { continue }
         switch item.value {
         case .tensor: candidate.tensors.append((name, item.value))
-        case .record where heap.isArray(item.value): candidate.tensors.append((name, item.value))
+        case .record where heap.isArray(item.value) || heap.packed(item.value) != nil:
+          candidate.tensors.append((name, item.value))
+        case .tuple where name.hasSuffix("_packed_params") && heap.packed(item.value) != nil:
+          candidate.tensors.append((name, item.value))
         case .dictionary, .record:
           guard depth < limits.nesting else {
             throw .overLimit(what: "nested dictionaries", limit: limits.nesting)
@@ -146,10 +176,18 @@ struct Checkpoint {
         default: candidate.others.append((name, item.value))
         }
       }
-      if !candidate.tensors.isEmpty { found.append(candidate) }
+      if !candidate.tensors.isEmpty { found.append(try unpacked(candidate)) }
       waiting += nested.reversed()
     }
     return found
+  }
+
+  private func unpacked(_ candidate: Candidate) throws(PyTorchError) -> Candidate {
+    let weights = try PackedWeights(candidate.tensors, candidate.modules, heap)
+    var candidate = candidate
+    candidate.tensors = weights.tensors
+    candidate.packed = weights.modules
+    return candidate
   }
 
   /// The tensors of a pickled `nn.Module` or a TorchScript object and of all modules in it; nil for other objects.
@@ -174,6 +212,7 @@ struct Checkpoint {
           let full = prefix.isEmpty ? name : "\(prefix).\(name)"
           switch item.value {
           case .tensor: candidate.tensors.append((full, item.value))
+          case .record where heap.packed(item.value) != nil: candidate.tensors.append((full, item.value))
           case .record(let inner) where isModule(inner): nested.append((full, inner, depth + 1))
           default: break
           }
@@ -204,6 +243,7 @@ struct Checkpoint {
   private func hyperparameters(_ record: PickleRecord) -> Hyperparameters {
     var result = Hyperparameters(className: record.className)
     if case .bool(let flag)? = heap.value("batch_first", in: record.state) { result.batchFirst = flag }
+    if case .bool(let flag)? = heap.value("bidirectional", in: record.state) { result.isBidirectional = flag }
     result.nonlinearity = heap.value("nonlinearity", in: record.state)?.text
     switch heap.value("mode", in: record.state)?.text {
     case "RNN_TANH": result.nonlinearity = "tanh"

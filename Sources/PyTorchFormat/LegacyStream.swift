@@ -15,7 +15,49 @@ enum LegacyStream {
   }
 
   static func decode(_ bytes: ByteBuffer, key: String?, limits: Limits) throws(PyTorchError) -> StateDict {
-    var reader = PickleReader(ByteReader(bytes, offset: magic.count), limits: limits)
+    let stream = try parse(bytes, limits: limits, isNested: false)
+    let found = stream.storages
+    var storages = StorageBytes(isBigEndian: !stream.isLittle, limits: limits) {
+      (key) throws(PyTorchError) in
+      guard let bytes = found[key] else { throw .storage(key: key, reason: "the file does not hold it") }
+      return bytes
+    }
+    return try Checkpoint(heap: stream.heap, root: stream.root).stateDict(
+      key: key, &storages, limits: limits)
+  }
+
+  /// The one storage of a stream inside a pickle: `pickle.dump` of tensors keeps each storage so.
+  static func storage(
+    _ bytes: ByteBuffer, limits: Limits
+  ) throws(PyTorchError) -> (storage: StorageReference, spent: Int) {
+    guard recognises(bytes) else {
+      throw .notACheckpoint(reason: "bytes that should be a stream of the old kind")
+    }
+    let stream = try parse(bytes, limits: limits, isNested: true)
+    guard case .storage(let index) = stream.root else {
+      throw .notACheckpoint(reason: "a stream inside a pickle holds \(stream.root.kindName), not a storage")
+    }
+    var storage = stream.heap.storages[index]
+    guard let content = stream.storages[storage.key], stream.isLittle else {
+      throw .storage(
+        key: storage.key, reason: "the stream inside the pickle does not hold it in little-endian order")
+    }
+    storage.content = content
+    return (storage, stream.spent)
+  }
+
+  private struct Stream {
+    let heap: PickleHeap
+    let root: PickleValue
+    let isLittle: Bool
+    let storages: [String: ByteBuffer]
+    let spent: Int
+  }
+
+  private static func parse(
+    _ bytes: ByteBuffer, limits: Limits, isNested: Bool
+  ) throws(PyTorchError) -> Stream {
+    var reader = PickleReader(ByteReader(bytes, offset: magic.count), limits: limits, isNested: isNested)
     let stated = try reader.load()
     guard stated.integer == version else {
       throw .notACheckpoint(
@@ -57,10 +99,6 @@ enum LegacyStream {
     guard cursor.remaining == 0 else {
       throw .notACheckpoint(reason: "\(cursor.remaining) bytes follow the last storage")
     }
-    var storages = StorageBytes(isBigEndian: !isLittle, limits: limits) { (key) throws(PyTorchError) in
-      guard let bytes = found[key] else { throw .storage(key: key, reason: "the file does not hold it") }
-      return bytes
-    }
-    return try Checkpoint(heap: reader.heap, root: root).stateDict(key: key, &storages, limits: limits)
+    return Stream(heap: reader.heap, root: root, isLittle: isLittle, storages: found, spent: reader.spent)
   }
 }

@@ -18,6 +18,7 @@ enum PickleGlobals {
     case subclass
     case encodedBytes
     case reconstructor
+    case storageBytes
     /// The call is kept as an object that says what it was called with.
     case inert
   }
@@ -32,7 +33,8 @@ enum PickleGlobals {
       "torch._utils._rebuild_parameter_with_state": .parameter,
       "torch.nn.parameter.Parameter": .parameter, "torch._utils._rebuild_qtensor": .quantised,
       "torch._tensor._rebuild_from_type_v2": .subclass, "_codecs.encode": .encodedBytes,
-      "copyreg._reconstructor": .reconstructor, "torch.jit._pickle.build_intlist": .first,
+      "copyreg._reconstructor": .reconstructor,
+      "torch.storage._load_from_bytes": .storageBytes, "torch.jit._pickle.build_intlist": .first,
       "torch.jit._pickle.build_boollist": .first, "torch.jit._pickle.build_doublelist": .first,
       "torch.jit._pickle.build_tensorlist": .first, "torch.jit._pickle.restore_type_tag": .first,
     ]
@@ -92,8 +94,13 @@ enum PickleGlobals {
     if module == "builtins" { return (full, builtinTypes.contains(name)) }
     let parts = "\(module).\(name)".split(separator: ".", omittingEmptySubsequences: false).map(String.init)
     // `a.os.system` reaches os through whatever imports it; dunders reach everything.
-    let reaches = parts.contains { $0.isEmpty || ($0.hasPrefix("__") && $0 != "__torch__") }
+    // TorchScript tells classes of one name apart by a part such as `___torch_mangle_13`.
     let top = parts[0]
+    let reaches = parts.contains { part in
+      part.isEmpty
+        || part.hasPrefix("__") && part != "__torch__"
+          && !(top == "__torch__" && part.hasPrefix("___torch_mangle_"))
+    }
     let hidden = parts.dropFirst().dropLast().contains {
       ["os", "sys", "subprocess", "builtins", "posix"].contains($0)
     }

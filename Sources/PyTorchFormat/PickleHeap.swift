@@ -82,13 +82,10 @@ struct StorageReference: Sendable, Equatable {
   let type: StorageType
   /// Elements of the whole storage.
   let count: Int
-  /// Where a storage that is a view of another one begins in it, and how long it is.
-  let view: (offset: Int, count: Int)?
-
-  static func == (left: StorageReference, right: StorageReference) -> Bool {
-    left.key == right.key && left.type == right.type && left.count == right.count
-      && left.view?.offset == right.view?.offset && left.view?.count == right.view?.count
-  }
+  /// The elements of a storage that is a view of another one.
+  let view: Range<Int>?
+  /// The bytes, where the pickle itself holds them.
+  var content: ByteBuffer?
 }
 
 /// A tensor as the pickle describes it: a window onto a storage.

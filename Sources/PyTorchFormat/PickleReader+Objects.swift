@@ -59,6 +59,17 @@ extension PickleReader {
         throw failure("\(name) is called without a class")
       }
       return heap.record(className, Array(arguments.dropFirst()))
+    case .storageBytes:
+      guard arguments.count == 1, case .bytes(let bytes) = arguments[0] else {
+        throw failure("\(name) is called with something else than bytes")
+      }
+      guard !isNested else { throw failure("\(name) is called inside what it is called with") }
+      // A memo may name the same bytes again and again.
+      try spend(bytes.count / 1024)
+      let inner = try LegacyStream.storage(bytes, limits: limits)
+      try spend(inner.spent)
+      heap.storages.append(inner.storage)
+      return .storage(heap.storages.count - 1)
     case .inert: return heap.record(name, arguments)
     }
   }
@@ -143,12 +154,12 @@ extension PickleReader {
         throw failure(
           "storage '\(key)' has \(parts[4].integer.map(String.init) ?? parts[4].kindName) elements")
       }
-      var view: (offset: Int, count: Int)?
+      var view: Range<Int>?
       if parts.count == 6, parts[5] != .none {
         guard let fields = heap.elements(parts[5]), fields.count == 3, let offset = fields[1].integer,
           let size = fields[2].integer, offset >= 0, size >= 0, offset <= count, size <= count - offset
         else { throw failure("storage '\(key)' is a view that does not lie inside it") }
-        view = (offset, size)
+        view = offset..<offset + size
       }
       heap.storages.append(StorageReference(key: key, type: type, count: count, view: view))
       push(.storage(heap.storages.count - 1))

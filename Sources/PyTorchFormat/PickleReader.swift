@@ -9,22 +9,25 @@ struct PickleReader {
   var heap = PickleHeap()
   private var stack: [PickleValue] = []
   private var marks: [Int] = []
-  private var memo: [Int: PickleValue] = [:]
-  private let limit: Int
-  private var spent = 0
+  private var memo = PickleMemo()
+  let limits: Limits
+  /// Whether this pickle is inside another one.
+  let isNested: Bool
+  private(set) var spent = 0
   /// Where the opcode at work begins.
   private(set) var place = 0
 
-  init(_ reader: ByteReader, limits: Limits) {
+  init(_ reader: ByteReader, limits: Limits, isNested: Bool = false) {
     self.reader = reader
-    limit = limits.pickleValues
+    self.limits = limits
+    self.isNested = isNested
   }
 
   /// Reads one pickle up to its STOP; the heap of the values before it stays.
   mutating func load() throws(PyTorchError) -> PickleValue {
     stack = []
     marks = []
-    memo = [:]
+    memo = PickleMemo()
     while true {
       try spend(1)
       place = reader.offset
@@ -48,7 +51,9 @@ struct PickleReader {
   /// Counts opcodes, and values that a call copies: a pickle may name one long list again and again.
   mutating func spend(_ count: Int) throws(PyTorchError) {
     spent += count
-    guard spent <= limit else { throw .overLimit(what: "values in one pickle", limit: limit) }
+    guard spent <= limits.pickleValues else {
+      throw .overLimit(what: "values in one pickle", limit: limits.pickleValues)
+    }
   }
 
   // MARK: The stack
@@ -145,10 +150,10 @@ struct PickleReader {
     case .get: push(try recall(textIndex(line())))
     case .binGet: push(try recall(Int(try number("memo index") as UInt8)))
     case .longBinGet: push(try recall(Int(try number("memo index") as UInt32)))
-    case .put: memo[try textIndex(line())] = try top()
-    case .binPut: memo[Int(try number("memo index") as UInt8)] = try top()
-    case .longBinPut: memo[Int(try number("memo index") as UInt32)] = try top()
-    case .memoize: memo[memo.count] = try top()
+    case .put: memo.put(try top(), at: try textIndex(line()))
+    case .binPut: memo.put(try top(), at: Int(try number("memo index") as UInt8))
+    case .longBinPut: memo.put(try top(), at: Int(try number("memo index") as UInt32))
+    case .memoize: memo.put(try top(), at: memo.count)
     case .global: push(try global(line(), line()))
     case .stackGlobal:
       let name = try pop()
@@ -224,6 +229,8 @@ struct PickleReader {
   mutating func global(_ module: String, _ name: String) throws(PyTorchError) -> PickleValue {
     let (full, isAllowed) = PickleGlobals.name(module: module, name)
     guard isAllowed else { throw .forbiddenGlobal(full, offset: place) }
+    // Looking a name up takes longer than other opcodes, and picklers name each global once.
+    try spend(16)
     heap.globals.append(full)
     return .global(heap.globals.count - 1)
   }

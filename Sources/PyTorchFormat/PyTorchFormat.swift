@@ -56,11 +56,28 @@ public enum PyTorchFormat {
     } catch { throw .archive(error) }
   }
 
+  /// PyTorch stores its members as they are. An archive that somebody compressed afterwards may unfold to what weights
+  /// and zeros can explain, all members together, and no small file to any size.
+  private static func checkUnfolded(
+    _ archive: ZipArchive, _ fileBytes: Int, _ limits: Limits
+  ) throws(PyTorchError) {
+    let limit = max(limits.headerBytes, fileBytes.multipliedReportingOverflow(by: 64).partialValue)
+    var total = 0
+    for member in archive.members where member.method != .stored {
+      let (sum, overflow) = total.addingReportingOverflow(member.count)
+      guard !overflow, sum <= limit else {
+        throw .overLimit(what: "bytes that the archive unfolds to", limit: limit)
+      }
+      total = sum
+    }
+  }
+
   private static func archive(
     _ bytes: ByteBuffer, _ key: String?, _ limits: Limits
   ) throws(PyTorchError) -> StateDict {
     let archive: ZipArchive
     do { archive = try ZipArchive(parsing: bytes, limits: limits) } catch { throw .archive(error) }
+    try checkUnfolded(archive, bytes.count, limits)
     func content(_ name: String, unchecked: Bool = false) throws(PyTorchError) -> ByteBuffer {
       guard let member = archive[name] else { throw .missingMember(name) }
       do { return try archive.content(of: member, unchecked: unchecked) } catch { throw .archive(error) }

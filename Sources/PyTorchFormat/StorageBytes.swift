@@ -67,7 +67,7 @@ struct StorageBytes {
     _ reference: StorageReference, _ type: StorageType
   ) throws(PyTorchError) -> ByteBuffer {
     let raw: ByteBuffer
-    if let bytes = known[reference.key] {
+    if let bytes = reference.content ?? known[reference.key] {
       raw = bytes
     } else {
       raw = try find(reference.key)
@@ -82,13 +82,14 @@ struct StorageBytes {
           + "the file holds \(raw.count)")
     }
     var bytes = raw
-    if isBigEndian, type.swapSize > 1 {
+    if isBigEndian, reference.content == nil, type.swapSize > 1 {
       let key = "\(type.swapSize) \(reference.key)"
       bytes = swapped[key] ?? raw.swapped(elementSize: type.swapSize)
       swapped[key] = bytes
     }
     guard let view = reference.view else { return bytes }
-    return bytes.slice(offset: view.offset * reference.type.size, count: view.count * reference.type.size)!
+    return bytes.slice(
+      offset: view.lowerBound * reference.type.size, count: view.count * reference.type.size)!
   }
 
   /// The elements of a view that is not dense, in row-major order.

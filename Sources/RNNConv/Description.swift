@@ -196,5 +196,5 @@ extension OutputComparison.Place {
 
 extension Double {
   /// JSON has no infinity or NaN: they are written as text.
-  fileprivate var json: JSONValue { isFinite ? .number(self) : .string("\(self)") }
+  var json: JSONValue { isFinite ? .number(self) : .string("\(self)") }
 }

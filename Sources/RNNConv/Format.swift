@@ -27,6 +27,8 @@ public struct Format: Sendable {
     let inputNames: [String]
     /// How the architecture was found, where the file does not hold it.
     var findings: [Finding] = []
+    /// What a file of named weights holds, whether a model can be made of it or not.
+    var tensors: [StoredTensor]?
     /// Files below the model's folder that hold a part of it.
     var companions: [String] = []
     /// Checks what the file itself says about its bytes, where reading it did not.
@@ -39,14 +41,15 @@ public struct Format: Sendable {
       model: @autoclosure @escaping @Sendable () -> Result<Model, RNNConvError>, notes: [ConversionNote],
       evaluate:
         @escaping @Sendable ([String: Tensor], Precision) throws(RNNConvError) -> [String: Tensor],
-      inputNames: [String], findings: [Finding] = [], companions: [String] = [],
-      check: @escaping @Sendable () throws(RNNConvError) -> Void = {}
+      inputNames: [String], findings: [Finding] = [], tensors: [StoredTensor]? = nil,
+      companions: [String] = [], check: @escaping @Sendable () throws(RNNConvError) -> Void = {}
     ) {
       imported = Lazy(model)
       self.notes = notes
       self.evaluate = evaluate
       self.inputNames = inputNames
       self.findings = findings
+      self.tensors = tensors
       self.companions = companions
       self.check = check
     }

@@ -65,6 +65,16 @@ public struct ModelFile: Sendable {
   /// was left out.
   public var findings: [Finding] { content.findings }
 
+  /// The tensors in the file: of a file of weights all of them, under its own names; of another format those of the model.
+  public var storedTensors: [StoredTensor] {
+    get throws(RNNConvError) {
+      if let tensors = content.tensors { return tensors }
+      return try model.layers.flatMap { layer in
+        layer.operation.tensors.map { StoredTensor("\(layer.name).\($0.role)", $0.tensor) }
+      }
+    }
+  }
+
   /// Checks what the file itself says about its bytes, where opening it did not: the checksums of a mapped archive.
   public func verifyIntegrity() throws(RNNConvError) { try content.check() }
 

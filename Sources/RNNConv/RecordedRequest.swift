@@ -1,5 +1,6 @@
 internal import ByteIO
 internal import Forward
+internal import StateDicts
 internal import Verification
 
 /// A request as evidence holds it.
@@ -16,17 +17,22 @@ struct RecordedRequest: Sendable, Equatable {
         JSONMember("relative", .number(tolerance.relative)),
       ])
     }
-    json = .object([
-      JSONMember("files", .array(request.files.map(JSONValue.string))),
-      JSONMember("inputs", list(request.inputs)), JSONMember("expected", list(request.expected)),
-      JSONMember("bindings", list(request.bindings)),
-      JSONMember("format", request.format.map(JSONValue.string) ?? .null),
-      JSONMember("seed", .integer(Int64(bitPattern: request.options.seed))),
-      JSONMember("suite", .string(request.options.suite.rawValue)),
-      JSONMember("runtime", .string(request.options.runtime.rawValue)),
-      JSONMember("storage", request.options.storage.map { .string($0.rawValue) } ?? .null),
-      JSONMember("tolerance", tolerance ?? .null),
-    ])
+    // Evidence of models that hold their architecture stays as it was before there were others.
+    let architecture =
+      request.architecture == ArchitectureOptions()
+      ? [] : [JSONMember("architecture", request.architecture.json)]
+    json = .object(
+      [
+        JSONMember("files", .array(request.files.map(JSONValue.string))),
+        JSONMember("inputs", list(request.inputs)), JSONMember("expected", list(request.expected)),
+        JSONMember("bindings", list(request.bindings)),
+        JSONMember("format", request.format.map(JSONValue.string) ?? .null),
+        JSONMember("seed", .integer(Int64(bitPattern: request.options.seed))),
+        JSONMember("suite", .string(request.options.suite.rawValue)),
+        JSONMember("runtime", .string(request.options.runtime.rawValue)),
+        JSONMember("storage", request.options.storage.map { .string($0.rawValue) } ?? .null),
+        JSONMember("tolerance", tolerance ?? .null),
+      ] + architecture)
   }
 
   init(_ json: JSONValue) { self.json = json }
@@ -43,6 +49,10 @@ struct RecordedRequest: Sendable, Equatable {
       case .null: break
       default: throw .wrong("request.format")
       }
+      guard let architecture = ArchitectureOptions(json["architecture"] ?? .object([])) else {
+        throw .wrong("request.architecture")
+      }
+      request.architecture = architecture
       guard case .integer(let seed)? = json["seed"] else { throw .wrong("request.seed") }
       request.options.seed = UInt64(bitPattern: seed)
       guard case .string(let name)? = json["suite"], let suite = ProbeSuite(rawValue: name) else {

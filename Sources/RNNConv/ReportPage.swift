@@ -1,17 +1,41 @@
 internal import ByteIO
+internal import Forward
+internal import Recurrent
 public import Verification
 
 extension VerificationRequest.Outcome {
-  /// The report as one page, with the weights side by side where both files could be imported.
+  /// The report as one page, with the weights side by side where both files could be imported, and how gradients flow.
   public var page: HTMLReport {
     var difference: ModelDifference?
     if models.count == 2, let left = try? models[0].model, let right = try? models[1].model {
       difference = diff(left, right)
     }
-    return HTMLReport(report, difference: difference, tool: "rnnconv \(RNNConvVersion.current)")
+    var page = HTMLReport(report, difference: difference, tool: "rnnconv \(RNNConvVersion.current)")
+    // One model on both sides has one picture.
+    page.flows = (difference?.isSame ?? false ? models.prefix(1) : models[...]).compactMap(\.pageFlow)
+    return page
   }
 
   public func writePage(to path: String) throws(RNNConvError) {
     do { try AtomicFile.write(Array(page.html.utf8), to: path) } catch { throw .file(error) }
+  }
+}
+
+extension ModelFile {
+  /// Larger states would hold up the page for more than a second or two.
+  private static let largestPageState = 256
+
+  /// The flow along 100 made-up steps, or why there is none; nil where nothing recurs.
+  fileprivate var pageFlow: (name: String, flows: [GradientFlow], remark: String?)? {
+    guard let model = try? model else { return nil }
+    let states = model.layers.compactMap { layer -> Int? in
+      guard case .recurrent(let recurrent) = layer.operation else { return nil }
+      return recurrent.outputSize + (recurrent.cell == .lstm ? recurrent.hiddenSize : 0)
+    }
+    guard let largest = states.max() else { return nil }
+    guard largest <= Self.largestPageState else {
+      return (path, [], "a state of \(largest) numbers takes a while: run rnnconv gradient-flow")
+    }
+    do { return (path, try gradientFlow().flows, nil) } catch { return (path, [], error.description) }
   }
 }

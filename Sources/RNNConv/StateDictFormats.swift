@@ -54,7 +54,7 @@ extension Format {
         StateDict(
           entries: file.tensors.map { .init($0.name, $0.tensor) },
           unread: file.unread.map { .init($0.name, "a tensor of \($0.type) \($0.shape)") }, isOrdered: false,
-          metadata: file.metadata), options)
+          metadata: file.metadata), options, companions: file.shards)
     },
     write: { (model, _) throws(RNNConvError) in
       let (state, notes) = try exported(model, "safetensors")
@@ -89,28 +89,32 @@ extension Format {
   }
 
   private static func content(
-    _ state: StateDict, _ options: ReadOptions,
+    _ state: StateDict, _ options: ReadOptions, companions: [String] = [],
     check: @escaping @Sendable () throws(RNNConvError) -> Void = {}
   ) -> Content {
     func failed(_ error: StateDictError) -> RNNConvError {
       .unreadable(path: options.path, reason: error.description)
     }
+    let tensors = state.entries.map { StoredTensor($0.name, $0.tensor) }
+    // The evaluator gets the tensors as they are in the file, and folds what is to be folded itself.
+    let folded = state.withWeightNormFolded()
     let inference: Inference
-    do { inference = try Inference(state, options.architecture) } catch {
+    do { inference = try Inference(folded, options.architecture) } catch {
       let error = failed(error)
       return Content(
         model: .failure(error), notes: [],
-        evaluate: { (_, _) throws(RNNConvError) in throw error }, inputNames: [], check: check)
+        evaluate: { (_, _) throws(RNNConvError) in throw error }, inputNames: [], tensors: tensors,
+        companions: companions, check: check)
     }
     // Reordering gates copies every weight: not before somebody wants the model.
     let model: @Sendable () -> Result<Model, RNNConvError> = {
-      do { return .success(try StateDictImporter.importModel(state, inference.architecture)) } catch {
+      do { return .success(try StateDictImporter.importModel(folded, inference.architecture)) } catch {
         return .failure(.unreadable(path: options.path, reason: "\(error)"))
       }
     }
     let evaluator = TorchEvaluator(state, inference.architecture, limit: options.limits.elements)
     return Content(
-      model: model(), notes: notes(inference),
+      model: model(), notes: notes(inference, folded),
       evaluate: { (inputs, precision) throws(RNNConvError) in
         do {
           switch precision {
@@ -118,18 +122,25 @@ extension Format {
           case .float64: return try evaluator.run(inputs, as: Double.self)
           }
         } catch { throw .inputs("\(options.path): \(error)") }
-      }, inputNames: inference.architecture.inputs.map(\.name), findings: inference.findings, check: check)
+      }, inputNames: inference.architecture.inputs.map(\.name), findings: inference.findings,
+      tensors: tensors, companions: companions, check: check)
   }
 
   /// What the model leaves behind is a loss: the user has to agree to it.
-  private static func notes(_ inference: Inference) -> [ConversionNote] {
+  private static func notes(_ inference: Inference, _ state: StateDict) -> [ConversionNote] {
+    var notes = state.derived.map { remark in
+      ConversionNote(layer: remark.name.isEmpty ? "." : remark.name, .rounded, remark.reason)
+    }
     let unread = inference.findings.filter { $0.kind == .unread }.map(\.subject)
-    guard !unread.isEmpty else { return [] }
-    let names = unread.prefix(8).joined(separator: ", ") + (unread.count > 8 ? ", … (inspect lists all)" : "")
-    return [
-      ConversionNote(
-        layer: ConversionNote.wholeFile, .lossy, "\(unread.count) tensors are no part of the model: \(names)")
-    ]
+    if !unread.isEmpty {
+      let names =
+        unread.prefix(8).joined(separator: ", ") + (unread.count > 8 ? ", … (inspect lists all)" : "")
+      notes.append(
+        ConversionNote(
+          layer: ConversionNote.wholeFile, .lossy,
+          "\(unread.count) tensors are no part of the model: \(names)"))
+    }
+    return notes
   }
 
   private static func exported(

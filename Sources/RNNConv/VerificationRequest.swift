@@ -1,3 +1,4 @@
+public import StateDicts
 internal import Tensors
 public import Verification
 
@@ -11,6 +12,8 @@ public struct VerificationRequest: Sendable {
   public var bindings: [TensorArgument] = []
   /// The files' format, instead of going by their content.
   public var format: String?
+  /// What files of weights alone do not say.
+  public var architecture = ArchitectureOptions()
   /// Its `inputs` come from the files above.
   public var options = VerificationOptions()
 
@@ -68,7 +71,9 @@ public struct VerificationRequest: Sendable {
     let values = try inputs.named().merging(try bindings.found(find).bindings()) { $1 }
     var models: [ModelFile] = []
     for path in files {
-      models.append(try ModelFile.open(find(path), format: format, bindings: values).named(path))
+      models.append(
+        try ModelFile.open(find(path), format: format, bindings: values, architecture: architecture)
+          .named(path))
     }
     var options = options
     if !inputs.isEmpty { options.inputs = try inputs.tensors(for: models[0].inputNames, "input") }

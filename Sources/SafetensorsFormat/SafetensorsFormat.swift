@@ -24,6 +24,8 @@ public struct SafetensorsFile: Sendable, Equatable {
   public var tensors: [Entry]
   public var unread: [Unread]
   public var metadata: [String: String]
+  /// Where the tensors lie in shards, the shards, beneath the folder of their index.
+  public var shards: [String] = []
 
   public init(tensors: [Entry], unread: [Unread] = [], metadata: [String: String] = [:]) {
     self.tensors = tensors

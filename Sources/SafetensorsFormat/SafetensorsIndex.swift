@@ -63,6 +63,7 @@ public enum SafetensorsIndex {
     for (file, count) in counts.sorted(by: { $0.key < $1.key }) where count != 0 {
       throw .shard(file, reason: "it holds tensors that the index does not list")
     }
+    result.shards = shards.keys.sorted()
     return result
   }
 

@@ -44,8 +44,19 @@ public struct StateDictImporter {
     for port in architecture.inputs { model.inputs.append(try input(port)) }
     for step in architecture.steps { try append(step) }
     for port in architecture.outputs { model.outputs.append(try output(port)) }
+    leaveOutUnread()
     do { try model.validated() } catch { throw .invalidModel(reason: error.description) }
     return model
+  }
+
+  /// States that nothing reads are no outputs of their layers: other formats do not have them either.
+  private mutating func leaveOutUnread() {
+    let read = Set(model.layers.flatMap { $0.inputs.compactMap { $0 } } + model.outputs.map(\.value))
+    for index in model.layers.indices {
+      model.layers[index].outputs = model.layers[index].outputs.map { value in
+        value.flatMap { read.contains($0) ? $0 : nil }
+      }
+    }
   }
 
   private func tensor(_ name: String) throws(StateDictError) -> Tensor {

@@ -1,46 +1,5 @@
 internal import Tensors
 
-/// What the user says where a state dict says nothing.
-public struct ArchitectureOptions: Sendable, Equatable {
-  /// `nn.RNN`'s nonlinearity: `relu` or `tanh`.
-  public var nonlinearity: String?
-  public var batchFirst: Bool?
-  /// What follows each Linear of the head, in order; nil for nothing.
-  public var head: [Architecture.Activation?]?
-  public var select: Architecture.Selection?
-  /// The modules that run one after another, by name; `embedding:x` and `linear:x` where a matrix could be both.
-  public var modules: [String]?
-  /// Where in a nested checkpoint the state dict is.
-  public var key: String?
-
-  public init() {}
-}
-
-/// One line of the account of how an architecture was found.
-public struct Finding: Sendable, Equatable {
-  public enum Kind: String, Sendable {
-    /// From names and shapes, or from what the file says.
-    case inferred
-    /// Not in the file: the usual, until the user says otherwise.
-    case assumed
-    /// In the file, and no part of the model.
-    case unread
-  }
-
-  public let kind: Kind
-  public let subject: String
-  public let detail: String
-  /// The option that settles it.
-  public let option: String?
-
-  init(_ kind: Kind, _ subject: String, _ detail: String, option: String? = nil) {
-    self.kind = kind
-    self.subject = subject
-    self.detail = detail
-    self.option = option
-  }
-}
-
 /// Finds the architecture of a state dict from its names and shapes, and says what it took for granted.
 public struct Inference: Sendable, Equatable {
   public private(set) var architecture: Architecture
@@ -69,6 +28,7 @@ public struct Inference: Sendable, Equatable {
       }
       try settle(chain, state, options)
     }
+    for remark in state.derived { findings.append(Finding(.inferred, remark.name, remark.reason)) }
     let used = Set(architecture.tensorNames)
     for entry in state.entries where !used.contains(entry.name) {
       findings.append(
@@ -90,6 +50,11 @@ public struct Inference: Sendable, Equatable {
       case .embedding(let names, _, _), .linear(let names, _, _): names.name
       case .recurrent(let module): module.name
       }
+    }
+
+    /// Whether it is `nn.RNN`.
+    var isPlainRecurrent: Bool {
+      if case .recurrent(let module) = self { module.mode.blocks == 1 } else { false }
     }
 
     /// Features in; nil for token ids.
@@ -157,10 +122,10 @@ public struct Inference: Sendable, Equatable {
     }
     let others = modules.indices.filter { modules[$0].recurrent != nil && !(start...end).contains($0) }
     guard others.isEmpty else {
+      let recurrent = modules.compactMap(\.recurrent)
       throw .severalModels(
-        modules: modules.compactMap { module in
-          module.recurrent.map { "'\($0.name)' (\($0.mode.rawValue), \($0.inputSize) → \($0.outputSize))" }
-        })
+        modules: recurrent.map { "'\($0.name)' (\($0.mode.rawValue), \($0.inputSize) → \($0.outputSize))" },
+        example: recurrent[0].name)
     }
     // What stands around it: next to it where the order is that of the modules, anywhere where names were sorted.
     let before =
@@ -202,6 +167,9 @@ public struct Inference: Sendable, Equatable {
   ) throws(StateDictError) {
     let lastRecurrent = chain.lastIndex { if case .recurrent = $0 { true } else { false } }!
     let head = chain.count - 1 - lastRecurrent
+    if let word = options.nonlinearity, !chain.contains(where: \.isPlainRecurrent) {
+      throw .undecided("--nonlinearity \(word): no module is an nn.RNN, which alone has a choice")
+    }
     let activations = try headActivations(options.head, chain.suffix(head).map(\.name))
     for (place, link) in chain.enumerated() {
       switch link {
@@ -224,7 +192,7 @@ public struct Inference: Sendable, Equatable {
         findings.append(
           Finding(
             .inferred, module.name,
-            "\(module.mode.rawValue) \(module.inputSize) → \(module.hiddenSize)\(size), \(module.layers.count) layers, "
+            "\(module.mode.rawValue) \(module.inputSize) → \(module.hiddenSize)\(size), \(module.layers.count) \(module.layers.count == 1 ? "layer" : "layers"), "
               + (module.isBidirectional ? "bidirectional" : "forward")))
       }
       if place == lastRecurrent, let select = options.select { architecture.steps.append(.select(select)) }

@@ -13,8 +13,8 @@ public struct StateDict: Sendable, Equatable {
     }
   }
 
-  /// What the file holds and nothing here can use, with the reason.
-  public struct Unread: Sendable, Equatable {
+  /// Something to be said of a tensor or module.
+  public struct Remark: Sendable, Equatable {
     public let name: String
     public let reason: String
 
@@ -25,7 +25,10 @@ public struct StateDict: Sendable, Equatable {
   }
 
   public var entries: [Entry]
-  public var unread: [Unread]
+  /// What the file holds and nothing here can use, with the reason.
+  public var unread: [Remark]
+  /// Tensors and modules that are not in the file as they are here, with what was computed: once rounded.
+  public var derived: [Remark] = []
   /// Whether the entries stand in the order in which the modules were registered; safetensors sorts them.
   public var isOrdered: Bool
   /// Where in the file it was found, such as `model_state`; empty for the top.
@@ -35,7 +38,7 @@ public struct StateDict: Sendable, Equatable {
   public var modules: [String: Hyperparameters]
 
   public init(
-    entries: [Entry], unread: [Unread] = [], isOrdered: Bool = true, key: String = "",
+    entries: [Entry], unread: [Remark] = [], isOrdered: Bool = true, key: String = "",
     metadata: [String: String] = [:], modules: [String: Hyperparameters] = [:]
   ) {
     self.entries = entries
@@ -56,10 +59,14 @@ public struct Hyperparameters: Sendable, Equatable {
   public var batchFirst: Bool?
   /// `relu` or `tanh`.
   public var nonlinearity: String?
+  public var isBidirectional: Bool?
 
-  public init(className: String, batchFirst: Bool? = nil, nonlinearity: String? = nil) {
+  public init(
+    className: String, batchFirst: Bool? = nil, nonlinearity: String? = nil, isBidirectional: Bool? = nil
+  ) {
     self.className = className
     self.batchFirst = batchFirst
     self.nonlinearity = nonlinearity
+    self.isBidirectional = isBidirectional
   }
 }

@@ -5,7 +5,7 @@ public enum StateDictError: Error, Equatable, CustomStringConvertible {
   case missingTensor(String)
   case wrongShape(String, expected: [Int], found: [Int])
   /// Several recurrent modules that do not feed one another: which ones make the model?
-  case severalModels(modules: [String])
+  case severalModels(modules: [String], example: String)
   case unknownModule(String, known: [String])
   case doesNotFit(module: String, reason: String)
   /// Something that decides the result and is not in the file.
@@ -23,9 +23,9 @@ public enum StateDictError: Error, Equatable, CustomStringConvertible {
     case .missingTensor(let name): "there is no tensor '\(name)'"
     case .wrongShape(let name, let expected, let found):
       "tensor '\(name)': shape \(found) does not match, expected \(expected)"
-    case .severalModels(let modules):
+    case .severalModels(let modules, let example):
       "the file does not say how its recurrent modules work together: \(modules.joined(separator: "; ")). "
-        + "Choose those that run one after another with --modules, such as --modules embedding,rnn,fc"
+        + "Choose those that run one after another, such as --modules \(example); inspect --tensors lists what there is"
     case .unknownModule(let name, let known):
       "there is no module '\(name)'; there are \(known.joined(separator: ", "))"
     case .doesNotFit(let module, let reason): "module '\(module)': \(reason)"

@@ -221,7 +221,9 @@ struct TorchRun<S: ReferenceScalar> {
   // MARK: Tensors
 
   func matrix(_ name: String) throws(TorchEvaluatorError) -> Matrix<S> {
-    guard let tensor = evaluator.tensors[name] else { throw .missingTensor(name) }
+    var found = evaluator.tensors[name]
+    if found == nil { found = try normalised(name) }
+    guard let tensor = found else { throw .missingTensor(name) }
     guard tensor.shape.count == 2 else { throw .wrongShape(name, expected: "two axes", found: tensor.shape) }
     return Matrix(rows: tensor.shape[0], columns: tensor.shape[1], elements: S.values(of: tensor))
   }

@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Forward
 internal import Recurrent
 internal import Tensors
 
@@ -25,23 +25,4 @@ extension Model {
       "the recurrent kernel of \($0.name) has the spectral radius \($0.radius.brief)"
     }
   }
-}
-
-/// max |λ| of a square matrix `[size, size]`, to a percent or so: by how much it stretches a vector a step, in the
-/// geometric mean over many steps, which also settles where complex eigenvalues make single steps swing.
-func spectralRadius(_ matrix: [Double], _ size: Int) -> Double {
-  // Any start that is no combination of the other eigenvectors alone will do.
-  var vector = (0..<size).map { 1 / (Double($0) + 0.7) }
-  let (settling, steps) = (100, 300)
-  var logarithm = 0.0
-  for step in 0..<(settling + steps) {
-    let next = (0..<size).map { row in
-      (0..<size).reduce(0.0) { $0 + matrix[row * size + $1] * vector[$1] }
-    }
-    let norm = next.reduce(0.0) { $0 + $1 * $1 }.squareRoot()
-    guard norm > 0, norm.isFinite else { return 0 }
-    vector = next.map { $0 / norm }
-    if step >= settling { logarithm += log(norm) }
-  }
-  return exp(logarithm / Double(steps))
 }

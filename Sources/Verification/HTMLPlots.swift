@@ -1,69 +1,14 @@
 internal import Glibc
 internal import Recurrent
 
-/// Largest deviation and bound at each time step, on a logarithmic scale, as SVG.
-struct DeviationPlot {
-  let steps: [OutputComparison.Step]
-  let label: String
-
-  private static let (width, height) = (360.0, 200.0)
-  private static let (left, right, top, bottom) = (46.0, 8.0, 10.0, 30.0)
-  /// More would flatten what there is to see.
-  private static let mostDecades = 24.0
-
+extension LogPlot {
+  /// Largest deviation and bound at each time step.
   init(_ steps: [OutputComparison.Step], label: String) {
-    self.steps = steps
-    self.label = label
-  }
-
-  /// Powers of ten at the bottom and the top.
-  private var decades: ClosedRange<Double> {
-    let values = steps.flatMap { [$0.deviation, $0.bound] }.filter { $0.isFinite && $0 > 0 }
-    guard let least = values.min(), let most = values.max() else { return -1...0 }
-    let top = log10(most).rounded(.up)
-    return max(min(log10(least).rounded(.down), top - 1), top - Self.mostDecades)...top
-  }
-
-  private func x(_ step: Int) -> String {
-    let part = Double(step) / Double(max(steps.count - 1, 1))
-    return place(Self.left + part * (Self.width - Self.left - Self.right))
-  }
-
-  /// Zero is drawn on the bottom line, infinity at the top.
-  private func y(_ value: Double, _ decades: ClosedRange<Double>) -> String {
-    let power =
-      value > 0 ? min(max(log10(value), decades.lowerBound), decades.upperBound) : decades.lowerBound
-    let part = (power - decades.lowerBound) / (decades.upperBound - decades.lowerBound)
-    return place(Self.height - Self.bottom - part * (Self.height - Self.top - Self.bottom))
-  }
-
-  private func place(_ value: Double) -> String { "\((value * 10).rounded() / 10)" }
-
-  var svg: String {
-    let decades = decades
-    var parts: [String] = []
-    let stride = max(1, Int(((decades.upperBound - decades.lowerBound) / 4).rounded(.up)))
-    var power = Int(decades.lowerBound)
-    while power <= Int(decades.upperBound) {
-      let height = y(pow(10, Double(power)), decades)
-      parts.append(
-        "<line class=\"grid\" x1=\"\(place(Self.left))\" x2=\"\(place(Self.width - Self.right))\" y1=\"\(height)\" "
-          + "y2=\"\(height)\"/><text x=\"\(place(Self.left - 6))\" y=\"\(height)\" text-anchor=\"end\" "
-          + "dominant-baseline=\"middle\">1e\(power)</text>")
-      power += stride
-    }
-    let last = steps.count - 1
-    for (step, anchor) in [(0, "start"), (last / 2, "middle"), (last, "end")] {
-      parts.append(
-        "<text x=\"\(x(step))\" y=\"\(place(Self.height - Self.bottom + 18))\" text-anchor=\"\(anchor)\">"
-          + (step == 0 ? "step 0" : "\(step)") + "</text>")
-    }
-    for (name, values) in [("bound", steps.map(\.bound)), ("deviation", steps.map(\.deviation))] {
-      let points = values.indices.map { "\(x($0)),\(y(values[$0], decades))" }
-      parts.append("<polyline class=\"\(name)\" points=\"\(points.joined(separator: " "))\"/>")
-    }
-    return "<svg viewBox=\"0 0 \(Int(Self.width)) \(Int(Self.height))\" role=\"img\" "
-      + "aria-label=\"\(escaped(label))\">\(parts.joined())</svg>"
+    self.init(
+      [
+        Series(style: "bound", powers: steps.map { log10($0.bound) }),
+        Series(style: "deviation", powers: steps.map { log10($0.deviation) }),
+      ], origin: "step 0", label: label)
   }
 }
 

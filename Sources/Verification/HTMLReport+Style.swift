@@ -1,10 +1,6 @@
 extension HTMLReport {
   static let style = """
-    :root { --page: #fff; --ink: #1c1e21; --dim: #5c636b; --line: #d9dde1; --card: #f5f6f8; --good: #17793d;
-      --fair: #8a5a00; --bad: #b3261e; --deviation: #1f6feb; --bound: #c2570c; --hot: #d1242f; }
-    @media (prefers-color-scheme: dark) { :root { --page: #14171a; --ink: #e8eaed; --dim: #a0a7ae; --line: #363c42;
-      --card: #1e2226; --good: #5fce87; --fair: #e8b04a; --bad: #ff8a80; --deviation: #79b0ff; --bound: #f0a35e;
-      --hot: #f2545b; } }
+    \(palette)
     * { box-sizing: border-box; }
     body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
     main { max-width: 60rem; margin: 0 auto; padding: 1rem; }
@@ -34,11 +30,38 @@ extension HTMLReport {
     .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); gap: 1rem; }
     figure { margin: 0; padding: .7rem; background: var(--card); border-radius: .3rem; max-width: 38rem; }
     figcaption { font-weight: 600; } svg { display: block; width: 100%; height: auto; }
-    svg text { fill: var(--dim); font: 11px system-ui, sans-serif; } svg .grid { stroke: var(--line); }
-    svg polyline { fill: none; stroke-width: 2; stroke-linejoin: round; }
-    svg .deviation { stroke: var(--deviation); } svg .bound { stroke: var(--bound); stroke-dasharray: 6 3; }
+    figure p { margin: .3rem 0 0; }
+    \(lines)
     .key { color: var(--dim); } .key span { display: inline-block; width: 1.6rem; height: 0; vertical-align: middle;
       border-top: 3px solid var(--deviation); } .key .bound { border-top: 3px dashed var(--bound); margin-left: .8rem; }
+    .key .hidden { border-top: 3px dashed var(--bound); margin-left: .8rem; }
+    .key .cell { border-top: 3px dotted var(--good); margin-left: .8rem; }
     .probes { columns: 14rem; } footer { margin: 2rem 0 1rem; color: var(--dim); }
+    """
+
+  /// Colours, light and dark.
+  private static let palette = """
+    :root { --page: #fff; --ink: #1c1e21; --dim: #5c636b; --line: #d9dde1; --card: #f5f6f8; --good: #17793d;
+      --fair: #8a5a00; --bad: #b3261e; --deviation: #1f6feb; --bound: #c2570c; --hot: #d1242f; }
+    @media (prefers-color-scheme: dark) { :root { --page: #14171a; --ink: #e8eaed; --dim: #a0a7ae; --line: #363c42;
+      --card: #1e2226; --good: #5fce87; --fair: #e8b04a; --bad: #ff8a80; --deviation: #79b0ff; --bound: #f0a35e;
+      --hot: #f2545b; } }
+    """
+
+  /// The lines of a plot.
+  private static let lines = """
+    svg text { fill: var(--dim); font: 11px system-ui, sans-serif; } svg .grid { stroke: var(--line); }
+    svg polyline { fill: none; stroke-width: 2; stroke-linejoin: round; }
+    svg .state { stroke: var(--deviation); } svg .hidden { stroke: var(--bound); stroke-dasharray: 6 3; }
+    svg .cell { stroke: var(--good); stroke-dasharray: 2 3; }
+    svg .deviation { stroke: var(--deviation); } svg .bound { stroke: var(--bound); stroke-dasharray: 6 3; }
+    """
+
+  /// Of a picture that stands alone.
+  static let pictureStyle = """
+    \(palette)
+    \(lines)
+    .page { fill: var(--page); } svg .title { fill: var(--ink); font-weight: 600; font-size: 13px; }
+    svg .said { fill: var(--ink); }
     """
 }

@@ -1,3 +1,4 @@
+public import Forward
 internal import Recurrent
 
 /// One self-contained page: no script, nothing from the network, light and dark.
@@ -5,6 +6,8 @@ public struct HTMLReport: Sendable {
   public var report: VerificationReport
   /// Weights side by side; nil where a side has no canonical model.
   public var difference: ModelDifference?
+  /// How gradients flow back through each side's model; a name and its directions, or why there are none.
+  public var flows: [(name: String, flows: [GradientFlow], remark: String?)] = []
   /// What made the page, such as `rnnconv 0.1.0`.
   public var tool: String
 
@@ -32,6 +35,7 @@ public struct HTMLReport: Sendable {
     \(outputs)
     \(plots)
     \(weights)
+    \(gradients)
     \(tried)
     </main>
     </body>
@@ -105,7 +109,7 @@ public struct HTMLReport: Sendable {
       """
       <figure>
       <figcaption>\(escaped(output.name))</figcaption>
-      \(DeviationPlot(output.steps, label: "deviation and bound of \(output.name) over time steps").svg)
+      \(LogPlot(output.steps, label: "deviation and bound of \(output.name) over time steps").svg())
       </figure>
       """
     }
@@ -132,6 +136,34 @@ public struct HTMLReport: Sendable {
       difference.isSame
       ? "<p>Every weight is the same, bit for bit.</p>" : (others + maps).joined(separator: "\n")
     return section("Weights, by gate", body)
+  }
+
+  private var gradients: String {
+    let figures = flows.flatMap { side in
+      side.flows.map { flow in
+        """
+        <figure>
+        <figcaption>\(escaped("\(side.name), \(flow.title)"))</figcaption>
+        \(flow.plot.svg())
+        <p>\(escaped(flow.verdict.words))</p>
+        </figure>
+        """
+      }
+    }
+    let remarks = flows.compactMap { side in
+      side.remark.map { "<p>\(escaped("\(side.name): \($0)"))</p>" }
+    }
+    if figures.isEmpty && remarks.isEmpty { return "" }
+    return section(
+      "Gradient flow: norm of ∂s<sub>T</sub>/∂s<sub>T−d</sub> over distance d",
+      """
+      <p class="key"><span></span> whole state <span class="hidden"></span> h → h \
+      <span class="cell"></span> c → c; logarithmic, inputs made up</p>
+      <div class="plots">
+      \(figures.joined(separator: "\n"))
+      </div>
+      \(remarks.joined(separator: "\n"))
+      """)
   }
 
   private var tried: String {

@@ -108,7 +108,11 @@ func differences(
     for role in other.operation.tensors.map(\.role) where !roles.contains(role) {
       add(role, "missing in the left model")
     }
-    places += lines.map { "layer '\(one.name)', \($0.roles.joined(separator: ", ")): \($0.what)" }
+    places += lines.map { line in
+      let which =
+        roles.count > 1 && line.roles == roles ? "all weights" : line.roles.joined(separator: ", ")
+      return "layer '\(one.name)', \(which): \(line.what)"
+    }
   }
   return places.count > 12 ? Array(places.prefix(12)) + ["and \(places.count - 12) more"] : places
 }

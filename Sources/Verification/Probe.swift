@@ -25,27 +25,38 @@ extension Probe {
   ) throws(VerificationError) -> [Probe] {
     var generator = SplitMix(state: seed)
     var recipes: [ProbeRecipe] = []
-    for var recipe in suite.recipes(for: model) {
-      recipe.batch = fixedSize(.batch, in: model) ?? recipe.batch
-      recipe.time = fixedSize(.time, in: model) ?? recipe.time
+    for recipe in suite.recipes(for: model).map({ $0.fitted(to: model) }) {
       // Where sizes are fixed a single step or a long sequence is but another random one.
       if !recipes.contains(where: { $0.isLike(recipe) }) { recipes.append(recipe) }
     }
     return try recipes.map { (recipe) throws(VerificationError) in
-      var inputs: [String: Tensor] = [:]
-      for port in model.inputs {
-        inputs[port.name] = try tensor(for: port, in: model, recipe, &generator)
-      }
-      return Probe(name: "T=\(recipe.time) B=\(recipe.batch) \(recipe.name)", inputs: inputs)
+      try Probe(recipe, for: model, &generator)
     }
+  }
+
+  /// One seeded random sequence of `steps` steps, all of them valid; sizes that the model fixes are kept.
+  ///
+  /// - Throws: `.inputTooLarge`, as `generated`.
+  public static func sequence(
+    for model: Model, steps: Int, seed: UInt64
+  ) throws(VerificationError) -> Probe {
+    var generator = SplitMix(state: seed)
+    let recipe = ProbeRecipe(name: "random", time: steps, batch: 1, isFull: true)
+    return try Probe(recipe.fitted(to: model), for: model, &generator)
+  }
+
+  private init(
+    _ recipe: ProbeRecipe, for model: Model, _ generator: inout SplitMix
+  ) throws(VerificationError) {
+    var inputs: [String: Tensor] = [:]
+    for port in model.inputs {
+      inputs[port.name] = try Self.tensor(for: port, in: model, recipe, &generator)
+    }
+    self.init(name: "T=\(recipe.time) B=\(recipe.batch) \(recipe.name)", inputs: inputs)
   }
 
   /// Elements that one made-up input may have.
   private static let largestInput = 1 << 26
-
-  private static func fixedSize(_ factor: AxisFactor, in model: Model) -> Int? {
-    model.inputs.lazy.flatMap(\.axes).first { $0.factors == [factor] && $0.size != nil }?.size
-  }
 
   private static func tensor(
     for port: Port, in model: Model, _ recipe: ProbeRecipe, _ generator: inout SplitMix
@@ -86,6 +97,7 @@ extension Probe {
     let vocabulary = model.vocabulary(of: port)
     let range = vocabulary.map { 0...Int64(max(0, $0 - 1)) } ?? 1...Int64(max(1, recipe.time))
     var values = (0..<count).map { _ in Int64.random(in: range, using: &generator) }
+    if vocabulary == nil, recipe.isFull { return Array(repeating: range.upperBound, count: count) }
     if vocabulary != nil, case .oneHot = recipe.filling, count > 0 {
       values[count - 1] = range.upperBound
       values[0] = range.lowerBound

@@ -19,10 +19,24 @@ struct ProbeRecipe {
   var filling = Filling.uniform(1)
   /// Lengths reach both ends: one row of a single step, one of all steps.
   var isRagged = false
+  /// Every row has all steps.
+  var isFull = false
 
   /// The same but for its name.
   func isLike(_ other: ProbeRecipe) -> Bool {
-    (time, batch, isRagged) == (other.time, other.batch, other.isRagged) && filling == other.filling
+    (time, batch, isRagged, isFull) == (other.time, other.batch, other.isRagged, other.isFull)
+      && filling == other.filling
+  }
+
+  /// The same with the sizes that the model fixes.
+  func fitted(to model: Model) -> ProbeRecipe {
+    func fixedSize(_ factor: AxisFactor) -> Int? {
+      model.inputs.lazy.flatMap(\.axes).first { $0.factors == [factor] && $0.size != nil }?.size
+    }
+    var fitted = self
+    fitted.batch = fixedSize(.batch) ?? batch
+    fitted.time = fixedSize(.time) ?? time
+    return fitted
   }
 
   enum Filling: Equatable {

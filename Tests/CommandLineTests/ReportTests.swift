@@ -31,7 +31,8 @@ import Testing
     for words in [
       "<!doctype html>", "prefers-color-scheme: dark", "width=device-width", "<p class=\"verdict\">different",
       "<svg", "class=\"deviation\"", "class=\"bound\"", "class=\"map\"", "forward.recurrentWeight",
-      "1 of 16", "T=7 B=3 random", "a &lt;layer&gt; &amp; &quot;more&quot;",
+      "1 of 16", "T=7 B=3 random", "class=\"hidden\"", "class=\"cell\"", "half-life",
+      "a &lt;layer&gt; &amp; &quot;more&quot;",
     ] {
       #expect(html.contains(words), "\(words)")
     }
@@ -56,11 +57,11 @@ import Testing
       """
     _ = try folder.write(html.replacingOccurrences(of: "</body>", with: probe).utf8, to: "probe.html")
     let dom = try Chromium.dom(of: folder.path("probe.html"), width: width, profile: folder.path("profile"))
-    #expect(dom.contains("<title>true 2 true true</title>"), "\(dom.prefix(600))")
+    #expect(dom.contains("<title>true 14 true true</title>"), "\(dom.prefix(600))")
   }
 }
 
-private enum Chromium {
+enum Chromium {
   static let path = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].first {
     FileManager.default.isExecutableFile(atPath: $0)
   }

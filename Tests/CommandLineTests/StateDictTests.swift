@@ -11,16 +11,34 @@ import Testing
 
   private func path(_ name: String) -> String { Self.fixtures.appending(path: name).path }
 
+  private func json(at path: String) throws -> [String: Any] {
+    let data = try Data(contentsOf: URL(filePath: path))
+    return try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+  }
+
   @Test func `inspect lists how the architecture was found`() throws {
     let outcome = try Tool.run("inspect", path("classifier/model.pt"))
     #expect(outcome.code == 0, "\(outcome)")
     for line in [
-      "inferred  rnn: GRU 5 → 4, 1 layers, forward", "inferred  fc: Linear 4 → 3",
+      "inferred  rnn: GRU 5 → 4, 1 layer, forward", "inferred  fc: Linear 4 → 3",
       "settle it with --select", "settle it with --head", "settle it with --batch-first",
     ] { #expect(outcome.output.contains(line), "\(outcome)") }
     let json = try Tool.run("inspect", "--json", path("classifier/model.pt")).json()
     let findings = try #require(json["findings"] as? [[String: Any]])
     #expect(findings.compactMap { $0["option"] as? String } == ["--select", "--head", "--batch-first"])
+  }
+
+  @Test func `tensors are listed where no model can be made, and where one can`() throws {
+    for (name, line) in [
+      ("two-linears/model.pt", "rnn.weight_ih_l0  F32 [4, 5]"),
+      ("gru-f16/model.pt", "weight_hh_l0  F16 [12, 4]"),
+    ] {
+      let outcome = try Tool.run("inspect", "--tensors", path(name))
+      #expect(outcome.code == 0 && outcome.output.contains(line), "\(outcome)")
+    }
+    let json = try Tool.run("inspect", "--tensors", "--json", path("two-linears/model.pt")).json()
+    let tensors = try #require(json["tensors"] as? [[String: Any]])
+    #expect(tensors.count == 7 && tensors.first?["bytes"] as? Int == 80)
   }
 
   @Test func `a classifier goes to ONNX and is compared with what torch computed`() throws {
@@ -36,6 +54,27 @@ import Testing
     #expect(both.code == 0 && both.output.contains("verdict: "), "\(both)")
     // Without the flags it is another model, and its outputs have another shape.
     #expect(try Tool.run(["verify", path("classifier/model.pt")] + data).code == 2)
+  }
+
+  @Test func `what was said of a file is replayed with it`() throws {
+    let evidence = folder.path("proof.json")
+    let made = try Tool.run(
+      "verify", path("two-linears/model.pt"), "--head", "tanh,none", "--nonlinearity", "tanh", "--input",
+      path("two-linears/inputs.npz"), "--expected", path("two-linears/outputs.npz"), "--evidence", evidence)
+    #expect(made.code == 0, "\(made)")
+    let replayed = try Tool.run("replay", evidence)
+    #expect(replayed.code == 0 && replayed.output.contains("reproduced"), "\(replayed)")
+    let request = try json(at: evidence)["request"] as? [String: Any]
+    #expect((request?["architecture"] as? [String: Any])?["head"] as? [String] == ["tanh", "none"])
+  }
+
+  @Test func `evidence of shards holds each shard's hash`() throws {
+    let evidence = folder.path("proof.json")
+    let index = path("safetensors-sharded/model.safetensors.index.json")
+    #expect(try Tool.run("verify", index, "--no-batch-first", "--evidence", evidence).code == 0)
+    let files = try #require(try json(at: evidence)["files"] as? [[String: Any]])
+    #expect(
+      files.count == 3 && files.allSatisfy { ($0["path"] as? String)?.contains("sharded/model") ?? false })
   }
 
   @Test func `assumptions are printed by a conversion`() throws {

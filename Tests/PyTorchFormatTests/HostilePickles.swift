@@ -50,6 +50,10 @@ struct HostilePickle: Sendable, CustomTestStringConvertible {
 
   /// Other ways to reach a function.
   static let ways: [HostilePickle] = [
+    HostilePickle(
+      "a dunder of TorchScript's", Pickle().global("__torch__.a.__globals__", "M"), "__globals__"),
+    HostilePickle(
+      "a mangled name elsewhere", Pickle().global("torch.___torch_mangle_1", "M"), "___torch_mangle_1"),
     HostilePickle("STACK_GLOBAL", Pickle(protocol: 4).text("os").text("system").raw([0x93]), "os.system"),
     HostilePickle("INST", Pickle().op("(").text("x").raw(Array("ios\nsystem\n".utf8)), "os.system"),
     HostilePickle("OBJ", Pickle().op("(").global("posix", "system").text("x").op("o"), "posix.system"),
@@ -196,6 +200,35 @@ struct HostilePickle: Sendable, CustomTestStringConvertible {
       "a tensor of too few arguments", Pickle().call("torch._utils", "_rebuild_tensor_v2") { $0.int(1) },
       "1 arguments"),
     HostilePickle("no tensors", Pickle().op("}"), "without tensors"),
+    HostilePickle(
+      "bytes that are no stream", Pickle().call("torch.storage", "_load_from_bytes") { $0.bytes([1, 2, 3]) },
+      "stream of the old kind"),
+    HostilePickle(
+      "a call inside a storage's bytes",
+      Pickle().call("torch.storage", "_load_from_bytes") {
+        $0.bytes(
+          legacyStream(Pickle().call("os", "system") { $0.text("touch hostile-was-run") }.stopped).array)
+      }, "os.system"),
+    HostilePickle(
+      "a storage's bytes inside a storage's bytes",
+      Pickle().call("torch.storage", "_load_from_bytes") {
+        $0.bytes(
+          legacyStream(Pickle().call("torch.storage", "_load_from_bytes") { $0.bytes([1]) }.stopped).array)
+      }, "inside what it is called with"),
+    HostilePickle(
+      "a dictionary in a storage's bytes",
+      Pickle().call("torch.storage", "_load_from_bytes") {
+        $0.bytes(legacyStream(Pickle().item("w") { $0.tensor() }.stopped).array)
+      }, "a dictionary, not a storage"),
+    HostilePickle(
+      "packed weights under no name of theirs", Pickle().item("x") { $0.packedLayer }, "no quantised"),
+    HostilePickle(
+      "a packed layer that is missing", Pickle().item("x._all_weight_values.1.param") { $0.packedLayer },
+      "not all there"),
+    HostilePickle(
+      "two packed layers, or two directions",
+      Pickle().item("x._all_weight_values.0.param") { $0.packedLayer }.text("x._all_weight_values.1.param")
+        .packedLayer.op("s"), "one in both directions"),
     HostilePickle("a number", Pickle().int(1), "an integer without tensors"),
   ]
 

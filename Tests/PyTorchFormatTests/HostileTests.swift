@@ -98,6 +98,9 @@ import Testing
     let long = Pickle().item("weight_hh_l0") { $0.tensor() }.bytes + [UInt8](repeating: 0x4E, count: 2 << 20)
     expectRefusal(try archive(long, method: .deflated), "too early")
     expectRefusal(try archive(long, method: .deflated), "over the limit", limits: limits)
+    // 65 MiB in a file of 64 KiB.
+    let zeros = long + [UInt8](repeating: 0, count: 65 << 20)
+    expectRefusal(try archive(zeros, method: .deflated), "bytes that the archive unfolds to")
   }
 
   // MARK: Bombs

@@ -16,6 +16,7 @@ struct Pickle {
   }
 
   func text(_ text: String) -> Pickle { raw([0x58] + le(UInt32(text.utf8.count)) + Array(text.utf8)) }
+  func bytes(_ bytes: [UInt8]) -> Pickle { raw([0x42] + le(UInt32(bytes.count)) + bytes) }
   func int(_ value: Int32) -> Pickle { raw([0x4A] + le(UInt32(bitPattern: value))) }
   func long(_ value: Int64) -> Pickle { raw([0x8A, 8] + le(UInt64(bitPattern: value))) }
   func global(_ module: String, _ name: String) -> Pickle { raw(Array("c\(module)\n\(name)\n".utf8)) }
@@ -40,6 +41,26 @@ struct Pickle {
       pickle.tuple { $0.text("storage").global("torch", type).text(key).text("cpu").long(elements) }.op("Q")
         .long(offset).tuple { shape.reduce($0) { $0.long($1) } }.tuple { strides.reduce($0) { $0.long($1) } }
         .raw([0x89]).call("collections", "OrderedDict") { $0 }
+    }
+  }
+
+  /// An object of C++ with the state `(…)`, as dynamic quantisation packs weights.
+  func scripted(_ name: String, _ state: (Pickle) -> Pickle) -> Pickle {
+    global("torch", "ScriptObject").op(")").raw([0x81]).tuple {
+      $0.tuple(state).text("__torch__.torch.classes.\(name)")
+    }
+    .op("b")
+  }
+
+  /// A packed layer of an LSTM: H = I = 1.
+  var packedLayer: Pickle {
+    scripted("rnn.CellParamsBase") { pickle in
+      let matrix = { (pickle: Pickle) in
+        pickle.scripted("quantized.LinearPackedParamsBase") {
+          $0.tensor(shape: [4, 1], strides: [1, 1]).op("N")
+        }
+      }
+      return matrix(matrix(pickle.text("quantized_fp16").op("]").op("]").op("]").op("]").op("("))).op("e")
     }
   }
 

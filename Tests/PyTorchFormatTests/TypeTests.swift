@@ -45,6 +45,12 @@ import Testing
     #expect(throws: PyTorchError.self) { try PyTorchWriter.encode(state) }
   }
 
+  @Test func `TorchScript's mangled classes are modules`() throws {
+    let pickle = Pickle().global("__torch__.a.___torch_mangle_13", "M").op(")").raw([0x81])
+      .item("weight_hh_l0") { $0.tensor() }.op("b")
+    #expect(try PyTorchFormat.decode(try archive(pickle.stopped)).entries.map(\.name) == ["weight_hh_l0"])
+  }
+
   @Test func `a mapped storage is shared, not copied`() throws {
     let pickle = Pickle().item("weight_hh_l0") { $0.tensor() }.stopped
     let bytes = try archive(pickle)

@@ -35,6 +35,45 @@ import Testing
     #expect(module.hiddenSize == hidden[1] && module.inputSize == input[1])
   }
 
+  @Test(arguments: [
+    // v = ((3, 4), (6, 8)): its rows have the norms 5 and 10, its columns √45 and √80.
+    ([2, 1], [10, 10], [6, 8, 6, 8]), ([1, 2], [45, 80], [20.1246, 35.7771, 40.2492, 71.5542]),
+    ([], [125], [33.5410, 44.7214, 67.0820, 89.4427]),
+  ])
+  func `weight norm is folded over the axis that its magnitudes leave`(
+    shape: [Int], magnitudes: [Int], expected: [Double]
+  ) throws {
+    for (g, v) in [
+      ("a.weight_hh_l0_g", "a.weight_hh_l0_v"),
+      ("a.parametrizations.weight_hh_l0.original0", "a.parametrizations.weight_hh_l0.original1"),
+    ] {
+      let state = StateDict(entries: [
+        .init(v, Tensor([3, 4, 6, 8] as [Float], shape: [2, 2])),
+        .init(g, Tensor(magnitudes.map(Float.init), shape: shape)),
+      ])
+      let folded = state.withWeightNormFolded()
+      #expect(folded.entries.map(\.name) == ["a.weight_hh_l0"] && folded.derived.count == 1)
+      let values = try #require(folded["a.weight_hh_l0"]).doubles
+      #expect(zip(values, expected).allSatisfy { abs($0 - $1) < 1e-4 * $1 }, "\(values)")
+    }
+  }
+
+  @Test func `what only looks like weight norm stays as it is`() throws {
+    for (names, shapes) in [
+      (["a.weight_g", "a.weight_v"], [[3, 1], [2, 2]]), (["a.weight_g"], [[2, 1]]),
+      (["a.weight", "a.weight_g", "a.weight_v"], [[2, 2], [2, 1], [2, 2]]),
+      (["a.gate_g", "a.gate_v"], [[2, 1], [2, 2]]),
+      (["a.weight_g", "a.weight_v"], [[2, 1, 1], [2, 2, 2]]),
+      (["original0", "original1"], [[2, 1], [2, 2]]),
+    ] {
+      let state = StateDict(
+        entries: zip(names, shapes).map { name, shape in
+          .init(name, Tensor([Float](repeating: 1, count: shape.reduce(1, *)), shape: shape))
+        })
+      #expect(state.withWeightNormFolded() == state, "\(names)")
+    }
+  }
+
   @Test func `a projection decides the hidden size`() throws {
     let module = try recurrent(
       Inference(
@@ -56,6 +95,13 @@ import Testing
       let found = try recurrent(Inference(StateDict(entries: entries)))
       #expect(found.name == module && found.mode == .gru && found.layers[0][0].hiddenBias == names[3])
     }
+  }
+
+  @Test func `a nonlinearity for modules that have none to choose is refused`() {
+    var options = ArchitectureOptions()
+    options.nonlinearity = "relu"
+    let text = refusal(state(["weight_ih_l0": [12, 3], "weight_hh_l0": [12, 4]]), options)
+    #expect(text.contains("no module is an nn.RNN"))
   }
 
   @Test func `everything that is taken for granted is said, with the option that settles it`() throws {

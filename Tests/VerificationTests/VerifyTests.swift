@@ -172,14 +172,6 @@ import Testing
     #expect(decided > 0)
   }
 
-  @Test func theSpectralRadiusIsThatOfKnownMatrices() {
-    #expect(abs(spectralRadius([3, 0, 0, -2], 2) - 3) < 0.03)
-    // A rotation by 1 radian that grows by 1.5: complex eigenvalues.
-    let (c, s) = (1.5 * 0.5403023, 1.5 * 0.8414710)
-    #expect(abs(spectralRadius([c, -s, s, c], 2) - 1.5) < 0.02)
-    #expect(spectralRadius([0, 1, 0, 0], 2) == 0)
-  }
-
   @Test func aToleranceGivesCloseAtBest() throws {
     let model = LayerSpecification(.rnn).model(seed: 11)
     let other = changed(model) { layer in

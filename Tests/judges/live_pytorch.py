@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import argparse
 import ast
+import copy
 import hashlib
 import os
+import pickle
 import random
 import subprocess
 import sys
 import tempfile
+import warnings
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -29,6 +33,7 @@ PACKAGES = {
     "legere==0.11.0": "4638f46ce677e0d6c1e177b0a2b6d4d75668d8a528e1a76336665feca59bd54e",
     "g2p-en==2.1.0": "2a7aabf1fc7f270fcc3349881407988c9245173c2413debbe5432f4a4f31319f",
     "g2pM==0.1.2.5": "9e920b82df4002f96d8679720c7a858d10816d438dbd61b8b6b621a80a976361",
+    "silero-vad==5.1.2": "93b41953d7774b165407fda6b533c119c5803864e367d5034dc626c82cfdf661",
 }
 
 
@@ -56,6 +61,11 @@ def record(folder: Path, inputs: dict[str, torch.Tensor], outputs: dict[str, tor
     np.savez(folder / "x.npz", **{name: np.asarray(value) for name, value in inputs.items()})
     np.savez(folder / "y.npz", **{name: np.asarray(value) for name, value in outputs.items()})
     return ["--input", str(folder / "x.npz"), "--expected", str(folder / "y.npz"), "--runtime", "pytorch"]
+
+
+def onnxruntime_outputs(path: Path, inputs: dict, names: list[str]) -> dict[str, np.ndarray]:
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return dict(zip(names, session.run(names, {name: np.asarray(value) for name, value in inputs.items()})))
 
 
 def same(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor], what: str) -> None:
@@ -94,7 +104,8 @@ def random_module(choice: random.Random, folder: Path) -> None:
     outputs = {"output": y} | (dict(zip(("h_n", "c_n"), states)) if cell == "LSTM" else {"h_n": states})
     state = OrderedDict((name, tensor.detach().to(dtype)) for name, tensor in module.state_dict().items())
 
-    form = choice.choice(["zip", "legacy", "safetensors", "nested", "flat", "strided", "module", "module-legacy", "npz"])
+    form = choice.choice(["zip", "legacy", "safetensors", "nested", "flat", "strided", "module", "module-legacy", "npz",
+                          "script", "pickle", "cell"])
     path = folder / ("model" + {"safetensors": ".safetensors", "npz": ".npz"}.get(form, choice.choice([".pt", ".pth", ".bin"])))
     legacy = form.endswith("legacy") or choice.random() < 0.3
     match form:
@@ -102,6 +113,12 @@ def random_module(choice: random.Random, folder: Path) -> None:
             save_file(dict(state), path)
         case "npz" if dtype != torch.bfloat16:
             np.savez(path, **{name: tensor.numpy() for name, tensor in state.items()})
+        case "script" if not narrow:
+            path = path.with_suffix(".pt")
+            torch.jit.save(torch.jit.script(module), str(path))
+        case "pickle" if dtype != torch.bfloat16:
+            path = path.with_suffix(".pkl")
+            path.write_bytes(pickle.dumps({"step": 3, "net": state}, protocol=choice.choice([2, 4])))
         case "module" | "module-legacy" if not narrow:
             torch.save(module, path, _use_new_zipfile_serialization=not legacy)
             flags = []
@@ -114,6 +131,8 @@ def random_module(choice: random.Random, folder: Path) -> None:
                 flat = torch.cat([tensor.reshape(-1) for tensor in state.values()])
                 places = np.cumsum([0] + [tensor.numel() for tensor in state.values()])
                 saved = OrderedDict((name, flat[a:a + t.numel()].view(t.shape)) for (name, t), a in zip(state.items(), places))
+            elif form == "cell" and options["num_layers"] == 1 and not options["bidirectional"]:
+                saved = OrderedDict((name.replace("_l0", ""), tensor) for name, tensor in state.items())
             elif form == "strided":
                 saved = OrderedDict((name, t.t().contiguous().t() if t.dim() == 2 else t) for name, t in state.items())
             torch.save(saved, path, _use_new_zipfile_serialization=not legacy)
@@ -125,6 +144,9 @@ def random_module(choice: random.Random, folder: Path) -> None:
         made = folder / f"made.{target}"
         rnnconv("convert", path, made, *flags)
         rnnconv("verify", made, *arguments)
+        if target == "onnx" and dtype == torch.float32:
+            np.savez(folder / "theirs.npz", **onnxruntime_outputs(made, {"input": x}, list(outputs)))
+            rnnconv("verify", made, *arguments[:2], "--expected", folder / "theirs.npz", "--runtime", "onnxruntime")
         back = made
         if target in ("rnnw", "onnx"):
             back = folder / "back.pt"
@@ -134,6 +156,58 @@ def random_module(choice: random.Random, folder: Path) -> None:
         getattr(nn, cell)(inputs, hidden, batch_first=batch_first, **options).load_state_dict(loaded, strict=True)
         if target == "pt":
             torch.load(back, weights_only=True, mmap=True)
+
+
+def derived_module(choice: random.Random, folder: Path) -> None:
+    """A module under weight norm, or dynamically quantised; PyTorch says which weights it stands for."""
+    cell = choice.choice(["LSTM", "GRU"])
+    inputs, hidden = choice.sample(range(2, 10), 2)
+    options = {"num_layers": choice.randint(1, 3), "bidirectional": choice.random() < 0.5}
+    plain = getattr(nn, cell)(inputs, hidden, **options).eval()
+    other = copy.deepcopy(plain)
+    weights = [name for name, _ in plain.named_parameters() if name.startswith("weight")]
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        match choice.choice(["weight-norm", "old weight-norm", "int8", "float16"]):
+            case "weight-norm":
+                name, dim = choice.choice(weights), choice.choice([0, 1, None])
+                nn.utils.parametrizations.weight_norm(other, name, dim=dim)
+                other.parametrizations[name].original0.mul_(choice.uniform(0.5, 2))
+                getattr(plain, name).copy_(getattr(other, name))
+                state = {"rnn." + n: t for n, t in other.state_dict().items()}
+            case "old weight-norm":
+                name = choice.choice(weights)
+                nn.utils.weight_norm(other, name)
+                getattr(other, name + "_g").mul_(choice.uniform(0.5, 2))
+                getattr(plain, name).copy_(torch._weight_norm(getattr(other, name + "_v"), getattr(other, name + "_g"), 0))
+                state = {"rnn." + n: t for n, t in other.state_dict().items()}
+            case form:
+                holder = nn.ModuleDict({"rnn": other})
+                dtype = torch.qint8 if form == "int8" else torch.float16
+                packed = torch.ao.quantization.quantize_dynamic(holder, {nn.LSTM, nn.GRU}, dtype=dtype)
+                layers = packed["rnn"]._all_weight_values
+                for index, value in enumerate(layers):
+                    layer, side = divmod(index, 2 if options["bidirectional"] else 1)
+                    for kind, part in zip(("ih", "hh"), value.param.__getstate__()[0][4]):
+                        weight = part.__getstate__()[0][0]
+                        own = getattr(plain, f"weight_{kind}_l{layer}" + ("_reverse" if side else ""))
+                        own.copy_(weight.dequantize() if form == "int8" else weight)
+                state = packed.state_dict() if choice.random() < 0.5 else packed
+        x = torch.randn(choice.randint(1, 9), choice.randint(1, 4), inputs)
+        y, states = plain(x)
+    path = folder / "model.pt"
+    torch.save(state, path, _use_new_zipfile_serialization=choice.random() < 0.7)
+    outputs = {"output": y} | (dict(zip(("h_n", "c_n"), states)) if cell == "LSTM" else {"h_n": states})
+    arguments = record(folder, {"input": x}, outputs)
+    rnnconv("verify", path, *arguments, "--no-batch-first")
+    rnnconv("convert", path, folder / "made.onnx", "--no-batch-first")
+    rnnconv("verify", folder / "made.onnx", *arguments)
+    rnnconv("convert", folder / "made.onnx", folder / "back.pt")
+    loaded = {name.removeprefix("rnn."): t for name, t in torch.load(folder / "back.pt", weights_only=True).items()}
+    getattr(nn, cell)(inputs, hidden, **options).load_state_dict(loaded, strict=True)
+    for name, tensor in plain.state_dict().items():
+        if not torch.allclose(loaded[name], tensor, rtol=3e-7, atol=0):
+            raise SystemExit(f"{cell} {options}: {name} is not what PyTorch computes")
 
 
 # MARK: Checkpoints of others
@@ -157,8 +231,6 @@ def member(archive: zipfile.ZipFile, ending: str, folder: Path) -> Path:
 
 def check(path: Path, flags: list[str], inputs: dict, outputs: dict, folder: Path, code: int | tuple = 0) -> None:
     """`code` allows for "inconclusive", where the worst case that the bound has to cover says nothing."""
-    import onnxruntime
-
     def compare(found: dict[str, np.ndarray], who: str) -> None:
         for name, expected in outputs.items():
             expected = np.asarray(expected)
@@ -174,9 +246,7 @@ def check(path: Path, flags: list[str], inputs: dict, outputs: dict, folder: Pat
         rnnconv("run", path, "--input", folder / "x.npz", "-o", folder / "own.npz", "--engine", engine, *flags)
         compare(np.load(folder / "own.npz"), engine)
 
-    session = onnxruntime.InferenceSession(str(folder / "made.onnx"), providers=["CPUExecutionProvider"])
-    feed = {name: np.asarray(value) for name, value in inputs.items()}
-    compare(dict(zip(outputs, session.run(list(outputs), feed))), "onnxruntime")
+    compare(onnxruntime_outputs(folder / "made.onnx", inputs, list(outputs)), "onnxruntime")
 
 
 def resemblyzer(folder: Path) -> None:
@@ -247,9 +317,25 @@ def g2pm(folder: Path) -> None:
     check(path, ["--batch-first", "--head", "relu,none"], {"input": ids}, {"output": y}, folder)
 
 
+def silero(folder: Path) -> None:
+    path = member(fetch("silero-vad==5.1.2", folder), "silero_vad.jit", folder)
+    prefix = "_model.decoder.rnn"
+    state = torch.jit.load(str(path)).state_dict()
+    cell = nn.LSTMCell(128, 128)
+    cell.load_state_dict({name.removeprefix(prefix + "."): t for name, t in state.items() if name.startswith(prefix)})
+    x, states, steps = torch.randn(9, 2, 128), None, []
+    with torch.no_grad():
+        for step in x:
+            states = cell(step, states)
+            steps.append(states[0])
+    outputs = {"output": torch.stack(steps), "h_n": states[0][None], "c_n": states[1][None]}
+    check(path, ["--modules", prefix, "--no-batch-first"], {"input": x}, outputs, folder)
+    assert "'_model_8k.decoder.rnn' (LSTM, 128 → 128)" in rnnconv("inspect", path, code=4)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--modules", type=int, default=300)
+    parser.add_argument("--modules", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -259,7 +345,11 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             random_module(choice, Path(folder))
     print(f"{arguments.modules} random modules, seed {arguments.seed}: equal to torch, weights bit for bit in every format")
-    for checkpoint in (resemblyzer, legere, g2p_en, g2pm):
+    for _ in range(arguments.modules // 5):
+        with tempfile.TemporaryDirectory() as folder:
+            derived_module(choice, Path(folder))
+    print(f"{arguments.modules // 5} modules under weight norm or dynamically quantised: equal to what they stand for")
+    for checkpoint in (resemblyzer, legere, g2p_en, g2pm, silero):
         with tempfile.TemporaryDirectory() as folder:
             checkpoint(Path(folder))
         print(f"{checkpoint.__name__}: equal to its own framework, and to onnxruntime after conversion")

@@ -1,0 +1,67 @@
+public import ByteIO
+
+/// What the user says where a state dict says nothing.
+public struct ArchitectureOptions: Sendable, Equatable {
+  /// `nn.RNN`'s nonlinearity: `relu` or `tanh`.
+  public var nonlinearity: String?
+  public var batchFirst: Bool?
+  /// What follows each Linear of the head, in order; nil for nothing.
+  public var head: [Architecture.Activation?]?
+  public var select: Architecture.Selection?
+  /// The modules that run one after another, by name; `embedding:x` and `linear:x` where a matrix could be both.
+  public var modules: [String]?
+  /// Where in a nested checkpoint the state dict is.
+  public var key: String?
+
+  public init() {}
+}
+
+extension ArchitectureOptions {
+  /// What was said, under the names of the command line's options.
+  public var json: JSONValue {
+    var members: [JSONMember] = []
+    func add(_ key: String, _ value: JSONValue?) {
+      if let value { members.append(JSONMember(key, value)) }
+    }
+    func list(_ texts: [String]?) -> JSONValue? { texts.map { .array($0.map(JSONValue.string)) } }
+    add("key", key.map(JSONValue.string))
+    add("modules", list(modules))
+    add("nonlinearity", nonlinearity.map(JSONValue.string))
+    add("batch_first", batchFirst.map(JSONValue.bool))
+    add("select", select.map { .string($0.rawValue) })
+    add("head", list(head?.map { $0?.rawValue ?? "none" }))
+    return .object(members)
+  }
+
+  /// What `json` gave; nil where it holds something else.
+  public init?(_ json: JSONValue) {
+    self.init()
+    guard case .object(let members) = json else { return nil }
+    for member in members {
+      switch (member.key, member.value) {
+      case ("key", .string(let text)): key = text
+      case ("modules", .array(let values)):
+        modules = values.compactMap(\.word)
+        guard modules!.count == values.count else { return nil }
+      case ("nonlinearity", .string(let text)) where ["relu", "tanh"].contains(text): nonlinearity = text
+      case ("batch_first", .bool(let flag)): batchFirst = flag
+      case ("select", .string(let text)):
+        guard let selection = Architecture.Selection(rawValue: text) else { return nil }
+        select = selection
+      case ("head", .array(let values)):
+        var activations: [Architecture.Activation?] = []
+        for value in values {
+          let activation = value.word.flatMap(Architecture.Activation.init(rawValue:))
+          guard activation != nil || value.word == "none" else { return nil }
+          activations.append(activation)
+        }
+        head = activations
+      default: return nil
+      }
+    }
+  }
+}
+
+extension JSONValue {
+  fileprivate var word: String? { if case .string(let text) = self { text } else { nil } }
+}
