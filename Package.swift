@@ -49,12 +49,14 @@ let package = Package(
     library("PyTorchFormat", ["ByteIO", "StateDicts", "Tensors"]),
     library("StateDictModels", ["Recurrent", "StateDicts", "Tensors"]),
     library("TorchEvaluator", ["ReferenceMath", "StateDicts", "Tensors"]),
+    library("ModelDescriptions", ["ByteIO", "Recurrent", "Tensors"]),
     library("Verification", ["ByteIO", "Forward", "Recurrent", "Tensors"]),
     library(
       "RNNConv",
       [
-        "ByteIO", "Forward", "NativeFormat", "NumPyFormat", "ONNXFormat", "PyTorchFormat", "Recurrent",
-        "ReferenceMath", "SafetensorsFormat", "StateDictModels", "StateDicts", "Tensors", "TorchEvaluator",
+        "ByteIO", "Forward", "ModelDescriptions", "NativeFormat", "NumPyFormat", "ONNXFormat",
+        "PyTorchFormat", "Recurrent", "ReferenceMath", "SafetensorsFormat", "StateDictModels", "StateDicts",
+        "Tensors", "TorchEvaluator",
         "Verification",
       ]),
     .executableTarget(
@@ -70,7 +72,7 @@ let package = Package(
       swiftSettings: settings),
 
     .target(
-      name: "TestSupport", dependencies: ["Recurrent", "Tensors"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["ByteIO", "Recurrent", "Tensors"], path: "Tests/TestSupport",
       swiftSettings: settings),
     tests("ByteIO", ["ByteIO", "TestSupport"], exclude: ["Recorded"]),
     tests("Tensors", ["ByteIO", "Tensors", "TestSupport"]),

@@ -3,7 +3,6 @@
 python rnnw_reader.py FILE ... prints one JSON line a file: its header, and name, dtype, shape and SHA-256 of each tensor.
 """
 import hashlib, json, struct, sys, zlib
-
 import numpy
 
 DTYPES = dict(zip("F64 F32 F16 BF16 I64 I32 I16 I8 U64 U32 U16 U8 BOOL".split(),  # BF16 as bit patterns
@@ -74,7 +73,8 @@ def parse(data):
         tensors[name], end = decode(entry, data[begin:stop]), stop
         needed |= (codec != "raw") + 2 * ("quantization" in entry)
     require(end == len(data) and needed == features, "bytes behind the tensors, or wrong required features")
-    parts = [p for a in header["layers"] for p in (a["attributes"], *a["attributes"].get("directions", ()))]
+    layers = [b for a in header["layers"] for b in (a, *a["attributes"].get("body", ()))]
+    parts = [p for a in layers for p in (a["attributes"], *a["attributes"].get("directions", ()))]
     used = [part[key] for part in parts for key in part if type(part[key]) is str and key not in CHOICES]
     require(sorted(used) == sorted(tensors), "the layers do not name every tensor exactly once")
     return header, tensors

@@ -80,6 +80,10 @@ struct Inspect: ParsableCommand {
     case .select(let selection): return "Select \(selection)"
     case .slice(let start, let count): return "Slice \(start) ..< \(start + count)"
     case .arithmetic(let arithmetic, _, _): return "Arithmetic \(arithmetic.rawValue)"
+    case .generate(let generate):
+      let stop = generate.stop.map { ", until \($0.value) = \($0.token)" } ?? ""
+      return "Generate \(generate.body.map(\.operation.name).joined(separator: " → "))"
+        + ", \(generate.maxSteps) steps at most\(stop)"
     case .dropout(let ratio): return "Dropout \(ratio) (identity at inference)"
     default: return operation.name
     }

@@ -22,7 +22,7 @@ struct RNNConvCommand: ParsableCommand {
     version: RNNConvVersion.current,
     subcommands: [
       Import.self, Export.self, Convert.self, Verify.self, ReplayCommand.self, Diff.self, Inspect.self,
-      Run.self, GradientFlowCommand.self,
+      Run.self, Build.self, GradientFlowCommand.self,
     ])
 
   static func main() {

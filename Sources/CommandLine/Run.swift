@@ -10,6 +10,7 @@ struct Run: ParsableCommand {
         rnnconv run model.onnx --input x.npy -o y.npy
         rnnconv run model.onnx --input x=x.npy --input h0=h.npy -o outputs.npz
         rnnconv run model.onnx --input inputs.npz -o y.npz --engine evaluator --precision float64
+        rnnconv run captioner.rnnw --input features.npy -o captions.npz --beam 4 --length-penalty 0.6
       """)
 
   enum Engine: String, ExpressibleByArgument, CaseIterable {
@@ -36,9 +37,24 @@ struct Run: ParsableCommand {
   @Option(help: "float32 or float64.")
   var precision = "float32"
 
+  @Option(help: "Loops that feed tokens back keep this many hypotheses; 1 takes the best token of each step.")
+  var beam = 1
+
+  @Option(
+    name: .customLong("length-penalty"),
+    help: "With --beam: log-probabilities are divided by ((5 + n) / 6)^a for n tokens.")
+  var lengthPenalty = 0.0
+
   @OptionGroup var source: SourceOptions
 
   func run() throws {
+    guard beam >= 1, lengthPenalty.isFinite else {
+      throw RNNConvError.arguments("--beam takes a number from 1 on, --length-penalty a finite one")
+    }
+    let isSearching = beam > 1 || lengthPenalty != 0
+    if isSearching, engine == .evaluator {
+      throw RNNConvError.arguments("--beam searches in the imported model, not with --engine evaluator")
+    }
     guard let precision = Precision(rawValue: precision) else {
       throw RNNConvError.arguments("--precision \(precision): use float32 or float64")
     }
@@ -47,10 +63,14 @@ struct Run: ParsableCommand {
     let inputs = try arguments.tensors(for: file.inputNames, "input")
     try file.verifyIntegrity()
     let results = try Terminal.progress("running \(file.path)") {
-      let useEvaluator = engine == .evaluator || engine == .auto && (try? file.model) == nil
+      let useEvaluator = engine == .evaluator || engine == .auto && !isSearching && (try? file.model) == nil
       if useEvaluator { return try file.evaluate(inputs, precision: precision) }
       let model = try file.model
       let own = inputs.filter { input in model.inputs.contains { $0.name == input.key } }
+      if isSearching {
+        return try file.run(
+          own, precision: precision, beam: Beam(width: beam, lengthPenalty: lengthPenalty))
+      }
       return try file.run(own, precision: precision)
     }
     let order = (try? file.model)?.outputs.map(\.name) ?? results.keys.sorted()

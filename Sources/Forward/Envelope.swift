@@ -27,6 +27,11 @@ public func stochasticEnvelope(
       model, inputs: inputs, rounding: rounding, noise: noise, seed: seed &+ UInt64(pass))
     for (name, output) in outputs {
       let values = reference[name]!.doubles
+      guard output.shape == reference[name]!.shape else {
+        // It stopped elsewhere: a token was another one, and nothing is known.
+        distances[name] = [Double](repeating: .infinity, count: values.count)
+        continue
+      }
       for (index, found) in output.doubles.enumerated() {
         let distance = abs(found - values[index])
         distances[name]![index] = max(distances[name]![index], distance.isNaN ? .infinity : distance)

@@ -18,6 +18,7 @@ public enum ForwardError: Error, Equatable, CustomStringConvertible {
   /// A reduction over nothing.
   case empty(layer: String, what: String)
   case cannotStream(layer: String, reason: String)
+  case cannotSearch(layer: String, reason: String)
   /// A stream takes the ports without a time axis at its first step.
   case inputAfterStart(port: String)
   case rowOutOfRange(row: Int, batch: Int)
@@ -48,6 +49,7 @@ public enum ForwardError: Error, Equatable, CustomStringConvertible {
       "layer '\(layer)': a sequence of \(steps) steps has no step \(step)"
     case .empty(let layer, let what): "layer '\(layer)': no \(what) to reduce"
     case .cannotStream(let layer, let reason): "layer '\(layer)' cannot run step by step: \(reason)"
+    case .cannotSearch(let layer, let reason): "'\(layer)' cannot be searched by beam: \(reason)"
     case .inputAfterStart(let port): "port '\(port)' has no time axis: it is read at the first step only"
     case .rowOutOfRange(let row, let batch): "there is no row \(row) in a batch of \(batch)"
     case .jacobiansTooLarge(let layer, let bytes, let limit):

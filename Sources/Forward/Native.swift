@@ -13,6 +13,9 @@ where Weights == [Self], Sum == Self, Rules == Void {
   static func complementaryError(_ x: Self) -> Self
 }
 
+/// base^exponent
+func power(_ base: Double, _ exponent: Double) -> Double { pow(base, exponent) }
+
 extension Float: Native {
   static func weights(_ tensor: Tensor) -> [Float] { tensor.floats }
   static func exponential(_ x: Float) -> Float { expf(x) }

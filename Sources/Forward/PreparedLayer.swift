@@ -9,6 +9,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
   /// The tensors of `operation`, in its own order; the recurrent layer keeps its own.
   private let weights: [Number.Weights]
   private let recurrent: RecurrentPass<Number>?
+  private let generation: GeneratePass<Number>?
 
   init(_ layer: Layer, _ rules: Number.Rules) {
     name = layer.name
@@ -17,9 +18,15 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     if case .recurrent(let recurrentLayer) = layer.operation {
       recurrent = RecurrentPass(recurrentLayer, rules)
       weights = []
+      generation = nil
+    } else if case .generate(let generate) = layer.operation {
+      recurrent = nil
+      weights = []
+      generation = GeneratePass(generate, rules)
     } else {
       recurrent = nil
       weights = layer.operation.tensors.map { Number.stored($0.tensor, rules) }
+      generation = nil
     }
   }
 
@@ -67,6 +74,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     case .dropout: return [inputs[0]!]
     case .reverse: return [try reverse(inputs)]
     case .argMax: return [.integers(try argMax(inputs[0]!.numbers))]
+    case .generate: return try generation!.run(inputs.map { $0! }, batch: batch)
     }
   }
 

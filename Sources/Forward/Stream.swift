@@ -114,6 +114,8 @@ extension Model {
         for case let state? in layer.inputs.dropFirst(2) where varying.contains(state) {
           throw .cannotStream(layer: layer.name, reason: "its initial state depends on the sequence")
         }
+      case .generate:
+        throw .cannotStream(layer: layer.name, reason: "it runs over steps of its own")
       case .reverse:
         throw .cannotStream(layer: layer.name, reason: "it starts at the end of the sequence")
       case .select(let selection):

@@ -83,15 +83,7 @@ extension HeaderNode {
 extension Port {
   init(parsing node: HeaderNode) throws(RNNWError) {
     self = try node.object { port throws(RNNWError) in
-      let kindNode = try port.required("kind")
-      let kind: ValueKind
-      switch try kindNode.string() {
-      case "sequence": kind = .sequence(features: try port.required("features").size())
-      case "vector": kind = .vector(features: try port.required("features").size())
-      case "tokens": kind = .tokens
-      case "indices": kind = .indices
-      case let name: throw .unknownName(path: kindNode.path, what: "kind of value", name: name)
-      }
+      let kind = try ValueKind(parsing: &port)
       return Port(
         name: try port.required("name").string(), value: try port.required("value").string(),
         elementType: try port.required("dtype").name("element type"), kind: kind,
@@ -100,18 +92,34 @@ extension Port {
   }
 
   var json: JSONValue {
-    let (kindName, features): (String, Int?) =
-      switch kind {
-      case .sequence(let features): ("sequence", features)
-      case .vector(let features): ("vector", features)
-      case .tokens: ("tokens", nil)
-      case .indices: ("indices", nil)
-      }
-    return .present([
-      ("name", .string(name)), ("value", .string(value)), ("dtype", .string(elementType.rawValue)),
-      ("kind", .string(kindName)), ("features", features.map(JSONValue.size)),
-      ("axes", .array(axes.map(\.json))),
-    ])
+    .present(
+      [
+        ("name", .string(name)), ("value", .string(value)), ("dtype", .string(elementType.rawValue)),
+        ("axes", .array(axes.map(\.json))),
+      ] + kind.members)
+  }
+}
+
+extension ValueKind {
+  /// From the members `kind` and `features`.
+  init(parsing object: inout HeaderObject) throws(RNNWError) {
+    let node = try object.required("kind")
+    switch try node.string() {
+    case "sequence": self = .sequence(features: try object.required("features").size())
+    case "vector": self = .vector(features: try object.required("features").size())
+    case "tokens": self = .tokens
+    case "indices": self = .indices
+    case let name: throw .unknownName(path: node.path, what: "kind of value", name: name)
+    }
+  }
+
+  var members: [(String, JSONValue?)] {
+    switch self {
+    case .sequence(let features): [("kind", "sequence"), ("features", .size(features))]
+    case .vector(let features): [("kind", "vector"), ("features", .size(features))]
+    case .tokens: [("kind", "tokens")]
+    case .indices: [("kind", "indices")]
+    }
   }
 }
 

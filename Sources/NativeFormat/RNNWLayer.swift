@@ -15,11 +15,12 @@ extension Layer {
     }
   }
 
-  func json(_ table: inout RNNWTensorTable) throws(RNNWError) -> JSONValue {
+  /// `prefix` goes before the names of its tensors.
+  func json(_ table: inout RNNWTensorTable, prefix: String = "") throws(RNNWError) -> JSONValue {
     let values = { (names: [String?]) in JSONValue.array(names.map { $0.map(JSONValue.string) ?? .null }) }
     return [
       "name": .string(name), "operation": .string(operation.name),
-      "attributes": try operation.attributes(layer: name, &table),
+      "attributes": try operation.attributes(layer: prefix + name, &table),
       "inputs": values(inputs), "outputs": values(outputs),
     ]
   }
@@ -27,7 +28,7 @@ extension Layer {
 
 extension HeaderNode {
   /// Names of values; null for one left out.
-  fileprivate func values() throws(RNNWError) -> [String?] {
+  func values() throws(RNNWError) -> [String?] {
     try array().map { node throws(RNNWError) in node.value == .null ? nil : try node.string() }
   }
 }
@@ -67,6 +68,7 @@ extension Operation {
     case "Dropout": self = .dropout(ratio: try attributes.required("ratio").real())
     case "Reverse": self = .reverse
     case "ArgMax": self = .argMax
+    case "Generate": self = .generate(try Generate(parsing: &attributes, &tensors))
     case let name: throw .unknownName(path: node.path, what: "operation", name: name)
     }
   }
@@ -89,6 +91,7 @@ extension Operation {
         ("constantFirst", .bool(constantFirst)),
       ])
     case .constant(let tensor): return .present([("value", try add(tensor, "value"))])
+    case .generate(let generate): return try generate.attributes(layer: name, &table)
     case .dropout(let ratio): return ["ratio": try real(ratio, "layer '\(name)', ratio")]
     case .softmax, .logSoftmax, .concat, .reverse, .argMax: return [:]
     }

@@ -63,7 +63,7 @@ public struct Format: Sendable {
   }
 
   /// Every format, in the order in which content is tried.
-  public static let all: [Format] = [.native, .pytorch, .safetensors, .numpy, .onnx]
+  public static let all: [Format] = [.native, .description, .pytorch, .safetensors, .numpy, .onnx]
 
   static func named(_ name: String) throws(RNNConvError) -> Format {
     guard let format = all.first(where: { $0.name == name || $0.extensions.contains(name) }) else {

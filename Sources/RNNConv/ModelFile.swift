@@ -112,6 +112,16 @@ public struct ModelFile: Sendable {
     }
   }
 
+  /// Runs the canonical model, whose loops search their tokens by beam.
+  public func run(
+    _ inputs: [String: Tensor], precision: Precision = .float32, beam: Beam
+  ) throws(RNNConvError) -> [String: Tensor] {
+    let model = try model
+    do { return try beamForward(model, inputs: inputs, precision: precision, beam: beam) } catch {
+      throw .inputs("\(path): \(error)")
+    }
+  }
+
   /// A session that takes one time step at a time and carries h and c of every recurrent layer.
   public func stream(batch: Int = 1, precision: Precision = .float32) throws(RNNConvError) -> Stream {
     let model = try model

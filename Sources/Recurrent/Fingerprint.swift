@@ -21,29 +21,39 @@ extension Model {
   /// The model's fingerprint; values are numbered in order of their first appearance.
   public var fingerprint: Fingerprint {
     var digest = Digest()
-    var numbers: [String: Int] = [:]
-    func number(_ value: String?) -> Int {
+    var numbers = Numbering(layers)
+    digest.add("rnnconv-fingerprint-1")
+    digest.add(inputs.count)
+    for port in inputs { digest.add(port, &numbers) }
+    digest.add(layers, &numbers)
+    digest.add(outputs.count)
+    for port in outputs { digest.add(port, &numbers) }
+    return Fingerprint(bytes: Array(digest.hash.finalize()))
+  }
+}
+
+/// Values by number, in order of their first appearance.
+///
+/// A constant has no number: it counts with its tensor where it is read, wherever its layer stands.
+private struct Numbering {
+  private(set) var constants: [String: Tensor] = [:]
+  private var numbers: [String: Int] = [:]
+
+  init(_ layers: [Layer]) {
+    for layer in layers {
+      if case .constant(let tensor) = layer.operation, let value = layer.outputs.first ?? nil {
+        constants[value] = tensor
+      }
+    }
+  }
+
+  subscript(_ value: String?) -> Int {
+    mutating get {
       guard let value else { return -1 }
       if let known = numbers[value] { return known }
       numbers[value] = numbers.count
       return numbers.count - 1
     }
-    digest.add("rnnconv-fingerprint-1")
-    digest.add(inputs.count)
-    for port in inputs { digest.add(port, number(port.value)) }
-    digest.add(layers.count)
-    for layer in layers {
-      digest.add(layer.operation)
-      // A value left out at the end of a list is the same as none.
-      for list in [layer.inputs, layer.outputs] {
-        let given = list.prefix((list.lastIndex { $0 != nil } ?? -1) + 1)
-        digest.add(given.count)
-        for value in given { digest.add(number(value)) }
-      }
-    }
-    digest.add(outputs.count)
-    for port in outputs { digest.add(port, number(port.value)) }
-    return Fingerprint(bytes: Array(digest.hash.finalize()))
   }
 }
 
@@ -83,8 +93,13 @@ private struct Digest {
     add(activation.beta)
   }
 
-  mutating func add(_ port: Port, _ value: Int) {
-    add(value)
+  mutating func add(_ value: String?, _ numbers: inout Numbering) {
+    if let value, let tensor = numbers.constants[value] { return add(tensor) }
+    add(numbers[value])
+  }
+
+  mutating func add(_ port: Port, _ numbers: inout Numbering) {
+    add(port.value, &numbers)
     add(port.elementType.rawValue)
     add(port.axes.count)
     for axis in port.axes {
@@ -99,6 +114,40 @@ private struct Digest {
         }
       }
     }
+  }
+
+  mutating func add(_ layers: [Layer], _ numbers: inout Numbering) {
+    let layers = layers.filter { if case .constant = $0.operation { false } else { true } }
+    add(layers.count)
+    for layer in layers {
+      add(layer.operation)
+      // A value left out at the end of a list is the same as none.
+      for list in [layer.inputs, layer.outputs] {
+        let given = list.prefix((list.lastIndex { $0 != nil } ?? -1) + 1)
+        add(given.count)
+        for value in given { add(value, &numbers) }
+      }
+    }
+  }
+
+  mutating func add(_ generate: Generate) {
+    var numbers = Numbering(generate.body)
+    add(generate.maxSteps)
+    add(generate.carried.count)
+    for carried in generate.carried {
+      add(numbers[carried.input])
+      add(carried.kind.hasTime ? 1 : 0)
+      add(carried.kind.isInteger ? -1 : carried.kind.features)
+    }
+    add(generate.body, &numbers)
+    for carried in generate.carried { add(carried.output, &numbers) }
+    add(generate.collected.count)
+    for value in generate.collected { add(value, &numbers) }
+    guard let stop = generate.stop else { return add("endless") }
+    add("stop")
+    add(stop.value, &numbers)
+    add(Int(stop.token))
+    add(Int(stop.padding))
   }
 
   mutating func add(_ operation: Operation) {
@@ -145,6 +194,7 @@ private struct Digest {
       add(constantFirst ? 1 : 0)
     case .constant(let tensor): add(tensor)
     case .dropout(let ratio): add(ratio)
+    case .generate(let generate): add(generate)
     case .softmax, .logSoftmax, .concat, .reverse, .argMax: break
     }
   }

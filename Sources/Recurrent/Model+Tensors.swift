@@ -42,6 +42,9 @@ extension Operation {
     case .dense(let weight, let bias): [("weight", weight)] + (bias.map { [("bias", $0)] } ?? [])
     case .arithmetic(_, let constant?, _): [("constant", constant)]
     case .constant(let tensor): [("value", tensor)]
+    case .generate(let generate):
+      generate.body.flatMap { layer in layer.operation.tensors.map { ("\(layer.name).\($0.role)", $0.tensor) }
+      }
     default: []
     }
   }
@@ -79,6 +82,11 @@ extension Operation {
     case .arithmetic(let arithmetic, let constant, let constantFirst):
       return .arithmetic(arithmetic, constant: constant.map(transform), constantFirst: constantFirst)
     case .constant(let tensor): return .constant(transform(tensor))
+    case .generate(var generate):
+      for index in generate.body.indices {
+        generate.body[index].operation = generate.body[index].operation.mapTensors(transform)
+      }
+      return .generate(generate)
     default: return self
     }
   }

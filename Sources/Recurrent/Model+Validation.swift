@@ -47,28 +47,7 @@ extension Model {
       try port.validateAxes()
       kinds[port.value] = port.kind
     }
-    for layer in layers {
-      var inputKinds: [ValueKind?] = []
-      for input in layer.inputs {
-        guard let input else {
-          inputKinds.append(nil)
-          continue
-        }
-        guard let kind = kinds[input] else { throw .unknownValue(layer: layer.name, value: input) }
-        inputKinds.append(kind)
-      }
-      let outputKinds = try layer.outputKinds(of: inputKinds)
-      guard layer.outputs.count <= outputKinds.count else {
-        throw .wrongArity(
-          layer: layer.name, what: "outputs", expected: "at most \(outputKinds.count)",
-          found: layer.outputs.count)
-      }
-      for (output, kind) in zip(layer.outputs, outputKinds) {
-        guard let output else { continue }
-        guard kinds[output] == nil else { throw .duplicateValue(layer: layer.name, value: output) }
-        kinds[output] = kind
-      }
-    }
+    for layer in layers { try layer.wire(&kinds) }
     names = []
     for port in outputs {
       guard names.insert(port.name).inserted else { throw .duplicatePort(port.name) }
@@ -133,6 +112,29 @@ extension Int {
 }
 
 extension Layer {
+  /// Checks the layer on values of known kinds, and adds the kinds of what it makes.
+  public func wire(_ kinds: inout [String: ValueKind]) throws(ModelError) {
+    var inputKinds: [ValueKind?] = []
+    for input in inputs {
+      guard let input else {
+        inputKinds.append(nil)
+        continue
+      }
+      guard let kind = kinds[input] else { throw .unknownValue(layer: name, value: input) }
+      inputKinds.append(kind)
+    }
+    let outputKinds = try outputKinds(of: inputKinds)
+    guard outputs.count <= outputKinds.count else {
+      throw .wrongArity(
+        layer: name, what: "outputs", expected: "at most \(outputKinds.count)", found: outputs.count)
+    }
+    for (output, kind) in zip(outputs, outputKinds) {
+      guard let output else { continue }
+      guard kinds[output] == nil else { throw .duplicateValue(layer: name, value: output) }
+      kinds[output] = kind
+    }
+  }
+
   /// The kinds of the outputs, given those of the inputs; throws where they or the tensors do not fit.
   public func outputKinds(of inputs: [ValueKind?]) throws(ModelError) -> [ValueKind] {
     switch operation {
@@ -226,6 +228,7 @@ extension Layer {
       return [sequence]
     case .argMax:
       return [try features(inputs).hasTime ? .tokens : .indices]
+    case .generate(let generate): return try outputKinds(generate, inputs)
     }
   }
 

@@ -31,6 +31,8 @@ public enum Operation: Sendable, Equatable {
   case dropout(ratio: Double)
   /// The index of the largest feature (the first of equals): features to one token id.
   case argMax
+  /// A loop that feeds its output back in: one-to-many, and decoders.
+  case generate(Generate)
 
   public enum Arithmetic: String, Sendable, CaseIterable, Hashable {
     case add, subtract, multiply, divide
@@ -53,6 +55,7 @@ public enum Operation: Sendable, Equatable {
     case .dropout: "Dropout"
     case .reverse: "Reverse"
     case .argMax: "ArgMax"
+    case .generate: "Generate"
     }
   }
 }

@@ -166,7 +166,31 @@ extension Operation {
     case .arithmetic(let arithmetic, _, let constantFirst):
       return [("arithmetic", arithmetic.rawValue), ("constantFirst", "\(constantFirst)")]
     case .dropout(let ratio): return [("ratio", "\(ratio)")]
+    case .generate(let generate): return generate.attributes
     case .embedding, .dense, .softmax, .logSoftmax, .concat, .reverse, .constant, .argMax: return []
     }
+  }
+}
+
+extension Generate {
+  /// Values of the body by number, in order of their first appearance: their names mean nothing.
+  fileprivate var attributes: [(String, String)] {
+    var numbers: [String: Int] = [:]
+    func number(_ value: String) -> String {
+      if numbers[value] == nil { numbers[value] = numbers.count + 1 }
+      return "#\(numbers[value]!)"
+    }
+    func numbered(_ values: [String?]) -> String { list(values.map { $0.map(number) }) }
+    var all = [("maxSteps", "\(maxSteps)")]
+    for value in carried { all.append(("carried \(number(value.input))", "\(value.kind)")) }
+    for (index, layer) in body.enumerated() {
+      let name = "body \(index + 1)"
+      all.append((name, "\(layer.operation.name) \(numbered(layer.inputs)) → \(numbered(layer.outputs))"))
+      all += layer.operation.attributes.map { ("\(name).\($0.0)", $0.1) }
+    }
+    all.append(("next", numbered(carried.map(\.output))))
+    all.append(("collected", numbered(collected)))
+    if let stop { all.append(("stop", "\(number(stop.value)) = \(stop.token), then \(stop.padding)")) }
+    return all
   }
 }

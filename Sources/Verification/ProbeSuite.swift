@@ -92,11 +92,21 @@ extension Model {
 
   /// V, where an input is looked up in a table.
   func vocabulary(of port: Port) -> Int? {
-    for layer in layers {
-      if case .embedding(let table) = layer.operation, layer.inputs.first == port.value {
-        return table.shape[0]
+    layers.lazy.compactMap { layer in
+      switch layer.operation {
+      case .embedding(let table) where layer.inputs.first == port.value: return table.shape[0]
+      case .generate(let generate):
+        // The first token, looked up in the body.
+        guard let position = layer.inputs.firstIndex(of: port.value) else { return nil }
+        let value = generate.carried[position].input
+        for inner in generate.body {
+          if case .embedding(let table) = inner.operation, inner.inputs.first == value {
+            return table.shape[0]
+          }
+        }
+        return nil
+      default: return nil
       }
-    }
-    return nil
+    }.first
   }
 }

@@ -63,12 +63,21 @@ extension Subject {
     func compareRoad(_ probe: Probe, _ road: inout [OutputComparison]) {
       guard let own else { return }
       for (name, bounded) in own.bounds.sorted(by: { $0.key < $1.key }) {
-        guard let value = double[name], value.shape == bounded.shape else { continue }
+        guard let value = double[name] else { continue }
+        guard value.shape == bounded.shape else {
+          road.record(name) {
+            _ = $0.add(
+              steps: value.shape, bounded.shape, isUndecided: own.bounds.hasUndecided, probe: probe.name)
+          }
+          continue
+        }
         let bounded = bounded.around { own.pass?[name]?.doubles }
         // Where nothing is known of a number, an evaluator that gives none cannot be told from a wrong one.
         let found = value.doubles
         let isUnknown = zip(bounded.errors, found).map { $0 == .infinity && !$1.isFinite }
-        func twice(_ bounds: [String: BoundedTensor]?) -> [Double]? { bounds?[name]?.errors.map { 2 * $0 } }
+        func twice(_ bounds: [String: BoundedTensor]?) -> [Double]? {
+          bounds?.errors(of: name, shape: value.shape)?.map { 2 * $0 }
+        }
         // Both roads start from the same bits, so nothing but Float64 rounding lies between them.
         let sides = Sides(
           shape: value.shape,
@@ -106,7 +115,8 @@ extension BoundedTensor {
   /// The middle of a wide interval, which may be all of [−1, 1], is nothing that evaluations come near to, so no
   /// envelope fits around it.
   func around(_ pass: () -> [Double]?) -> BoundedTensor {
-    guard errors.contains(where: { $0 > 0x1p-20 }), let pass = pass() else { return self }
+    guard errors.contains(where: { $0 > 0x1p-20 }), let pass = pass(), pass.count == values.count
+    else { return self }
     let centres = zip(values, pass).map { $1.isFinite ? $1 : $0 }
     return BoundedTensor(
       shape: shape, values: centres,

@@ -88,6 +88,7 @@ public func verify(
   var outputs: [OutputComparison] = []
   var leftRoad: [OutputComparison] = []
   var rightRoad: [OutputComparison] = []
+  var reasons = pairing.reasons(left.name, right.name)
   let isOneModel = left.model == right.model
   for probe in probes {
     let a = try left.run(probe, pairing.ofLeft(probe.inputs), seed: seed ?? 1, storage: storage)
@@ -99,14 +100,24 @@ public func verify(
     }
     for name in order {
       guard let other = pairs[name], let x = a.double[name], let y = b.double[other] else { continue }
-      guard x.shape == y.shape else { throw .shapesDiffer(output: name, left: x.shape, right: y.shape) }
+      guard x.shape == y.shape else {
+        guard (left.model ?? right.model)?.hasOwnSteps ?? false else {
+          throw .shapesDiffer(output: name, left: x.shape, right: y.shape)
+        }
+        let isUndecided = [a, b].contains { $0.derived?.sharpBounds?.hasUndecided ?? false }
+        outputs.record(name) {
+          reasons.append($0.add(steps: x.shape, y.shape, isUndecided: isUndecided, probe: probe.name))
+        }
+        continue
+      }
       func both(_ bounds: (Derivation) -> [String: BoundedTensor]?) -> [Double]? {
-        sum(a.derived.flatMap(bounds)?[name]?.errors, b.derived.flatMap(bounds)?[other]?.errors)
+        sum(
+          a.derived.flatMap(bounds)?.errors(of: name, shape: x.shape),
+          b.derived.flatMap(bounds)?.errors(of: other, shape: x.shape))
       }
       let sides = Sides(
         shape: x.shape, left: x.doubles, right: y.doubles,
-        bounds: sum(a.derived?.bounds[name]?.errors, b.derived?.bounds[other]?.errors)
-          ?? Array(repeating: tolerance == nil ? .infinity : 0, count: x.count),
+        bounds: both { $0.bounds } ?? Array(repeating: tolerance == nil ? .infinity : 0, count: x.count),
         sameBits: sameBits(a.single[name], b.single[other], count: x.count),
         sharpBounds: { both(\.sharpBounds) }, wideBounds: { both(\.wideBounds) },
         envelope: { both(\.envelope) }, wideEnvelope: { both(\.wideEnvelope) },
@@ -124,7 +135,7 @@ public func verify(
       left.model.map { _ in VerificationReport.Road(side: left.name, outputs: leftRoad) },
       right.model.map { _ in VerificationReport.Road(side: right.name, outputs: rightRoad) },
     ].compactMap { $0 }, probes: probes.map(\.name), seed: seed,
-    reasons: pairing.reasons(left.name, right.name))
+    reasons: reasons)
   report.conclude(left.model ?? right.model)
   guard isDiagnosing, report.verdict == .different else { return report }
   func asTaken(_ side: ([String: Tensor]) -> [String: Tensor]) -> [Probe] {
@@ -159,19 +170,31 @@ public func verify(
     try? stochasticEnvelope($0, inputs: own, rounding: rounding, seed: 1)
   }
   var outputs: [OutputComparison] = []
+  var reasons: [String] = []
   for name in run.double.keys.sorted() {
     guard let theirs = expected[name], let ours = run.double[name] else { continue }
     guard theirs.shape == ours.shape else {
-      throw .shapesDiffer(output: name, left: ours.shape, right: theirs.shape)
+      guard let reference, left.model?.hasOwnSteps ?? false else {
+        throw .shapesDiffer(output: name, left: ours.shape, right: theirs.shape)
+      }
+      outputs.record(name) {
+        reasons.append(
+          $0.add(
+            steps: ours.shape, theirs.shape, isUndecided: reference.hasUndecided, probe: probe.name))
+      }
+      continue
     }
-    let bounded = reference?[name]?.around { run.own?.pass?[name]?.doubles }
+    let bounded = reference?[name].flatMap { bounded in
+      bounded.shape == ours.shape ? bounded.around { run.own?.pass?[name]?.doubles } : nil
+    }
     // Without a canonical model there is no bound: only a tolerance, or equality, can tell.
     let sides = Sides(
       shape: ours.shape, left: bounded?.values ?? ours.doubles, right: theirs.doubles,
       bounds: bounded?.errors
-        ?? Array(repeating: tolerance == nil ? .infinity : 0, count: ours.count),
+        ?? Array(repeating: tolerance == nil || reference != nil ? .infinity : 0, count: ours.count),
       sameBits: Array(repeating: true, count: ours.count), wideBounds: { nil },
-      envelope: { envelope?[name]?.errors }, timeAxis: left.model?.timeAxis(ofOutput: name))
+      envelope: { envelope?.errors(of: name, shape: ours.shape) },
+      timeAxis: left.model?.timeAxis(ofOutput: name))
     outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
   }
   guard !outputs.isEmpty else {
@@ -183,8 +206,7 @@ public func verify(
     left: left.name, right: source, verdict: .equal,
     fingerprints: [left.model?.fingerprint.description, nil], outputs: outputs,
     roads: left.model.map { _ in [.init(side: left.name, outputs: road)] } ?? [], probes: [probe.name],
-    seed: nil,
-    reasons: [])
+    seed: nil, reasons: reasons)
   report.conclude(left.model)
   if report.verdict == .different {
     report.diagnosis = try report.diagnosisOfImport(left, [probe])

@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct HelpTests {
   static let subcommands = [
-    "import", "export", "convert", "verify", "replay", "diff", "inspect", "run", "gradient-flow",
+    "import", "export", "convert", "verify", "replay", "diff", "inspect", "run", "build", "gradient-flow",
   ]
 
   @Test(arguments: [[]] + subcommands.map { [$0] })

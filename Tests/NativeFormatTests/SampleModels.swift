@@ -81,6 +81,26 @@ enum Samples {
           "select", .select(selection), inputs: selection == .lastValid ? ["p", "lengths"] : ["p"],
           outputs: ["v\(layers.count)"]))
     }
+    let loops = [
+      Generate.Stop(value: "token", token: 2, padding: -1), nil,
+    ].map { stop in
+      Generate(
+        body: [
+          Layer("table", .embedding(table: generator.tensor([5, 12])), inputs: ["last"], outputs: ["x"]),
+          Layer(
+            "sum", .arithmetic(.add, constant: nil, constantFirst: false), inputs: ["x", "y"], outputs: ["z"]),
+          Layer("best", .argMax, inputs: ["z"], outputs: ["token"]),
+        ],
+        carried: [
+          .init(input: "last", output: "token", kind: .tokens),
+          .init(input: "y", output: "z", kind: .sequence(features: 12)),
+          .init(input: "kept", output: "kept", kind: .vector(features: 12)),
+        ], collected: ["token", "z"], stop: stop, maxSteps: 7)
+    }
+    for loop in loops {
+      layers.append(
+        Layer("loop", .generate(loop), inputs: ["first", "k", "k"], outputs: ["tokens\(layers.count)"]))
+    }
     for arithmetic in Operation.Arithmetic.allCases {
       layers.append(
         Layer(

@@ -42,7 +42,9 @@ import Testing
     let folder = try TemporaryFolder()
     var paths: [String] = []
     for opset in Self.opsets {
-      for (name, model) in Self.models() {
+      // A Generate is a Loop from opset 11 on.
+      let loops = GeneratingForm.allCases.map { ("loop-\($0)", $0.model(.lstm, seed: 1)) }
+      for (name, model) in Self.models() + (opset >= 11 ? loops : []) {
         let encoded = try ONNXEncoder.encode(try ONNXExporter.export(model, opset: opset).model)
         paths.append(try folder.write(encoded.model.array, to: "\(name)-\(opset).onnx"))
       }

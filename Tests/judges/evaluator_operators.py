@@ -370,7 +370,7 @@ def control(cases):
         inputs = [info("i", TensorProto.INT64, []), info("c", TensorProto.BOOL, []), info("h", 1, [3])]
         return helper.make_graph(nodes, "body", inputs, [info("go", TensorProto.BOOL, []), info("h_out", 1, [3]), info("scan", 1, [3])])
 
-    for name, trips, condition, bound in [("all", 4, True, 99), ("early", 4, None, 0.2), ("unbounded", None, True, 0.5), ("two", 2, True, 99)]:
+    for name, trips, condition, bound in [("all", 4, True, 99), ("early", 4, None, 0.2), ("unbounded", None, True, 0.5), ("two", 2, True, 99), ("none", 0, True, 99), ("never", 4, False, 99)]:
         names = ["m" if trips is not None else "", "k" if condition is not None else "", "h0"]
         initial = [numpy_helper.from_array(np.array(bound, F), "bound")]
         if trips is not None:

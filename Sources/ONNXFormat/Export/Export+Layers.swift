@@ -5,6 +5,7 @@ extension ONNXExporter {
   mutating func export(_ layer: Layer) throws(ONNXError) {
     switch layer.operation {
     case .recurrent(let recurrent): return try exportRecurrent(layer, recurrent)
+    case .generate(let generate): return try exportGenerate(layer, generate)
     case .embedding(let table):
       let ids = layer.inputs[0]!
       let indices = anyHolder(ids)

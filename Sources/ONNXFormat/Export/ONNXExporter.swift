@@ -25,7 +25,7 @@ public struct ONNXExporter {
   var kinds: [String: ValueKind] = [:]
   /// The element type that the graph computes in.
   var computeType = ElementType.float32
-  private var batchTensor: String?
+  var batchTensor: String?
 
   struct Holder: Equatable {
     var name: String
@@ -48,7 +48,7 @@ public struct ONNXExporter {
     return try exporter.run()
   }
 
-  private init(model: Model, opset: Int64, gates: ONNXGates) {
+  init(model: Model, opset: Int64, gates: ONNXGates) {
     self.gates = gates
     self.model = model
     self.opset = opset

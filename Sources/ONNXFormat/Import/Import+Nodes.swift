@@ -20,6 +20,11 @@ extension ONNXImporter {
         throw .notImportable(node: node.label, reason: "it is no LSTM with projection as rnnconv writes it")
       }
       try importProjected(node, scan)
+    case "Loop":
+      guard let loop = GeneratedLoop(node) else {
+        throw .notImportable(node: node.label, reason: "it is no generating loop as rnnconv writes it")
+      }
+      try importGenerate(node, loop)
     case "Transpose": try importTranspose(node)
     case "Reshape": try importReshape(node)
     case "Flatten": try importFlatten(node)

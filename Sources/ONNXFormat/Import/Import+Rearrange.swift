@@ -25,7 +25,7 @@ extension ONNXImporter {
       // Every axis of size 1: that of a batch which just happens to be 1 cannot be told from one that is there to stay.
       axes = view.axes.indices.filter { view.axes[$0].isEmpty }
     }
-    for axis in axes {
+    for axis in axes where !(isBody && view.axes[axis] == [.time]) {
       guard view.axes[axis].isEmpty else {
         throw .notImportable(
           node: node.label,

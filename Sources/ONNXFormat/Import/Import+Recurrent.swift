@@ -13,6 +13,11 @@ extension ONNXImporter {
         (input, position < 2 * Int(count) ? [.batch, .features(nil)] : [.time, .batch, .features(nil)])
       }
     }
+    if node.operation == "Loop", node.domain.isEmpty, case .graph(let body)? = node.attributes["body"] {
+      return zip(node.inputs, body.inputs).dropFirst(2).compactMap { input, info in
+        GeneratedLoop.roles(info).map { (input, $0) }
+      }
+    }
     guard ["RNN", "LSTM", "GRU"].contains(node.operation), node.domain.isEmpty else { return [] }
     var batchFirst = false
     if case .int(1)? = node.attributes["layout"] { batchFirst = true }

@@ -27,6 +27,8 @@ public struct ONNXImporter {
   var layerNames: Set<String> = []
   /// The batch size where the source fixes it.
   var batchSize: Int?
+  /// Whether the graph is a Loop's body, where a sequence has one step.
+  var isBody = false
 
   var opset: Int64 { source.opset }
 
@@ -49,7 +51,7 @@ public struct ONNXImporter {
     return try importer.run()
   }
 
-  private init(source: ONNXModel, bindings: [String: Tensor], limits: Limits, gates: ONNXGates) {
+  init(source: ONNXModel, bindings: [String: Tensor], limits: Limits, gates: ONNXGates) {
     self.gates = gates
     self.source = source
     self.bindings = bindings
@@ -85,14 +87,14 @@ public struct ONNXImporter {
   private func refuseWrittenOut(_ nodes: [ONNXNode]) throws(ONNXError) {
     let flow = nodes.first { node in
       ["If", "Loop", "Scan"].contains(node.operation) && node.domain.isEmpty
-        && ProjectedLSTM(node, opset: opset, gates: gates.lstm) == nil
+        && ProjectedLSTM(node, opset: opset, gates: gates.lstm) == nil && GeneratedLoop(node) == nil
     }
     if let node = flow {
       throw .notImportable(
         node: node.label,
         reason: "control flow has no place in the canonical model; `run` and `verify` evaluate it as it is")
     }
-    let recurrent = ["RNN", "LSTM", "GRU", "Scan"]
+    let recurrent = ["RNN", "LSTM", "GRU", "Scan", "Loop"]
     let squashing = nodes.filter { ["Tanh", "Sigmoid", "Relu"].contains($0.operation) }
     if !nodes.contains(where: { recurrent.contains($0.operation) }), squashing.count >= 2,
       let product = nodes.first(where: { ["MatMul", "Gemm"].contains($0.operation) })

@@ -47,11 +47,15 @@ extension Evaluation {
       iteration += 1
     }
     var outputs: [Value<S>?] = carried
-    for list in slices {
-      // Without a turn there is no telling the shape of a slice.
-      guard !list.isEmpty else { throw call.invalid("a scan output of no iterations has no known shape") }
-      outputs.append(try call.stacked(list, axis: 0))
+    if iteration == 0, scans > 0 {
+      // No slices: of the shape and type that the turn which was not made would have given.
+      let given = [Value<S>.int64([0], shape: []), .bools(NDArray(scalar: true))] + carried
+      for slice in try call.run(body, given).suffix(scans) {
+        outputs.append(slice.picked([], shape: [0] + slice.shape))
+      }
+      return outputs
     }
+    for list in slices { outputs.append(try call.stacked(list, axis: 0)) }
     return outputs
   }
 
