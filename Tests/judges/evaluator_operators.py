@@ -408,6 +408,26 @@ def control(cases):
         for opset in [9, 16]:
             cases.model(f"Scan_case{number}_{opset}", graph, {"h0": floats(3, seed=5), "x": x, "z": second}, opset)
 
+    # Opset 8: a batch axis, and lengths of rows.
+    lengths = numpy_helper.from_array(np.array([4, 2], I), "lengths")
+    for number, (name, attributes) in enumerate([("", {}), ("lengths", {}), ("lengths", {"directions": [1, 0]})]):
+        node = helper.make_node("Scan", [name, "h0", "x", "z"], ["h", "s"], body=scan_body(), num_scan_inputs=2, **attributes)
+        graph = helper.make_graph(
+            [node], "scan", [info("h0", 1, [2, 3]), info("x", 1, [2, 4, 3]), info("z", 1, [2, 4, 3])], [any_("h"), any_("s")],
+            [numpy_helper.from_array(floats(3, 3, seed=7), "R"), lengths],
+        )
+        cases.model(f"Scan_rows{number}", graph, {"h0": floats(2, 3, seed=5), "x": floats(2, 4, 3), "z": floats(2, 4, 3, seed=6)}, 8)
+
+    # No steps at all, which onnxruntime refuses: the state stays, and nothing is collected along the axis.
+    node = helper.make_node("Scan", ["h0", "x", "z"], ["h", "s"], body=scan_body(), num_scan_inputs=2, scan_output_axes=[1])
+    graph = helper.make_graph(
+        [node], "scan", [info("h0", 1, [3]), info("x", 1, ["n", 3]), info("z", 1, ["n", 3])], [any_("h"), any_("s")],
+        [numpy_helper.from_array(floats(3, 3, seed=7), "R")],
+    )
+    nothing = floats(4, 3)[:0]
+    feeds = {"h0": floats(3, seed=5), "x": nothing, "z": nothing}
+    cases.model("Scan_nothing", graph, feeds, 16, outputs=[feeds["h0"], np.zeros((3, 0), F)])
+
     # A Loop inside an If inside a Loop, each reading values from outside.
     inner = helper.make_graph(
         [helper.make_node("Add", ["v", "x0"], ["v_out"]), helper.make_node("Identity", ["ci"], ["co"])], "inner",

@@ -3,7 +3,7 @@ extension Signature {
   ///
   /// Printed by Tests/judges/evaluator_signatures.py, and compared with it by a test. A line holds the name, the first
   /// opset that it is true of, inputs, outputs, and attributes with their defaults: `?` may be left out, `*` may
-  /// repeat, `!` must be given. Scan of opset 8 (with a batch axis, gone since opset 9) is left out.
+  /// repeat, `!` must be given.
   static let text = """
     Abs 7 X Y
     Add 7 A,B C
@@ -116,6 +116,7 @@ extension Signature {
     Reshape 14 data,shape reshaped allowzero:int=0
     ReverseSequence 10 input,sequence_lens Y batch_axis:int=1 time_axis:int=0
     Round 11 X Y
+    Scan 8 sequence_lens?,initial_state_and_scan_inputs* final_state_and_scan_outputs* body:graph! directions:ints num_scan_inputs:int!
     Scan 9 initial_state_and_scan_inputs* final_state_and_scan_outputs* body:graph! num_scan_inputs:int! scan_input_axes:ints scan_input_directions:ints scan_output_axes:ints scan_output_directions:ints
     ScatterElements 11 data,indices,updates output axis:int=0
     ScatterElements 16 data,indices,updates output axis:int=0 reduction:string=none
