@@ -9,21 +9,22 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 need_swift
 [ -d "$swift_root/lib/swift_static" ] || fail "this Swift toolchain has no static libraries ($swift_root/lib/swift_static)"
 
-# A folder with nothing but the static libraries, searched first: the linker takes what it finds there.
+# A folder with nothing but the static libraries, which pkg-config is made to name: the linker takes what it finds there.
 libraries=$root/.build/dist/static-libraries
 rm -rf "$libraries"
 mkdir -p "$libraries"
-for library in protobuf-c z; do
-  found=
-  for flag in $(pkg-config --variable=libdir "$([ $library = z ] && echo zlib || echo libprotobuf-c)") /usr/lib; do
-    [ -e "$flag/lib$library.a" ] && found=$flag/lib$library.a && break
-  done
-  [ -n "$found" ] || fail "lib$library.a is missing: install what provides it (libprotobuf-c-dev, zlib1g-dev)"
-  ln -s "$found" "$libraries/"
+for package in libprotobuf-c zlib; do
+  library=$(pkg-config --libs-only-l "$package" | sed 's/^-l//; s/ *$//')
+  static=$(pkg-config --variable=libdir "$package")/lib$library.a
+  [ -e "$static" ] || fail "$static is missing: install what provides it (libprotobuf-c-dev, zlib1g-dev)"
+  ln -s "$static" "$libraries/"
+  sed "s|^libdir=.*|libdir=$libraries|" "$(pkg-config --variable=pcfiledir "$package")/$package.pc" \
+    >"$libraries/$package.pc"
 done
 ln -s "$(gcc -print-file-name=libstdc++.a)" "$libraries/"
+export PKG_CONFIG_PATH=$libraries
 
-build=("${release_build[@]}" -Xlinker "-L$libraries" --scratch-path .build/dist/build)
+build=("${release_build[@]}" --scratch-path .build/dist/build)
 say "Building rnnconv (release, static) ..."
 swift build "${build[@]}" --product rnnconv
 binary=$(swift build "${build[@]}" --show-bin-path)/rnnconv
