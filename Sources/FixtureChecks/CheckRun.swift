@@ -34,13 +34,15 @@ extension Manifest {
   /// - Parameters:
   ///   - positions: of the fixtures to check.
   ///   - power: also ask whether their inputs could notice every known mistake.
-  ///   - done: called as each is finished.
+  ///   - done: called for each, in the order of `positions`, as soon as those before it are finished too.
   public func check(
     _ positions: [Int], power: Bool = false, by pool: WorkerPool, done: (Outcome) -> Void = { _ in }
   ) -> CheckRun {
     let start = WorkerProcess.now
     let jobs = positions.map { Job(power ? .checkPower : .check, fixtures[$0], in: folder) }
     var outcomes = jobs.map { Outcome($0.fixture.name) }
+    var isFinished = [Bool](repeating: false, count: jobs.count)
+    var told = 0
     _ = pool.run(jobs) { index, answer, seconds in
       let fixture = jobs[index].fixture
       var outcome = Outcome(fixture.name)
@@ -63,7 +65,11 @@ extension Manifest {
       }
       outcome.seconds = seconds
       outcomes[index] = outcome
-      done(outcome)
+      isFinished[index] = true
+      while told < jobs.count, isFinished[told] {
+        done(outcomes[told])
+        told += 1
+      }
     }
     return CheckRun(
       manifest: self,

@@ -22,7 +22,13 @@ struct Discovery {
   }
 
   private mutating func walk(_ path: String, depth: Int) {
-    let entries = Folder.entries(of: Folder.join(folder, path))
+    let entries = Folder.entries(of: Folder.join(folder, path)).filter { entry in
+      let isPlain = entry.name.unicodeScalars.allSatisfy {
+        $0.value >= 0x20 && $0.value != 0x7F && $0 != "\u{FFFD}"
+      }
+      if !isPlain { leftOut.append("\(Folder.join(path, entry.name)): a name that a manifest cannot hold") }
+      return isPlain
+    }
     files += entries.count
     guard depth < Self.limits.depth, files <= Self.limits.files else {
       leftOut.append("\(path): too deep, or too many files")

@@ -78,6 +78,13 @@ public struct Draft: Sendable {
       case .cannotStart(let reason): notes.append("no process could be started: \(reason)")
       }
     }
+    // `lstm.onnx` and `lstm/model.onnx` would both be called lstm.
+    var names: Set<String> = []
+    for index in fixtures.indices where !names.insert(fixtures[index].name).inserted {
+      var number = 2
+      while !names.insert("\(fixtures[index].name) (\(number))").inserted { number += 1 }
+      fixtures[index].name += " (\(number))"
+    }
     guard !fixtures.isEmpty else {
       throw .wrong(
         path: folder,

@@ -226,12 +226,17 @@ import Testing
     try FileManager.default.copyItem(
       atPath: Sample.demoOutputs, toPath: sub.appending(path: "outputs.npz").path)
     _ = try folder.write(Array("hello".utf8), to: "broken.onnx")
+    // Would be called zip as well; and a name that no manifest can hold.
+    try FileManager.default.createDirectory(
+      at: folder.url.appending(path: "zip"), withIntermediateDirectories: true)
+    try FileManager.default.copyItem(atPath: folder.path("zip.onnx"), toPath: folder.path("zip/model.onnx"))
+    try FileManager.default.copyItem(atPath: folder.path("zip.onnx"), toPath: folder.path("new\nline.onnx"))
     let outcome = try models.check("--init")
     #expect(outcome.code == 0 && outcome.output.contains("broken.onnx"), "\(outcome)")
     let manifest = try #require(
       try JSONSerialization.jsonObject(with: Data(folder.read("rnnconv.json"))) as? [String: Any])
     let fixtures = try #require(manifest["fixtures"] as? [[String: Any]])
-    #expect(fixtures.map { $0["name"] as? String } == ["broken", "lstm", "zip", "onnx-case"])
+    #expect(fixtures.map { $0["name"] as? String } == ["broken", "lstm", "zip", "onnx-case", "zip (2)"])
     func paths(_ index: Int) -> [String?]? {
       (fixtures[index]["models"] as? [[String: Any]])?.map { $0["path"] as? String }
     }
@@ -245,7 +250,8 @@ import Testing
     let check = try models.check("--json")
     let results = try #require(try check.json()["fixtures"] as? [[String: Any]])
     #expect(
-      check.code == 1 && results.map { $0["status"] as? String } == ["failed", "passed", "passed", "passed"],
+      check.code == 1
+        && results.map { $0["status"] as? String } == ["failed", "passed", "passed", "passed", "passed"],
       "\(check)"
     )
   }
