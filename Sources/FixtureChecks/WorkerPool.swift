@@ -3,7 +3,7 @@ internal import Glibc
 
 /// Gives jobs to worker processes, one at a time to each, and replaces a worker that dies or takes too long.
 public struct WorkerPool {
-  /// How to start a worker: the program, and the arguments that make it call `Worker.serve()`.
+  /// How to start a worker: the program (this process's own, even after its file was replaced) and the arguments that make it call `Worker.serve()`.
   public var program: String
   public var arguments: [String]
   public var workers: Int
@@ -11,7 +11,7 @@ public struct WorkerPool {
   public var timeout: Double
 
   public init(
-    program: String = WorkerPool.ownProgram, arguments: [String], workers: Int = WorkerPool.cores,
+    program: String = "/proc/self/exe", arguments: [String], workers: Int = WorkerPool.cores,
     timeout: Double = 120
   ) {
     self.program = program
@@ -20,11 +20,7 @@ public struct WorkerPool {
     self.timeout = timeout
   }
 
-  /// The program that this process runs, even after its file was replaced; without /proc, what it was called by.
-  public static var ownProgram: String {
-    access("/proc/self/exe", X_OK) == 0 ? "/proc/self/exe" : CommandLine.arguments[0]
-  }
-
+  /// Cores of this machine.
   public static var cores: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
 
   enum Answer: Sendable {

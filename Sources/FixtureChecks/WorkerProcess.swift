@@ -33,7 +33,7 @@ final class WorkerProcess {
     let settings = environment.map { strdup($0) } + [nil]
     defer { for text in texts + settings { free(text) } }
     var process = pid_t()
-    let failure = posix_spawnp(&process, program, &actions, nil, texts, settings)
+    let failure = posix_spawn(&process, program, &actions, nil, texts, settings)
     guard failure == 0 else {
       close(ends[0])
       words.remove()
