@@ -24,7 +24,8 @@ done
 ln -s "$(gcc -print-file-name=libstdc++.a)" "$libraries/"
 export PKG_CONFIG_PATH=$libraries
 
-build=("${release_build[@]}" --scratch-path .build/dist/build)
+# Not the executable that `make demo` builds, which holds glibc as well.
+build=(-c release --static-swift-stdlib --scratch-path .build/dist/build)
 say "Building rnnconv (release, static) ..."
 swift build "${build[@]}" --product rnnconv
 binary=$(swift build "${build[@]}" --show-bin-path)/rnnconv
