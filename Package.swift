@@ -40,7 +40,8 @@ let package = Package(
     library(
       "Recurrent", ["ByteIO", "Tensors", .product(name: "Crypto", package: "swift-crypto")]),
     library("ReferenceMath", ["Tensors"]),
-    library("Forward", ["Recurrent", "Tensors"]),
+    .target(name: "CKernels"),
+    library("Forward", ["CKernels", "Recurrent", "Tensors"]),
     library("NativeFormat", ["ByteIO", "Recurrent", "Tensors"]),
     library("NumPyFormat", ["ByteIO", "Tensors"]),
     library("ONNXFormat", ["ByteIO", "COnnx", "Recurrent", "ReferenceMath", "Tensors"]),
@@ -68,8 +69,10 @@ let package = Package(
       swiftSettings: settings),
     .executableTarget(
       name: "Bench",
-      dependencies: ["RNNConv", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-      swiftSettings: settings),
+      dependencies: [
+        "Forward", "RNNConv", "Recurrent", "Tensors",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], resources: [.embedInCode("forward_peers.py")], swiftSettings: settings),
 
     .target(
       name: "TestSupport", dependencies: ["ByteIO", "Recurrent", "Tensors"], path: "Tests/TestSupport",
@@ -77,7 +80,7 @@ let package = Package(
     tests("ByteIO", ["ByteIO", "TestSupport"], exclude: ["Recorded"]),
     tests("Tensors", ["ByteIO", "Tensors", "TestSupport"]),
     tests("Recurrent", ["Recurrent", "Tensors", "TestSupport"]),
-    tests("Forward", ["Forward", "Recurrent", "Tensors", "TestSupport"], exclude: ["Recorded"]),
+    tests("Forward", ["CKernels", "Forward", "Recurrent", "Tensors", "TestSupport"], exclude: ["Recorded"]),
     tests(
       "NativeFormat",
       [

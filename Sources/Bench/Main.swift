@@ -2,11 +2,13 @@ internal import ArgumentParser
 internal import Foundation
 internal import RNNConv
 
-/// Measurements for the scripts that play peers against rnnconv (Tests/judges/live_*.py); figures are JSON.
+/// Measurements: of forward passes beside the peers, and for the scripts that play peers against rnnconv
+/// (Tests/judges/live_*.py).
 @main
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "rnnconv-bench", abstract: "Measure rnnconv.", subcommands: [OpenFile.self])
+    commandName: "rnnconv-bench", abstract: "Measure rnnconv.",
+    subcommands: [ForwardBench.self, OpenFile.self])
 }
 
 struct OpenFile: ParsableCommand {
