@@ -28,7 +28,7 @@ INLINE NAME(vec) NAME(reduced)(NAME(vec) x, NAME(bits) *n) {
   // ln 2 in two parts (Cody and Waite): the first has so few bits that n times it is exact.
   NAME(vec) r = FMA(whole, (NAME(vec))(-0x1.62e4p-1f), x);
   r = FMA(whole, (NAME(vec))(-0x1.7f7d1cp-20f), r);
-  // (e^r − 1 − r) / r², fitted to |r| ≤ 0.3466 (tools in docs/BENCHMARKS.md).
+  // (e^r − 1 − r) / r², fitted to |r| ≤ 0.3466 by least squares towards the least maximum.
   NAME(vec) q = (NAME(vec))(0x1.a1a05cp-13f);
   q = FMA(q, r, (NAME(vec))(0x1.6d7174p-10f));
   q = FMA(q, r, (NAME(vec))(0x1.11109p-7f));

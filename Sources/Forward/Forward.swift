@@ -16,7 +16,7 @@ public enum Precision: String, Sendable, CaseIterable, Hashable {
 /// - Returns: one tensor for each output port, in its axes' arrangement: float32 or float64 by `precision`, int64
 ///   for token ids.
 public func forward(
-  _ model: Model, inputs: [String: Tensor], precision: Precision, execution: Execution = Execution()
+  _ model: Model, inputs: [String: Tensor], precision: Precision, execution: Execution = .current
 ) throws(ForwardError) -> [String: Tensor] {
   switch precision {
   case .float32:

@@ -15,7 +15,7 @@ public struct PreparedModel: Sendable {
 
   /// Checks the model and packs its weights.
   public init(
-    _ model: Model, precision: Precision, execution: Execution = Execution()
+    _ model: Model, precision: Precision, execution: Execution = .current
   ) throws(ForwardError) {
     do { try model.validated() } catch { throw .invalidModel(error) }
     self.model = model

@@ -17,8 +17,8 @@ public struct Stream: Sendable {
   /// Checks that the model can stream and converts its weights; `batch` is B of every step.
   public init(_ model: Model, batch: Int, precision: Precision) throws(ForwardError) {
     switch precision {
-    case .float32: engine = .float32(try Session(model, batch: batch, rules: Execution()))
-    case .float64: engine = .float64(try Session(model, batch: batch, rules: Execution()))
+    case .float32: engine = .float32(try Session(model, batch: batch, rules: .current))
+    case .float64: engine = .float64(try Session(model, batch: batch, rules: .current))
     }
   }
 

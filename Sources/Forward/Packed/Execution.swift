@@ -2,6 +2,9 @@ internal import CKernels
 
 /// How a pass in native numbers runs: how fast, never with what result.
 public struct Execution: Sendable, Hashable {
+  /// How passes run that are not told otherwise.
+  @TaskLocal public static var current = Execution()
+
   /// At most so many threads; fewer where more would not pay.
   public var threads: Int
   var instructions: InstructionSet
