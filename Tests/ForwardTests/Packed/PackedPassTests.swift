@@ -105,13 +105,13 @@ extension LayerSpecification {
     for direction in Direction.allCases {
       var specification = LayerSpecification(cell)
       specification.direction = direction
-      specification = specification.sized(Size(batch: batch, input: 64, hidden: 272, steps: 6))
+      specification = specification.sized(Size(batch: batch, input: 64, hidden: 528, steps: 8))
       if cell == .lstm { specification.projectionSize = 100 }
       let model = specification.model(seed: 7)
       let layer = model.recurrent
-      let rows = BatchRows(steps: 6, batch: batch, lengths: nil)
+      let rows = BatchRows(steps: 8, batch: batch, lengths: nil)
       #expect(Sharing(layer, rows, threads: 8).members > 2, "the test must have threads to share among")
-      let inputs = randomInputs(model, steps: 6, batch: batch, seed: 8)
+      let inputs = randomInputs(model, steps: 8, batch: batch, seed: 8)
       let outputs = try [1, 2, 8].map {
         try forward(model, inputs: inputs, precision: .float32, execution: Execution(threads: $0))
       }
