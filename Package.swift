@@ -41,6 +41,7 @@ let package = Package(
       "Recurrent", ["ByteIO", "Tensors", .product(name: "Crypto", package: "swift-crypto")]),
     library("ReferenceMath", ["Tensors"]),
     .target(name: "CKernels"),
+    .target(name: "CMeasure"),
     library("Forward", ["CKernels", "Recurrent", "Tensors"]),
     library("NativeFormat", ["ByteIO", "Recurrent", "Tensors"]),
     library("NumPyFormat", ["ByteIO", "Tensors"]),
@@ -70,7 +71,7 @@ let package = Package(
     .executableTarget(
       name: "Bench",
       dependencies: [
-        "Forward", "RNNConv", "Recurrent", "Tensors",
+        "CMeasure", "Forward", "RNNConv", "Recurrent", "Tensors",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], resources: [.embedInCode("forward_peers.py")], swiftSettings: settings),
 

@@ -39,10 +39,12 @@ struct ForwardBench: ParsableCommand {
     let peers = openPeers()
     let cases = ForwardCase.all.filter { $0.text.hasPrefix(only) }
     if !json { print(ForwardResult.header) }
+    var limits = Limits()
     var results: [ForwardResult] = []
     for count in threads {
       for item in cases {
-        let result = try measure(item, threads: count, peers)
+        let roof = limits.seconds(item, threads: count)
+        let result = try measure(item, threads: count, roof: roof, peers)
         results.append(result)
         if !json { print(result.line) }
       }
@@ -73,7 +75,9 @@ struct ForwardBench: ParsableCommand {
 
   private func note(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
 
-  private func measure(_ item: ForwardCase, threads: Int, _ peers: ForwardPeers?) throws -> ForwardResult {
+  private func measure(
+    _ item: ForwardCase, threads: Int, roof: Double, _ peers: ForwardPeers?
+  ) throws -> ForwardResult {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("rnnconv-bench-\(getpid())")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
@@ -85,7 +89,7 @@ struct ForwardBench: ParsableCommand {
       ])
       names = answer["peers"] as? [String] ?? []
     }
-    let (model, inputs, expected) = try peers == nil ? item.random() : item.read(folder.path)
+    let (model, inputs, expected) = try peers == nil ? item.own() : item.read(folder.path)
     let prepared = try PreparedModel(model, precision: .float32, execution: Execution(threads: threads))
     let output = try prepared.run(inputs).values.first!
     let deviation = expected.map { zip($0.floats, output.floats).reduce(0) { max($0, abs($1.0 - $1.1)) } }
@@ -95,11 +99,11 @@ struct ForwardBench: ParsableCommand {
       times["rnnconv", default: []] += try Self.burst(seconds: burst) { _ = try prepared.run(inputs) }
       for name in names { times[name, default: []] += try peers!.run(name, seconds: burst) }
     }
-    return ForwardResult(item, threads: threads, times.mapValues(\.median), deviation: deviation)
+    return ForwardResult(item, threads: threads, times, roof: roof, deviation: deviation)
   }
 
   /// Seconds of each run; the first, which warms up, does not count.
-  private static func burst(seconds: Double, _ body: () throws -> Void) rethrows -> [Double] {
+  static func burst(seconds: Double, _ body: () throws -> Void) rethrows -> [Double] {
     let clock = ContinuousClock()
     try body()
     var times: [Double] = []
@@ -124,25 +128,37 @@ struct ForwardResult: Encodable {
   let threads: Int
   /// Medians in seconds, by program.
   let seconds: [String: Double]
-  /// Our time divided by that of the peer the row names.
+  /// The quickest run of each.
+  let quickest: [String: Double]
+  /// Our time divided by that of the peer the row names: of the medians, and of the quickest runs.
   let ratio: Double?
+  let quickestRatio: Double?
+  /// The least time that the machine allows divided by our quickest.
+  let roofline: Double
   let must: Double?
   let aim: Double?
   let gigaflops: Double
   /// The largest difference from onnxruntime's output.
   let deviation: Float?
 
-  init(_ item: ForwardCase, threads: Int, _ seconds: [String: Double], deviation: Float?) {
+  /// - Parameters:
+  ///   - times: of each run, by program.
+  ///   - roof: the least time that the machine allows.
+  init(_ item: ForwardCase, threads: Int, _ times: [String: [Double]], roof: Double, deviation: Float?) {
     name = item.text
     self.threads = threads
-    self.seconds = seconds
-    let ours = seconds["rnnconv"]!
-    let others =
-      item.peer == .best ? seconds.filter { $0.key != "rnnconv" }.values.min() : seconds["onnxruntime"]
-    ratio = others.map { ours / $0 }
+    seconds = times.mapValues(\.median)
+    quickest = times.mapValues { $0.min()! }
+    func ratio(_ figures: [String: Double]) -> Double? {
+      let others = figures.filter { $0.key == "onnxruntime" || item.peer == .best && $0.key != "rnnconv" }
+      return others.values.min().map { figures["rnnconv"]! / $0 }
+    }
+    self.ratio = ratio(seconds)
+    quickestRatio = ratio(quickest)
+    roofline = roof / quickest["rnnconv"]!
     must = item.must
     aim = item.aim
-    gigaflops = 2 * item.multiplications / ours / 1e9
+    gigaflops = 2 * item.multiplications / quickest["rnnconv"]! / 1e9
     self.deviation = deviation
   }
 
@@ -150,7 +166,7 @@ struct ForwardResult: Encodable {
   var reachesAim: Bool? { ratio.flatMap { ratio in aim.map { ratio <= $0 } } }
 
   static let header =
-    "pass              threads  rnnconv ms  onnxruntime      torch    ratio    must     aim  GFLOP/s  deviation"
+    "pass            threads  rnnconv ms  onnxruntime      torch    ratio  quickest    must     aim  GFLOP/s  roofline  deviation"
 
   var line: String {
     func milliseconds(_ name: String) -> String {
@@ -159,9 +175,10 @@ struct ForwardResult: Encodable {
     let verdict =
       ratio == nil ? "" : reachesAim == true ? "  aim" : reachesMust == true ? "  must" : "  NOT REACHED"
     let cells: [(String, Int)] = [
-      ("\(threads)", 9), (milliseconds("rnnconv"), 12), (milliseconds("onnxruntime"), 13),
-      (milliseconds("torch"), 11), (ratio?.fixed(2) ?? "–", 9), (must?.fixed(2) ?? "–", 8),
-      (aim?.fixed(2) ?? "–", 8), (gigaflops.fixed(1), 9), (deviation.map { "\($0)" } ?? "–", 16),
+      ("\(threads)", 7), (milliseconds("rnnconv"), 12), (milliseconds("onnxruntime"), 13),
+      (milliseconds("torch"), 11), (ratio?.fixed(2) ?? "–", 9), (quickestRatio?.fixed(2) ?? "–", 10),
+      (must?.fixed(2) ?? "–", 8), (aim?.fixed(2) ?? "–", 8), (gigaflops.fixed(1), 9), (roofline.fixed(2), 10),
+      (deviation.map { String(format: "%.0e", $0) } ?? "–", 11),
     ]
     return cells.reduce(name.padded(16, left: false)) { $0 + $1.0.padded($1.1) } + verdict
   }
@@ -183,34 +200,8 @@ extension ForwardCase {
     return (model, ["X": try array("x.npy")], try array("y.npy"))
   }
 
-  /// The same model with weights of our own.
-  fileprivate func random() throws -> (Model, [String: Tensor], Tensor?) {
-    var generator = SystemRandomNumberGenerator()
-    func tensor(_ shape: [Int], _ scale: Float) -> Tensor {
-      let count = shape.reduce(1, *)
-      return Tensor(
-        (0..<count).map { _ in Float.random(in: -scale...scale, using: &generator) }, shape: shape)
-    }
-    let cells: [String: Cell] = ["RNN": .rnn, "LSTM": .lstm, "GRU": .gru(resetAfter: true)]
-    let cell = cells[cell]!
-    let (rows, scale) = (cell.gateCount * size, 1 / Float(size).squareRoot())
-    let layer = RecurrentLayer(
-      cell: cell, direction: .forward, inputSize: size, hiddenSize: size,
-      directions: [
-        DirectionParameters(
-          inputWeight: tensor([rows, size], scale), recurrentWeight: tensor([rows, size], scale),
-          inputBias: tensor([rows], scale), recurrentBias: tensor([rows], scale))
-      ])
-    func port(_ name: String) -> Recurrent.Port {
-      Recurrent.Port(
-        name: name, value: name, elementType: .float32, kind: .sequence(features: size),
-        axes: [
-          PortAxis([.time]), PortAxis([.batch]), PortAxis([.features(stride: 1, count: size)], size: size),
-        ])
-    }
-    let model = Model(
-      inputs: [port("X")], outputs: [port("Y")],
-      layers: [Layer("layer", .recurrent(layer), inputs: ["X"], outputs: ["Y"])])
-    return (model, ["X": tensor([steps, batch, size], 1)], nil)
+  fileprivate func own() -> (Model, [String: Tensor], Tensor?) {
+    let (model, inputs) = random(layers: 1)
+    return (model, inputs, nil)
   }
 }

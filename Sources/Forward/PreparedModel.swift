@@ -12,6 +12,7 @@ public struct PreparedModel: Sendable {
 
   public let model: Model
   private let engine: Engine
+  private let forgetsSteps: Bool
 
   /// Checks the model and packs its weights.
   public init(
@@ -19,6 +20,7 @@ public struct PreparedModel: Sendable {
   ) throws(ForwardError) {
     do { try model.validated() } catch { throw .invalidModel(error) }
     self.model = model
+    forgetsSteps = model.forgetsSteps
     engine =
       switch precision {
       case .float32: .float32(model.layers.map { PreparedLayer($0, execution) })
@@ -30,10 +32,10 @@ public struct PreparedModel: Sendable {
   public func run(_ inputs: [String: Tensor]) throws(ForwardError) -> [String: Tensor] {
     switch engine {
     case .float32(let layers):
-      let values = try Forward.run(model, inputs, as: Float.self) { layers[$0] }
+      let values = try Forward.run(model, inputs, as: Float.self, forgetsSteps: forgetsSteps) { layers[$0] }
       return try model.arrangedOutputs(values) { Tensor($0, shape: $1) }
     case .float64(let layers):
-      let values = try Forward.run(model, inputs, as: Double.self) { layers[$0] }
+      let values = try Forward.run(model, inputs, as: Double.self, forgetsSteps: forgetsSteps) { layers[$0] }
       return try model.arrangedOutputs(values) { Tensor($0, shape: $1) }
     }
   }
