@@ -34,14 +34,15 @@ let package = Package(
       name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "COnnx", dependencies: ["CProtobufC"]),
+    .target(name: "CReferenceMath"),
+    .target(name: "CKernels"),
 
     library("ByteIO", ["CZlib"]),
     library("Tensors", ["ByteIO"]),
     library(
       "Recurrent", ["ByteIO", "Tensors", .product(name: "Crypto", package: "swift-crypto")]),
-    library("ReferenceMath", ["Tensors"]),
-    .target(name: "CKernels"),
     .target(name: "CMeasure"),
+    library("ReferenceMath", ["CReferenceMath", "Tensors"]),
     library("Forward", ["CKernels", "Recurrent", "Tensors"]),
     library("NativeFormat", ["ByteIO", "Recurrent", "Tensors"]),
     library("NumPyFormat", ["ByteIO", "Tensors"]),

@@ -3,6 +3,7 @@ internal import RNNConv
 
 struct Build: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "build",
     abstract: "Build a model from a description in words and arrays.",
     discussion: """
       The description is a .model.json (docs/building.md, schemas/model-description.schema.json); its arrays come from \

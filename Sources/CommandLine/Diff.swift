@@ -3,6 +3,7 @@ internal import RNNConv
 
 struct Diff: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "diff",
     abstract: "Compare two models' structure and weights without running them.",
     discussion: """
       Layers are paired in order. Of each tensor that differs: how many elements, by how many units in the last place \

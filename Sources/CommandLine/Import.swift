@@ -3,6 +3,7 @@ internal import RNNConv
 
 struct Import: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "import",
     abstract: "Import a model into .rnnw.",
     discussion: """
       Examples:
@@ -29,6 +30,7 @@ struct Import: ParsableCommand {
 
 struct Export: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "export",
     abstract: "Export a .rnnw model to another format.",
     discussion: """
       Examples:
@@ -51,6 +53,7 @@ struct Export: ParsableCommand {
 
 struct Convert: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "convert",
     abstract: "Convert between any two formats and prove the result.",
     discussion: """
       Examples:

@@ -3,6 +3,7 @@ internal import RNNConv
 
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "inspect",
     abstract: "Show a model: layers, shapes, element types, parameters, gate order, fingerprint.",
     discussion: """
       Examples:

@@ -4,6 +4,7 @@ internal import RNNConv
 
 struct Run: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "run",
     abstract: "Run a model on tensors.",
     discussion: """
       Examples:

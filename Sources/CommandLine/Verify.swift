@@ -4,6 +4,7 @@ internal import Verification
 
 struct Verify: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "verify",
     abstract: "Compare two models, or a model with recorded outputs, and say whether they compute the same.",
     discussion: """
       Each file runs by its own format's rules. Without --input, inputs are made up from the seed: random, single step, \

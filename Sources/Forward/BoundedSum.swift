@@ -1,3 +1,4 @@
+internal import CKernels
 internal import Tensors
 
 /// A sum of products under way, with what bounds every order of summing it.
@@ -70,25 +71,51 @@ extension Bounded {
   static func dot(
     _ weights: BoundedWeights, row: Int, _ x: [Bounded], at start: Int, count: Int
   ) -> BoundedSum {
+    products(weights, units: row..<(row + 1), x, starts: [start], count: count)![0]
+  }
+
+  static func products(
+    _ weights: BoundedWeights, units: Range<Int>, _ x: [Bounded], starts: [Int], count: Int
+  ) -> [BoundedSum]? {
+    // For each row its numbers, their absolute values, their errors.
+    var packed: [Double] = []
+    packed.reserveCapacity(starts.count * 3 * count)
+    for start in starts {
+      let row = x[start..<(start + count)]
+      for number in row { packed.append(number.value) }
+      for number in row { packed.append(abs(number.value)) }
+      for number in row { packed.append(number.error) }
+    }
+    var sums = products(weights.values, units, packed, rows: starts.count, count: count)
+    guard let errors = weights.errors else { return sums }
+    // Σ e_w (|x| + e_x)
+    for first in stride(from: 0, to: packed.count, by: max(1, 3 * count)) {
+      for k in first..<(first + count) { packed[k + count] += packed[k + 2 * count] }
+    }
+    for (index, sum) in products(errors, units, packed, rows: starts.count, count: count).enumerated() {
+      sums[index].propagated += sum.magnitude
+    }
+    return sums
+  }
+
+  private static func products(
+    _ weights: [Double], _ units: Range<Int>, _ x: [Double], rows: Int, count: Int
+  ) -> [BoundedSum] {
+    // Safe: these are the sizes that the C function stays under.
     precondition(
-      row >= 0 && start >= 0 && (row + 1) * count <= weights.values.count && start + count <= x.count)
-    var sum = BoundedSum(terms: count)
-    let first = row * count
-    x.withUnsafeBufferPointer { x in
-      weights.values.withUnsafeBufferPointer { w in
-        // Indices are in range: checked above.
-        for k in 0..<count {
-          let product = w[first + k] * x[start + k].value
-          sum.value += product
-          sum.magnitude += abs(product)
-          sum.propagated += abs(w[first + k]) * x[start + k].error
+      units.lowerBound >= 0 && units.upperBound * count <= weights.count && x.count == rows * 3 * count)
+    let sums = [bounded_sum](unsafeUninitializedCapacity: units.count * rows) { sums, initialized in
+      weights.withUnsafeBufferPointer { weights in
+        x.withUnsafeBufferPointer { x in
+          let first = weights.baseAddress.map { $0 + units.lowerBound * count }
+          bounded_products(first, x.baseAddress, sums.baseAddress, units.count, rows, count)
         }
       }
+      initialized = units.count * rows
     }
-    if let errors = weights.errors {
-      for k in 0..<count { sum.propagated += errors[first + k] * x[start + k].magnitude }
+    return sums.map {
+      BoundedSum(value: $0.value, magnitude: $0.magnitude, propagated: $0.propagated, terms: count)
     }
-    return sum
   }
 
   static func + (left: BoundedSum, right: Bounded) -> BoundedSum {

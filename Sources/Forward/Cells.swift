@@ -70,10 +70,10 @@ extension DirectionWeights {
 
   /// h_t = a(W x_t + b_W + R h_{t−1} + b_R)
   private func rnn(_ x: [Number], _ rows: [ActiveRow], _ state: inout CellState<Number>) {
-    let last = state.h
+    let (wx, rh) = (inputs(x, rows), recurrents(state.h, rows))
     for j in 0..<hiddenSize {
-      for row in rows {
-        let h = candidate(input(0, j, x, row) + recurrent(0, j, last, row))
+      for (r, row) in rows.enumerated() {
+        let h = candidate(input(0, j, wx, r) + recurrent(0, j, rh, r))
         state.h[row.batch * hiddenSize + j] = h
       }
     }
@@ -82,11 +82,11 @@ extension DirectionWeights {
   /// f, i, o = σ(W x_t + b_W + R h_{t−1} + b_R + P⊙c), g = a(W x_t + b_W + R h_{t−1} + b_R),
   /// c_t = f⊙c_{t−1} + i⊙g, h_t = o⊙a(c_t); f and i see c_{t−1}, o sees c_t and so comes after it.
   private func lstm(_ x: [Number], _ rows: [ActiveRow], _ state: inout CellState<Number>) {
-    let last = state.h
+    let (wx, rh) = (inputs(x, rows), recurrents(state.h, rows))
     var hidden = projection == nil ? [] : [Number](repeating: .zero, count: state.c.count)
     for j in 0..<hiddenSize {
-      for row in rows {
-        func sum(_ gate: Int) -> Number.Sum { input(gate, j, x, row) + recurrent(gate, j, last, row) }
+      for (r, row) in rows.enumerated() {
+        func sum(_ gate: Int) -> Number.Sum { input(gate, j, wx, r) + recurrent(gate, j, rh, r) }
         let at = row.batch * hiddenSize + j
         let c0 = state.c[at]
 
@@ -103,10 +103,12 @@ extension DirectionWeights {
     }
     guard let projection else { return }
     // h_t = projection · (o⊙a(c_t))
+    let products = Products<Number>(
+      projection, units: 0..<outputSize, hidden, starts: rows.map { $0.batch * hiddenSize }, count: hiddenSize
+    )
     for k in 0..<outputSize {
-      for row in rows {
-        let h = Number.dot(projection, row: k, hidden, at: row.batch * hiddenSize, count: hiddenSize)
-        state.h[row.batch * outputSize + k] = Number(h)
+      for (r, row) in rows.enumerated() {
+        state.h[row.batch * outputSize + k] = Number(products.sum(k, r))
       }
     }
   }
@@ -115,13 +117,14 @@ extension DirectionWeights {
   /// h_t = (1 − z)⊙n + z⊙h_{t−1}
   private func gruResetAfter(_ x: [Number], _ rows: [ActiveRow], _ state: inout CellState<Number>) {
     let last = state.h
+    let (wx, rh) = (inputs(x, rows), recurrents(last, rows))
     for j in 0..<hiddenSize {
-      for row in rows {
+      for (b, row) in rows.enumerated() {
         let at = row.batch * hiddenSize + j
 
-        let r = gate(input(0, j, x, row) + recurrent(0, j, last, row))
-        let z = gate(input(1, j, x, row) + recurrent(1, j, last, row))
-        let n = candidate(input(2, j, x, row) + r * Number(recurrent(2, j, last, row)))
+        let r = gate(input(0, j, wx, b) + recurrent(0, j, rh, b))
+        let z = gate(input(1, j, wx, b) + recurrent(1, j, rh, b))
+        let n = candidate(input(2, j, wx, b) + r * Number(recurrent(2, j, rh, b)))
         let h = Number.blend(n, last[at], z, gateActivation, rules)
 
         state.h[at] = h
@@ -133,38 +136,55 @@ extension DirectionWeights {
   /// h_t = (1 − z)⊙n + z⊙h_{t−1}
   private func gruResetBefore(_ x: [Number], _ rows: [ActiveRow], _ state: inout CellState<Number>) {
     let last = state.h
+    let wx = inputs(x, rows)
+    // The candidate's rows of R see r⊙h instead.
+    let rh = recurrents(last, rows, gates: 0..<2)
     var reset = last
     for j in 0..<hiddenSize {
-      for row in rows {
+      for (b, row) in rows.enumerated() {
         let at = row.batch * hiddenSize + j
-        let r = gate(input(0, j, x, row) + recurrent(0, j, last, row))
+        let r = gate(input(0, j, wx, b) + recurrent(0, j, rh, b))
         reset[at] = r * last[at]
       }
     }
+    let rn = recurrents(reset, rows, gates: 2..<3)
     for j in 0..<hiddenSize {
-      for row in rows {
+      for (b, row) in rows.enumerated() {
         let at = row.batch * hiddenSize + j
-        let z = gate(input(1, j, x, row) + recurrent(1, j, last, row))
-        let n = candidate(input(2, j, x, row) + recurrent(2, j, reset, row))
+        let z = gate(input(1, j, wx, b) + recurrent(1, j, rh, b))
+        let n = candidate(input(2, j, wx, b) + recurrent(2, j, rn, b))
         let h = Number.blend(n, last[at], z, gateActivation, rules)
         state.h[at] = h
       }
     }
   }
 
-  /// W x_t + b_W: unit j of a gate.
+  /// W x_t, of every unit and row.
+  private func inputs(_ x: [Number], _ rows: [ActiveRow]) -> Products<Number> {
+    Products(W, units: 0..<(cell.gateCount * hiddenSize), x, starts: rows.map(\.x), count: inputSize)
+  }
+
+  /// R h, of every unit of some gates, all where nil, and every row.
+  private func recurrents(_ h: [Number], _ rows: [ActiveRow], gates: Range<Int>? = nil) -> Products<Number> {
+    let gates = gates ?? 0..<cell.gateCount
+    return Products(
+      R, units: (gates.lowerBound * hiddenSize)..<(gates.upperBound * hiddenSize), h,
+      starts: rows.map { $0.batch * outputSize }, count: outputSize)
+  }
+
+  /// W x_t + b_W: unit j of a gate in row r of the step.
   @inline(__always)
-  private func input(_ gate: Int, _ j: Int, _ x: [Number], _ row: ActiveRow) -> Number.Sum {
+  private func input(_ gate: Int, _ j: Int, _ wx: Products<Number>, _ r: Int) -> Number.Sum {
     let k = gate * hiddenSize + j
-    let sum = Number.dot(W, row: k, x, at: row.x, count: inputSize)
+    let sum = wx.sum(k, r)
     return bW.map { sum + Number.element($0, k) } ?? sum
   }
 
-  /// R h + b_R: unit j of a gate.
+  /// R h + b_R: unit j of a gate in row r of the step.
   @inline(__always)
-  private func recurrent(_ gate: Int, _ j: Int, _ h: [Number], _ row: ActiveRow) -> Number.Sum {
+  private func recurrent(_ gate: Int, _ j: Int, _ rh: Products<Number>, _ r: Int) -> Number.Sum {
     let k = gate * hiddenSize + j
-    let sum = Number.dot(R, row: k, h, at: row.batch * outputSize, count: outputSize)
+    let sum = rh.sum(k, r)
     return bR.map { sum + Number.element($0, k) } ?? sum
   }
 

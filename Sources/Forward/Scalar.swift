@@ -36,6 +36,11 @@ protocol Scalar: Sendable {
 
   /// Row `row` of the weights `[…, count]` times `x[at ..< at + count]`.
   static func dot(_ weights: Weights, row: Int, _ x: [Self], at: Int, count: Int) -> Sum
+  /// The sums of some units with the rows of x that begin at `starts`, `[units, rows]`; nil where nothing is gained by
+  /// computing them together.
+  static func products(
+    _ weights: Weights, units: Range<Int>, _ x: [Self], starts: [Int], count: Int
+  ) -> [Sum]?
 
   init(_ sum: Sum)
   static func + (left: Sum, right: Self) -> Sum
@@ -71,6 +76,9 @@ protocol Scalar: Sendable {
 
 extension Scalar {
   static func stored(_ tensor: Tensor, _ rules: Rules) -> Weights { weights(tensor) }
+  static func products(
+    _ weights: Weights, units: Range<Int>, _ x: [Self], starts: [Int], count: Int
+  ) -> [Sum]? { nil }
   static func settle(_ states: inout [Self], symbols: Int) {}
   var detached: Self { self }
 }

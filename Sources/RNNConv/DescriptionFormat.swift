@@ -13,9 +13,10 @@ extension Format {
     name: "description", extensions: ["json"],
     summary: "a model in words (.model.json) with weights from .npz, .safetensors or PyTorch",
     recognises: { bytes in
-      let start = String(
-        decoding: bytes.slice(offset: 0, count: min(bytes.count, 4096))!.array, as: UTF8.self)
-      return start.contains("\"rnnconv_description\"")
+      let text = bytes.slice(offset: 0, count: min(bytes.count, 4096))!.array
+        .drop { [0x20, 0x09, 0x0A, 0x0D].contains($0) }
+      return text.first == UInt8(ascii: "{")
+        && text.firstRange(of: Array("\"rnnconv_description\"".utf8)) != nil
     },
     read: { (bytes, options) throws(RNNConvError) in
       func failed(_ error: any Error) -> RNNConvError {

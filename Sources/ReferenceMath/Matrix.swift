@@ -36,7 +36,7 @@ public struct Matrix<S: ReferenceScalar>: Sendable {
     Matrix(rows: rows, columns: columns, elements: elements.map(body))
   }
 
-  /// The matrix product, each sum in the order of the inner index.
+  /// The matrix product, each sum in the order of the inner index and fused.
   @inlinable
   public static func • (a: Matrix, b: Matrix) -> Matrix {
     precondition(a.columns == b.rows, "inner sizes differ")
@@ -61,33 +61,35 @@ public struct Matrix<S: ReferenceScalar>: Sendable {
   static func combine(_ a: Matrix, _ b: Matrix, _ body: (S, S) -> S) -> Matrix {
     precondition(a.columns == b.columns && (a.rows == b.rows || a.rows == 1 || b.rows == 1), "sizes differ")
     let rows = a.rows == 1 ? b.rows : a.rows
-    var result = Matrix(zeros: rows, a.columns)
-    let (stepA, stepB) = (a.rows == 1 ? 0 : a.columns, b.rows == 1 ? 0 : a.columns)
-    for row in 0..<rows {
-      for column in 0..<a.columns {
-        result.elements[row * a.columns + column] = body(
-          a.elements[row * stepA + column], b.elements[row * stepB + column])
+    let columns = a.columns
+    let (stepA, stepB) = (a.rows == 1 ? 0 : columns, b.rows == 1 ? 0 : columns)
+    let elements = [S](unsafeUninitializedCapacity: rows * columns) { result, count in
+      a.elements.withUnsafeBufferPointer { a in
+        b.elements.withUnsafeBufferPointer { b in
+          for row in 0..<rows {
+            for column in 0..<columns {
+              // Inside all three: each operand has one row or `rows` of them.
+              result.initializeElement(
+                at: row * columns + column, to: body(a[row * stepA + column], b[row * stepB + column]))
+            }
+          }
+        }
       }
+      count = rows * columns
     }
-    return result
+    return Matrix(rows: rows, columns: columns, elements: elements)
   }
 }
 
-/// c[m × n] += a[m × k] · b[k × n], each sum in the order of k.
+/// c[m × n] += a[m × k] · b[k × n], each sum in the order of k, each step of it one fused multiply-add.
 @inlinable
 public func accumulateProduct<S: ReferenceScalar>(
   _ a: UnsafeBufferPointer<S>, _ b: UnsafeBufferPointer<S>, into c: UnsafeMutableBufferPointer<S>,
   rows: Int, inner: Int, columns: Int
 ) {
-  // Safe: these are the sizes that every index below stays under.
+  // Safe: these are the sizes that the C function stays under.
   precondition(
     a.count == rows * inner && b.count == inner * columns && c.count == rows * columns, "sizes differ")
   guard let a = a.baseAddress, let b = b.baseAddress, let c = c.baseAddress else { return }
-  for row in 0..<rows {
-    for k in 0..<inner {
-      let factor = a[row * inner + k]
-      let (source, target) = (b + k * columns, c + row * columns)
-      for column in 0..<columns { target[column] += factor * source[column] }
-    }
-  }
+  S.accumulateProduct(a, b, into: c, rows: rows, inner: inner, columns: columns)
 }

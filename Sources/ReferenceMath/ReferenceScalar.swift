@@ -1,3 +1,4 @@
+internal import CReferenceMath
 internal import Glibc
 public import Tensors
 
@@ -13,6 +14,11 @@ public protocol ReferenceScalar: BinaryFloatingPoint, BitwiseCopyable, Sendable 
   static func cos(_ x: Self) -> Self
   static func pow(_ x: Self, _ y: Self) -> Self
   static func fmod(_ x: Self, _ y: Self) -> Self
+
+  /// c[rows × columns] += a[rows × inner] · b[inner × columns]; the caller has as many elements behind the pointers.
+  static func accumulateProduct(
+    _ a: UnsafePointer<Self>, _ b: UnsafePointer<Self>, into c: UnsafeMutablePointer<Self>,
+    rows: Int, inner: Int, columns: Int)
 
   /// The element type of tensors that hold such numbers.
   static var elementType: ElementType { get }
@@ -32,6 +38,12 @@ extension Float: ReferenceScalar {
   public static func cos(_ x: Float) -> Float { Glibc.cosf(x) }
   public static func pow(_ x: Float, _ y: Float) -> Float { Glibc.powf(x, y) }
   public static func fmod(_ x: Float, _ y: Float) -> Float { Glibc.fmodf(x, y) }
+  public static func accumulateProduct(
+    _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into c: UnsafeMutablePointer<Float>,
+    rows: Int, inner: Int, columns: Int
+  ) {
+    reference_accumulate_float(a, b, c, rows, inner, columns)
+  }
 
   public static var elementType: ElementType { .float32 }
   public static func values(of tensor: Tensor) -> [Float] { tensor.floats }
@@ -49,6 +61,12 @@ extension Double: ReferenceScalar {
   public static func cos(_ x: Double) -> Double { Glibc.cos(x) }
   public static func pow(_ x: Double, _ y: Double) -> Double { Glibc.pow(x, y) }
   public static func fmod(_ x: Double, _ y: Double) -> Double { Glibc.fmod(x, y) }
+  public static func accumulateProduct(
+    _ a: UnsafePointer<Double>, _ b: UnsafePointer<Double>, into c: UnsafeMutablePointer<Double>,
+    rows: Int, inner: Int, columns: Int
+  ) {
+    reference_accumulate_double(a, b, c, rows, inner, columns)
+  }
 
   public static var elementType: ElementType { .float64 }
   public static func values(of tensor: Tensor) -> [Double] { tensor.doubles }

@@ -24,12 +24,14 @@ extension Probe {
     for model: Model, seed: UInt64, suite: ProbeSuite = .standard
   ) throws(VerificationError) -> [Probe] {
     var generator = SplitMix(state: seed)
-    var recipes: [ProbeRecipe] = []
-    for recipe in suite.recipes(for: model).map({ $0.fitted(to: model) }) {
-      // Where sizes are fixed a single step or a long sequence is but another random one.
-      if !recipes.contains(where: { $0.isLike(recipe) }) { recipes.append(recipe) }
+    let all = suite.recipes(for: model).flatMap { $0.fitted(to: model) }
+    // Where sizes are fixed, a single step or a long sequence is but another random one.
+    let recipes = all.enumerated().filter { index, recipe in
+      !all.enumerated().contains { other, candidate in
+        candidate.covers(recipe) && (other < index || other > index && !recipe.covers(candidate))
+      }
     }
-    return try recipes.map { (recipe) throws(VerificationError) in
+    return try recipes.map { (_, recipe) throws(VerificationError) in
       try Probe(recipe, for: model, &generator)
     }
   }
@@ -42,7 +44,7 @@ extension Probe {
   ) throws(VerificationError) -> Probe {
     var generator = SplitMix(state: seed)
     let recipe = ProbeRecipe(name: "random", time: steps, batch: 1, isFull: true)
-    return try Probe(recipe.fitted(to: model), for: model, &generator)
+    return try Probe(recipe.fitted(to: model)[0], for: model, &generator)
   }
 
   private init(
@@ -52,7 +54,7 @@ extension Probe {
     for port in model.inputs {
       inputs[port.name] = try Self.tensor(for: port, in: model, recipe, &generator)
     }
-    self.init(name: "T=\(recipe.time) B=\(recipe.batch) \(recipe.name)", inputs: inputs)
+    self.init(name: "T=\(recipe.time) B=\(recipe.batch) \(recipe.title(for: model))", inputs: inputs)
   }
 
   /// Elements that one made-up input may have.
@@ -79,13 +81,7 @@ extension Probe {
       return (try? Tensor(values, shape: shape).converted(to: port.elementType).tensor)
         ?? Tensor(values, shape: shape)
     }
-    let values: [Float] =
-      switch recipe.filling {
-      case .oneHot where port.kind.hasTime: oneHot(count, for: port, recipe, &generator)
-      case .uniform(let scale): (0..<count).map { _ in Float.random(in: -1...1, using: &generator) * scale }
-      case .constant(let value): Array(repeating: value, count: count)
-      case .oneHot: (0..<count).map { _ in Float.random(in: -1...1, using: &generator) }
-      }
+    let values = numbers(count, for: port, recipe, &generator)
     return (try? Tensor(values, shape: shape).converted(to: port.elementType).tensor)
       ?? Tensor(values, shape: shape)
   }
@@ -98,7 +94,7 @@ extension Probe {
     let range = vocabulary.map { 0...Int64(max(0, $0 - 1)) } ?? 1...Int64(max(1, recipe.time))
     var values = (0..<count).map { _ in Int64.random(in: range, using: &generator) }
     if vocabulary == nil, recipe.isFull { return Array(repeating: range.upperBound, count: count) }
-    if vocabulary != nil, case .oneHot = recipe.filling, count > 0 {
+    if vocabulary != nil, recipe.fillings.contains(.oneHot), count > 0 {
       values[count - 1] = range.upperBound
       values[0] = range.lowerBound
     }
@@ -109,8 +105,8 @@ extension Probe {
     return values
   }
 
-  /// For each step of each row one feature at 1, wherever the port's axes put it.
-  private static func oneHot(
+  /// Each row filled as the recipe says, wherever the port's axes put rows, steps and features.
+  private static func numbers(
     _ count: Int, for port: Port, _ recipe: ProbeRecipe, _ generator: inout SplitMix
   ) -> [Float] {
     let hot = (0..<max(recipe.time * recipe.batch, 1)).map { _ in
@@ -121,18 +117,48 @@ extension Probe {
       var (rest, time, row, feature) = (flat, 0, 0, 0)
       for factor in factors.reversed() {
         switch factor {
-        case .time: time = rest % recipe.time
-        case .batch: row = rest % recipe.batch
-        case .features(let stride, let size): feature += rest % size * stride
-        }
-        switch factor {
-        case .time: rest /= recipe.time
-        case .batch: rest /= recipe.batch
-        case .features(_, let size): rest /= size
+        case .time:
+          time = rest % recipe.time
+          rest /= recipe.time
+        case .batch:
+          row = rest % recipe.batch
+          rest /= recipe.batch
+        case .features(let stride, let size):
+          feature += rest % size * stride
+          rest /= size
         }
       }
-      return hot[time * recipe.batch + row] == feature ? 1 : 0
+      func random(_ scale: Float) -> Float { Float.random(in: -1...1, using: &generator) * scale }
+      switch recipe.fillings[row % recipe.fillings.count] {
+      case .uniform(let scale): return random(scale)
+      case .constant(let value): return value
+      case .oneHot where port.kind.hasTime: return hot[time * recipe.batch + row] == feature ? 1 : 0
+      case .oneHot: return random(1)
+      case .faint:
+        let third = port.kind.hasTime ? 3 * time / recipe.time : 3 * feature / max(port.kind.features, 1)
+        return third == 0 ? 0 : random(third == 1 ? ProbeRecipe.tiny : ProbeRecipe.denormal)
+      }
     }
+  }
+}
+
+extension ProbeRecipe {
+  /// The name, and what the rows hold where they differ.
+  fileprivate func title(for model: Model) -> String {
+    if fillings.count == 1 && name != "extremes" { return name }
+    let names = fillings.map { filling in
+      switch filling {
+      case .uniform(1): "random"
+      case .uniform(0): "zeros"
+      case .uniform(Self.tiny): "tiny"
+      case .uniform(Self.denormal): "denormal"
+      case .uniform: "saturating"
+      case .oneHot: model.takesTokens ? "one-hot tokens" : "one-hot"
+      case .faint: "zeros-tiny-denormal"
+      case .constant: "constant"
+      }
+    }
+    return names.joined(separator: "/")
   }
 }
 

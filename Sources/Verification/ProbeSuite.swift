@@ -16,37 +16,57 @@ struct ProbeRecipe {
   var name: String
   var time: Int
   var batch: Int
-  var filling = Filling.uniform(1)
+  /// One for each row, and again from the first for further rows: rows do not see each other, so that a batch tries
+  /// several things at the price of one.
+  var fillings = [Filling.uniform(1)]
   /// Lengths reach both ends: one row of a single step, one of all steps.
   var isRagged = false
   /// Every row has all steps.
   var isFull = false
 
-  /// The same but for its name.
-  func isLike(_ other: ProbeRecipe) -> Bool {
-    (time, batch, isRagged, isFull) == (other.time, other.batch, other.isRagged, other.isFull)
-      && filling == other.filling
+  enum Filling: Hashable {
+    /// Uniform in ±scale.
+    case uniform(Float)
+    /// One feature of each step is 1, the others 0; tokens reach both ends of the vocabulary.
+    case oneHot
+    /// Zeros, then tiny numbers, then numbers below Float32's smallest normal one, 1.2e-38, which hardware may flush to
+    /// zero: a third of the steps each.
+    case faint
+    /// The same number everywhere.
+    case constant(Float)
   }
 
-  /// The same with the sizes that the model fixes.
-  func fitted(to model: Model) -> ProbeRecipe {
+  /// Whether another recipe of the same sizes tries nothing that this one does not.
+  func covers(_ other: ProbeRecipe) -> Bool {
+    (time, batch, isRagged, isFull) == (other.time, other.batch, other.isRagged, other.isFull)
+      && Set(fillings).isSuperset(of: other.fillings)
+  }
+
+  /// The same with the sizes that the model fixes: several recipes, where the batch has fewer rows than there are
+  /// fillings.
+  func fitted(to model: Model) -> [ProbeRecipe] {
     func fixedSize(_ factor: AxisFactor) -> Int? {
       model.inputs.lazy.flatMap(\.axes).first { $0.factors == [factor] && $0.size != nil }?.size
     }
     var fitted = self
     fitted.batch = fixedSize(.batch) ?? batch
     fitted.time = fixedSize(.time) ?? time
-    return fitted
+    if !model.takesLengths { (fitted.isRagged, fitted.isFull) = (false, false) }
+    // Too few steps for all of these.
+    if fitted.time < 3, let faint = fillings.firstIndex(of: .faint) {
+      fitted.fillings.replaceSubrange(
+        faint...faint, with: [.uniform(0), .uniform(ProbeRecipe.tiny), .uniform(ProbeRecipe.denormal)])
+    }
+    return stride(from: 0, to: fitted.fillings.count, by: max(1, min(fitted.batch, fitted.fillings.count)))
+      .map { first in
+        var part = fitted
+        part.fillings = Array(fitted.fillings.dropFirst(first).prefix(max(1, fitted.batch)))
+        return part
+      }
   }
 
-  enum Filling: Equatable {
-    /// Uniform in ±scale.
-    case uniform(Float)
-    /// One feature of each step is 1, the others 0; tokens reach both ends of the vocabulary.
-    case oneHot
-    /// The same number everywhere.
-    case constant(Float)
-  }
+  static let tiny: Float = 1e-30
+  static let denormal: Float = 0x1p-130
 }
 
 extension ProbeSuite {
@@ -62,19 +82,15 @@ extension ProbeSuite {
     if self == .quick { return recipes }
     recipes += [
       ProbeRecipe(name: "longer", time: 12, batch: 2),
-      ProbeRecipe(name: "zeros", time: 3, batch: 2, filling: .uniform(0)),
-      ProbeRecipe(name: "saturating", time: 5, batch: 2, filling: .uniform(20)),
-      ProbeRecipe(name: "tiny", time: 4, batch: 2, filling: .uniform(1e-30)),
-      // Below Float32's smallest normal number, 1.2e-38: hardware may flush these to zero.
-      ProbeRecipe(name: "denormal", time: 3, batch: 2, filling: .uniform(0x1p-130)),
       ProbeRecipe(
-        name: model.takesTokens ? "one-hot tokens" : "one-hot", time: 5, batch: 2, filling: .oneHot),
+        name: "extremes", time: 6, batch: 4, fillings: [.uniform(1), .uniform(20), .oneHot, .faint],
+        isFull: true),
     ]
     if self == .standard { return recipes }
     let steps = min(1_000, Self.longBudget / max(model.parameterCount, 1))
     recipes += [
       ProbeRecipe(name: "large batch", time: 5, batch: 16),
-      ProbeRecipe(name: "constant", time: 9, batch: 2, filling: .constant(0.5)),
+      ProbeRecipe(name: "constant", time: 9, batch: 2, fillings: [.constant(0.5)]),
     ]
     if steps > 12 { recipes.append(ProbeRecipe(name: "long", time: steps, batch: 1)) }
     return recipes

@@ -21,17 +21,26 @@ final class Derivation {
   /// A plain Float64 pass.
   private(set) lazy var pass = try? forward(model, inputs: inputs, precision: .float64)
 
-  /// - Parameter storage: what the weights may have been stored as.
+  /// - Parameters:
+  ///   - storage: what the weights may have been stored as.
+  ///   - bounds: those of `quickBounds`.
   init(
-    _ model: Model, _ inputs: [String: Tensor], seed: UInt64, storage: WeightStorage? = nil
-  ) throws(ForwardError) {
+    _ model: Model, _ inputs: [String: Tensor], seed: UInt64, storage: WeightStorage? = nil,
+    bounds: [String: BoundedTensor]
+  ) {
     self.model = model
     self.inputs = inputs
     self.seed = seed
     self.storage = storage
+    self.bounds = bounds
+  }
+
+  static func quickBounds(
+    _ model: Model, _ inputs: [String: Tensor], storage: WeightStorage?
+  ) throws(ForwardError) -> [String: BoundedTensor] {
     var rounding = RoundingModel.float64
     rounding.storage = storage
-    bounds = try boundedForward(model, inputs: inputs, rounding: rounding, symbols: storage != nil)
+    return try boundedForward(model, inputs: inputs, rounding: rounding, symbols: storage != nil)
   }
 
   private func derived(
@@ -89,23 +98,83 @@ extension Subject {
     }
   }
 
-  /// - Parameters:
-  ///   - seed: of the envelope.
-  ///   - storage: what this side's weights may have been stored as on the other.
-  ///   - derived: what another side with the very same model already derived for these inputs.
-  func run(
-    _ probe: Probe, _ inputs: [String: Tensor], seed: UInt64, storage: WeightStorage? = nil,
-    derived: Derivation? = nil
-  ) throws(VerificationError) -> Run {
-    let given = own(inputs)
-    do {
-      let own = try derived ?? model.map { try Derivation($0, given, seed: seed) }
-      return Run(
-        single: try evaluate(inputs, .float32), double: try evaluate(inputs, .float64),
-        derived: storage == nil
-          ? own : try model.map { try Derivation($0, given, seed: seed, storage: storage) },
-        own: own)
-    } catch { throw .cannotRun(side: name, probe: probe.name, reason: "\(error)") }
+  /// A side with a probe's inputs under its own names, and what its weights may have been stored as on the other side.
+  struct Side {
+    var subject: Subject
+    var inputs: [String: Tensor]
+    var storage: WeightStorage?
+  }
+
+  /// What sides make of a probe; their passes run at once, as far as there are cores.
+  ///
+  /// A side with the very same model as the one before it shares what that one derives.
+  /// - Parameter seed: of the envelope.
+  static func run(_ sides: [Side], _ probe: Probe, seed: UInt64) throws(VerificationError) -> [Run] {
+    var passes: [Passes] = []
+    for (index, side) in sides.enumerated() {
+      let isShared = index > 0 && side.subject.model == sides[index - 1].subject.model
+      passes.append(Passes(side, sharing: isShared ? passes[index - 1].bounds : nil))
+    }
+    concurrently(passes.flatMap(\.all))
+    var runs: [Run] = []
+    for (index, side) in sides.enumerated() {
+      let isShared = index > 0 && passes[index].bounds === passes[index - 1].bounds
+      do {
+        runs.append(try Run(side, passes[index], seed: seed, sharing: isShared ? runs[index - 1].own : nil))
+      } catch { throw .cannotRun(side: side.subject.name, probe: probe.name, reason: "\(error)") }
+    }
+    return runs
+  }
+
+  /// The passes that a side always needs.
+  fileprivate struct Passes {
+    let single: Deferred<[String: Tensor]>
+    let double: Deferred<[String: Tensor]>
+    /// Nil without a canonical model.
+    let bounds: Deferred<[String: BoundedTensor]>?
+    /// Nil where nothing is said of storage.
+    let storageBounds: Deferred<[String: BoundedTensor]>?
+
+    init(_ side: Side, sharing bounds: Deferred<[String: BoundedTensor]>?) {
+      let (subject, inputs) = (side.subject, side.inputs)
+      single = Deferred { try subject.evaluate(inputs, .float32) }
+      double = Deferred { try subject.evaluate(inputs, .float64) }
+      let given = subject.own(inputs)
+      self.bounds = subject.model.map { model in
+        bounds ?? Deferred { try Derivation.quickBounds(model, given, storage: nil) }
+      }
+      storageBounds = subject.model.flatMap { model in
+        side.storage.map { storage in
+          Deferred { try Derivation.quickBounds(model, given, storage: storage) }
+        }
+      }
+    }
+
+    /// The longest first.
+    var all: [any Runnable] {
+      let all: [(any Runnable)?] = [bounds, storageBounds, double, single]
+      return all.compactMap(\.self)
+    }
+  }
+}
+
+extension Subject.Run {
+  fileprivate init(
+    _ side: Subject.Side, _ passes: Subject.Passes, seed: UInt64, sharing shared: Derivation?
+  ) throws {
+    single = try passes.single.value
+    double = try passes.double.value
+    guard let model = side.subject.model, let bounds = passes.bounds else {
+      (own, derived) = (nil, nil)
+      return
+    }
+    let given = side.subject.own(side.inputs)
+    let own = try shared ?? Derivation(model, given, seed: seed, bounds: bounds.value)
+    self.own = own
+    derived =
+      try passes.storageBounds.map {
+        Derivation(model, given, seed: seed, storage: side.storage, bounds: try $0.value)
+      } ?? own
   }
 }
 
@@ -115,7 +184,9 @@ extension BoundedTensor {
   /// The middle of a wide interval, which may be all of [−1, 1], is nothing that evaluations come near to, so no
   /// envelope fits around it.
   func around(_ pass: () -> [Double]?) -> BoundedTensor {
-    guard errors.contains(where: { $0 > 0x1p-20 }), let pass = pass(), pass.count == values.count
+    // An interval that is narrow beside the numbers themselves decides, whatever it is around.
+    let narrow = max(0x1p-20, values.reduce(0) { max($0, abs($1)) } / 8)
+    guard errors.contains(where: { $0 > narrow }), let pass = pass(), pass.count == values.count
     else { return self }
     let centres = zip(values, pass).map { $1.isFinite ? $1 : $0 }
     return BoundedTensor(

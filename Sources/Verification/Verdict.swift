@@ -12,7 +12,17 @@ public enum Verdict: String, Sendable, Comparable, CaseIterable {
   case different
 
   public static func < (left: Verdict, right: Verdict) -> Bool {
-    allCases.firstIndex(of: left)! < allCases.firstIndex(of: right)!
+    left.rank < right.rank
+  }
+
+  private var rank: Int {
+    switch self {
+    case .identical: 0
+    case .equal: 1
+    case .close: 2
+    case .inconclusive: 3
+    case .different: 4
+    }
   }
 
   /// Documented exit code of `rnnconv verify`: 0 good, 1 different, 5 inconclusive.
@@ -102,19 +112,14 @@ struct Sides {
   var wideEnvelope: () -> [Double]? = { nil }
   /// Which axis of the shape is time.
   var timeAxis: Int?
-
-  /// The time step of an element; nil without a time axis.
-  func step(_ flat: Int) -> Int? {
-    timeAxis.map { axis in flat / shape[(axis + 1)...].reduce(1, *) % max(shape[axis], 1) }
-  }
 }
 
 extension OutputComparison {
   /// Takes one probe's values into account.
   mutating func add(_ sides: Sides, probe: String, tolerance: Tolerance?) {
-    let finite = sides.left.filter(\.isFinite)
-    let range = (finite.max() ?? 0) - (finite.min() ?? 0)
-    let scale = max(range, finite.reduce(0) { max($0, abs($1)) })
+    var (least, most) = (Double.infinity, -Double.infinity)
+    for number in sides.left where number.isFinite { (least, most) = (min(least, number), max(most, number)) }
+    let scale = least > most ? 0 : max(most - least, abs(least), abs(most))
     // A bound as large as the output itself says nothing; one below Float32's resolution of 1 always does.
     func decides(_ bound: Double) -> Bool { bound.isFinite && bound <= max(0.5 * scale, 0x1p-20) }
 
@@ -131,6 +136,9 @@ extension OutputComparison {
       }
       return envelopes!.map { $0[index] }.first { deviation <= $0 } ?? envelopes!.last?[index]
     }
+    // How far apart two steps' elements are; 0 without a time axis.
+    let stepSize = sides.timeAxis.map { sides.shape[($0 + 1)...].reduce(1, *) } ?? 0
+    let stepCount = sides.timeAxis.map { sides.shape[$0] } ?? 0
     for index in sides.left.indices {
       elements += 1
       let (a, b) = (sides.left[index], sides.right[index])
@@ -150,13 +158,13 @@ extension OutputComparison {
           widened += 1
         }
       }
-      let place = Place(probe: probe, index: Self.index(index, sides.shape), left: a, right: b)
+      func place() -> Place { Place(probe: probe, index: Self.index(index, sides.shape), left: a, right: b) }
       if isSame, sides.sameBits[index] {
         // Nothing to judge.
       } else if !(deviation <= bound) {
         let isClose = tolerance.map { deviation <= $0.absolute + $0.relative * abs(a) } ?? false
         verdict = max(verdict, isClose ? .close : .different)
-        if !isClose, firstOutside == nil { firstOutside = place }
+        if !isClose, firstOutside == nil { firstOutside = place() }
       } else if decides(bound) {
         verdict = max(verdict, .equal)
       } else if let allowed = envelope(index, deviation), decides(allowed) {
@@ -173,7 +181,8 @@ extension OutputComparison {
         undecided += 1
         verdict = max(verdict, .inconclusive)
       }
-      if let step = sides.step(index) {
+      if stepSize > 0 {
+        let step = index / stepSize % stepCount
         while steps.count <= step { steps.append(Step()) }
         steps[step].deviation = max(steps[step].deviation, deviation.isNaN ? .infinity : deviation)
         steps[step].bound = max(steps[step].bound, bound.isNaN ? .infinity : bound)
@@ -182,7 +191,7 @@ extension OutputComparison {
       if worst == nil || ratio > tightness {
         tightness = ratio
         boundThere = bound
-        worst = place
+        worst = place()
       }
       maxBound = max(maxBound, bound)
       maxDeviation = max(maxDeviation, deviation.isNaN ? .infinity : deviation)

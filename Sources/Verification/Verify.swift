@@ -89,11 +89,13 @@ public func verify(
   var leftRoad: [OutputComparison] = []
   var rightRoad: [OutputComparison] = []
   var reasons = pairing.reasons(left.name, right.name)
-  let isOneModel = left.model == right.model
   for probe in probes {
-    let a = try left.run(probe, pairing.ofLeft(probe.inputs), seed: seed ?? 1, storage: storage)
-    let b = try right.run(
-      probe, pairing.ofRight(probe.inputs), seed: seed ?? 1, derived: isOneModel ? a.own : nil)
+    let runs = try Subject.run(
+      [
+        .init(subject: left, inputs: pairing.ofLeft(probe.inputs), storage: storage),
+        .init(subject: right, inputs: pairing.ofRight(probe.inputs)),
+      ], probe, seed: seed ?? 1)
+    let (a, b) = (runs[0], runs[1])
     let order = left.model?.outputs.map(\.name) ?? a.double.keys.sorted()
     let pairs = try matched(order, right.model?.outputs.map(\.name) ?? b.double.keys.sorted()) {
       .outputsDiffer(left: $0, right: $1)
@@ -158,7 +160,7 @@ public func verify(
 ) throws(VerificationError) -> VerificationReport {
   let isDouble = expected.values.allSatisfy { $0.elementType == .float64 }
   let rounding = isDouble ? .float64 : rounding
-  let run = try left.run(probe, probe.inputs, seed: 1)
+  let run = try Subject.run([.init(subject: left, inputs: probe.inputs)], probe, seed: 1)[0]
   let own = left.own(probe.inputs)
   let reference: [String: BoundedTensor]?
   do {

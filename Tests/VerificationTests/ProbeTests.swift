@@ -7,7 +7,10 @@ import Verification
 @Suite struct ProbeTests {
   private func probe(_ name: String, _ suite: ProbeSuite, _ model: Model) throws -> Probe {
     try #require(
-      try Probe.generated(for: model, seed: 1, suite: suite).first { $0.name.hasSuffix(" \(name)") },
+      try Probe.generated(for: model, seed: 1, suite: suite).first {
+        // Sizes, then what is in the rows.
+        $0.name.split(separator: " ", maxSplits: 2)[2].split(separator: "/").contains(name[...])
+      },
       "\(name)")
   }
 
@@ -29,10 +32,14 @@ import Verification
     #expect(!without.contains { $0.name.contains("ragged") })
   }
 
-  @Test func `denormal numbers are below Float32's normal ones and not zero`() throws {
+  @Test func `a row is zero, then tiny, then below Float32's normal numbers and not zero`() throws {
     let x = try #require(
-      try probe("denormal", .standard, LayerSpecification(.rnn).model(seed: 3)).inputs["x"])
-    #expect(x.floats.allSatisfy { $0.magnitude < .leastNormalMagnitude } && x.floats.contains { $0 != 0 })
+      try probe("zeros-tiny-denormal", .standard, LayerSpecification(.rnn).model(seed: 3)).inputs["x"])
+    #expect(x.shape == [6, 4, 3])
+    func row(_ step: Int) -> [Float] { (0..<3).map { abs(x.floats[(step * 4 + 3) * 3 + $0]) } }
+    #expect((row(0) + row(1)).allSatisfy { $0 == 0 })
+    #expect((row(2) + row(3)).allSatisfy { $0 <= 1e-30 && $0 > 1e-36 })
+    #expect((row(4) + row(5)).allSatisfy { $0 < .leastNormalMagnitude && $0 > 0 })
   }
 
   @Test func `one-hot steps have one feature, wherever the axes put it`() throws {
@@ -41,12 +48,25 @@ import Verification
       PortAxis([.batch]), PortAxis([.features(stride: 1, count: 3)], size: 3), PortAxis([.time]),
     ]
     let x = try #require(try probe("one-hot", .standard, model).inputs["x"])
-    #expect(x.shape == [2, 3, 5])
-    for row in 0..<2 {
-      for step in 0..<5 {
-        #expect((0..<3).map { x.floats[row * 15 + $0 * 5 + step] }.sorted() == [0, 0, 1])
-      }
+    #expect(x.shape == [4, 3, 6])
+    for step in 0..<6 {
+      #expect((0..<3).map { x.floats[(2 * 3 + $0) * 6 + step] }.sorted() == [0, 0, 1])
     }
+  }
+
+  /// All extremes are tried, however many rows the model allows.
+  @Test(arguments: [1, 2, 3, 4, 5], [1, 2, 9])
+  func `sizes that the model fixes are kept`(_ batch: Int, _ steps: Int) throws {
+    var model = LayerSpecification(.lstm).model(seed: 6)
+    model.inputs[0].axes[0].size = steps
+    model.inputs[0].axes[1].size = batch
+    let probes = try Probe.generated(for: model, seed: 1)
+    let fillings = Set(probes.flatMap { $0.name.split(separator: " ").last!.split(separator: "/") })
+    let faint: Set<Substring> = steps < 3 ? ["zeros", "tiny", "denormal"] : ["zeros-tiny-denormal"]
+    #expect(fillings == faint.union(["random", "saturating", "one-hot"]))
+    let rows = fillings.count
+    #expect(probes.count == (rows + batch - 1) / batch, "\(probes.map(\.name))")
+    #expect(probes.allSatisfy { $0.inputs["x"]!.shape == [steps, batch, 3] })
   }
 
   @Test func `tokens reach both ends of the vocabulary`() throws {

@@ -8,20 +8,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "bounded.h"
+
 enum { CK_PORTABLE = 0, CK_AVX2 = 1, CK_AVX512 = 2 };
 
 /// A panel is one cache line wide: 16 columns of float, 8 of double.
 enum { CK_PANEL_BYTES = 64 };
 
-/// C = A·W + bias for the columns of `panels` panels.
-///
-/// A is `[rows, depth]` with `lda` numbers from row to row; W holds panel after panel, each `[depth, panel]`; `bias` and a
-/// row of C are as wide as all panels. With `backwards` the last panels come first: what a step has left in the cache
-/// is what the next one begins with.
-
 typedef struct {
   int level;
 
+  /// C = A·W + bias for the columns of `panels` panels.
+  ///
+  /// A is `[rows, depth]` with `lda` numbers from row to row; W holds panel after panel, each `[depth, panel]`; `bias` and a row
+  /// of C are as wide as all panels. With `backwards` the last panels come first: what a step has left in the cache is
+  /// what the next one begins with.
   void (*product)(size_t rows, size_t panels, size_t depth, const float *a, size_t lda, const float *w,
                   const float *bias, float *c, size_t ldc, bool backwards);
   void (*product64)(size_t rows, size_t panels, size_t depth, const double *a, size_t lda, const double *w,

@@ -92,7 +92,7 @@ struct Program: Sendable {
         hint: ": only ONNX's own operators are; export the model without extensions of one runtime")
     }
     guard let signature = Signature.find(node.operation, opset: opset) else {
-      let known = Signature.all[node.operation]?.last?.since
+      let known = Signature.all(node.operation).last?.since
       throw .unknownOperator(
         node: node.label, domain: "",
         hint: known.map {

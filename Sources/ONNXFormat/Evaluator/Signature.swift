@@ -19,13 +19,19 @@ struct Signature {
     let standard: ONNXAttribute?
   }
 
-  /// Each operator's signatures, newest first.
-  static let all: [String: [Signature]] = {
-    let signatures = text.split(separator: "\n").compactMap(Signature.init(line:))
-    return Dictionary(grouping: signatures, by: \.name).mapValues { $0.sorted { $0.since > $1.since } }
-  }()
+  /// The lines of the table, by operator: parsed when they are asked for, since a graph uses few of them.
+  private static let lines: [Substring: [Substring]] = Dictionary(
+    grouping: text.split(separator: "\n"), by: { $0.prefix { $0 != " " } })
 
-  static func find(_ name: String, opset: Int64) -> Signature? { all[name]?.first { $0.since <= opset } }
+  /// The names of all operators, sorted.
+  static var names: [String] { lines.keys.map(String.init).sorted() }
+
+  /// An operator's signatures, newest first; empty where none is known.
+  static func all(_ name: String) -> [Signature] {
+    lines[name[...], default: []].compactMap(Signature.init(line:)).sorted { $0.since > $1.since }
+  }
+
+  static func find(_ name: String, opset: Int64) -> Signature? { all(name).first { $0.since <= opset } }
 
   /// Parses a line of the table: `Gemm 11 A,B,C? Y alpha:float=1.0 transA:int=0`.
   init?(line: Substring) {

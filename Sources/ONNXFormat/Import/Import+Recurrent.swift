@@ -163,11 +163,7 @@ extension ONNXImporter {
   /// Direction `index` of a tensor whose first axis is num_directions.
   private func part(_ tensor: Tensor, _ index: Int) -> Tensor {
     let rows = tensor.rows(index..<(index + 1))
-    return rows.picked(shape: Array(tensor.shape.dropFirst())) { position in
-      var flat = 0
-      for (axis, coordinate) in position.enumerated() { flat = flat * tensor.shape[axis + 1] + coordinate }
-      return flat
-    }
+    return (try? rows.reshaped(Array(tensor.shape.dropFirst()))) ?? rows
   }
 
   func require(

@@ -1,0 +1,75 @@
+#include "CKernels.h"
+
+#include <string.h>
+
+// Without hardware for it a fused multiply-add is a call of the C library: slow, and the same bits.
+#if defined(__x86_64__)
+#define VECTOR_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
+#else
+#define VECTOR_CLONES
+#endif
+
+#define LANES 4
+typedef double Vector __attribute__((vector_size(LANES * sizeof(double))));
+
+#define LOAD(vector, numbers) memcpy(&(vector), (numbers), sizeof(Vector))
+#define TOTAL(v) (((v)[0] + (v)[1]) + ((v)[2] + (v)[3]))
+
+// `units` by `rows` sums, held in registers over all of `count`; `stride` is how far apart two units' sums lie.
+static inline __attribute__((always_inline)) void tile(
+    const double *weights, const double *x, struct bounded_sum *sums, size_t count, size_t stride, const int units,
+    const int rows) {
+  Vector value[4] = {0}, magnitude[4] = {0}, propagated[4] = {0};
+  size_t k = 0;
+  for (; k + LANES <= count; k += LANES) {
+    for (int u = 0; u < units; u++) {
+      Vector w;
+      LOAD(w, weights + u * count + k);
+      const Vector size = __builtin_elementwise_abs(w);
+      for (int r = 0; r < rows; r++) {
+        Vector number, absolute, error;
+        LOAD(number, x + 3 * r * count + k);
+        LOAD(absolute, x + (3 * r + 1) * count + k);
+        LOAD(error, x + (3 * r + 2) * count + k);
+        const int s = u * rows + r;
+        value[s] = __builtin_elementwise_fma(w, number, value[s]);
+        magnitude[s] = __builtin_elementwise_fma(size, absolute, magnitude[s]);
+        propagated[s] = __builtin_elementwise_fma(size, error, propagated[s]);
+      }
+    }
+  }
+  for (int u = 0; u < units; u++) {
+    for (int r = 0; r < rows; r++) {
+      const int s = u * rows + r;
+      struct bounded_sum sum = {TOTAL(value[s]), TOTAL(magnitude[s]), TOTAL(propagated[s])};
+      for (size_t rest = k; rest < count; rest++) {
+        const double w = weights[u * count + rest], size = __builtin_elementwise_abs(w);
+        const double *const number = x + 3 * r * count + rest;
+        sum.value = __builtin_elementwise_fma(w, number[0], sum.value);
+        sum.magnitude = __builtin_elementwise_fma(size, number[count], sum.magnitude);
+        sum.propagated = __builtin_elementwise_fma(size, number[2 * count], sum.propagated);
+      }
+      sums[u * stride + r] = sum;
+    }
+  }
+}
+
+VECTOR_CLONES
+void bounded_products(
+    const double *weights, const double *x, struct bounded_sum *sums, size_t units, size_t rows, size_t count) {
+  // All rows of a few units after one another: the weights, which are the most, are read from afar once.
+  size_t unit = 0;
+  for (; unit + 4 <= units; unit += 4) {
+    const double *const w = weights + unit * count;
+    struct bounded_sum *const target = sums + unit * rows;
+    size_t row = 0;
+    for (; row + 2 <= rows; row += 2) {
+      tile(w, x + 3 * row * count, target + row, count, rows, 2, 2);
+      tile(w + 2 * count, x + 3 * row * count, target + 2 * rows + row, count, rows, 2, 2);
+    }
+    if (row < rows) tile(w, x + 3 * row * count, target + row, count, rows, 4, 1);
+  }
+  for (; unit < units; unit++)
+    for (size_t row = 0; row < rows; row++)
+      tile(weights + unit * count, x + 3 * row * count, sums + unit * rows + row, count, rows, 1, 1);
+}

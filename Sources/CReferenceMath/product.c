@@ -1,0 +1,26 @@
+#include "CReferenceMath.h"
+
+#include <string.h>
+
+// Without hardware for it a fused multiply-add is a call of the C library: slow, and the same bits.
+#if defined(__x86_64__)
+#define VECTOR_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
+#else
+#define VECTOR_CLONES
+#endif
+
+typedef float FloatVector __attribute__((vector_size(32)));
+typedef double DoubleVector __attribute__((vector_size(32)));
+
+#define NUMBER float
+#define VECTOR FloatVector
+#define LANES 8
+#include "product.inc.h"
+#undef NUMBER
+#undef VECTOR
+#undef LANES
+
+#define NUMBER double
+#define VECTOR DoubleVector
+#define LANES 4
+#include "product.inc.h"

@@ -1,0 +1,61 @@
+// One matrix product, for NUMBER and VECTOR, a vector of LANES of them. Included once a type.
+
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+#define TILE JOIN(tile_, NUMBER)
+#define STRIP JOIN(strip_, NUMBER)
+
+// ROWS rows by VECTORS vectors of c, held in registers over the whole inner index.
+static inline __attribute__((always_inline)) void TILE(
+    const NUMBER *a, const NUMBER *b, NUMBER *c, size_t inner, size_t columns, const int rows, const int vectors) {
+  VECTOR sum[8];
+  for (int r = 0; r < rows; r++)
+    for (int v = 0; v < vectors; v++)
+      memcpy(&sum[r * vectors + v], c + r * columns + v * LANES, sizeof(VECTOR));
+  for (size_t k = 0; k < inner; k++) {
+    for (int v = 0; v < vectors; v++) {
+      VECTOR right;
+      memcpy(&right, b + k * columns + v * LANES, sizeof(VECTOR));
+      for (int r = 0; r < rows; r++) {
+        // Less 0, since −0 + 0 would be +0.
+        VECTOR left = a[r * inner + k] - (VECTOR){0};
+        sum[r * vectors + v] = __builtin_elementwise_fma(left, right, sum[r * vectors + v]);
+      }
+    }
+  }
+  for (int r = 0; r < rows; r++)
+    for (int v = 0; v < vectors; v++)
+      memcpy(c + r * columns + v * LANES, &sum[r * vectors + v], sizeof(VECTOR));
+}
+
+// ROWS rows, all columns.
+static inline __attribute__((always_inline)) void STRIP(
+    const NUMBER *a, const NUMBER *b, NUMBER *c, size_t inner, size_t columns, const int rows) {
+  const int vectors = 8 / rows;
+  size_t column = 0;
+  for (; column + vectors * LANES <= columns; column += vectors * LANES)
+    TILE(a, b + column, c + column, inner, columns, rows, vectors);
+  for (; column + LANES <= columns; column += LANES)
+    TILE(a, b + column, c + column, inner, columns, rows, 1);
+  for (; column < columns; column++)
+    for (int r = 0; r < rows; r++) {
+      NUMBER sum = c[r * columns + column];
+      for (size_t k = 0; k < inner; k++)
+        sum = __builtin_elementwise_fma(a[r * inner + k], b[k * columns + column], sum);
+      c[r * columns + column] = sum;
+    }
+}
+
+VECTOR_CLONES
+void JOIN(reference_accumulate_, NUMBER)(
+    const NUMBER *a, const NUMBER *b, NUMBER *c, size_t rows, size_t inner, size_t columns) {
+  size_t row = 0;
+  for (; row + 4 <= rows; row += 4) STRIP(a + row * inner, b, c + row * columns, inner, columns, 4);
+  for (; row + 2 <= rows; row += 2) STRIP(a + row * inner, b, c + row * columns, inner, columns, 2);
+  if (row < rows) STRIP(a + row * inner, b, c + row * columns, inner, columns, 1);
+}
+
+#undef TILE
+#undef STRIP
+#undef JOIN
+#undef JOIN_
