@@ -5,7 +5,7 @@ TEST_PACKAGES = $(BUILD_PACKAGES) protobuf-c-compiler python3-venv chromium
 SWIFT_SOURCES = Sources Tests Package.swift
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-peers schemas fixtures lint format clean
+.PHONY: help setup demo bench test test-peers schemas fixtures lint format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -15,6 +15,10 @@ setup: ## install the Debian packages that a build needs
 
 demo: setup ## build, convert a PyTorch LSTM from ONNX to .rnnw and back, prove the two equal
 	@scripts/demo.sh
+
+bench: ## measure speed and memory beside the peers (RNNCONV_PYTHON: a Python that has them), as docs/BENCHMARKS.md
+	@scripts/setup.sh $(BUILD_PACKAGES)
+	@scripts/bench.sh
 
 test: ## install what the tests need and run every test but those of the large peers
 	@scripts/setup.sh $(TEST_PACKAGES)
