@@ -1,4 +1,4 @@
-/// A row of DESIGN.md's table of forward passes: what is measured, and how far it is to be from a peer.
+/// A row of docs/BENCHMARKS.md: what is measured, and how far it is to be from a peer.
 struct ForwardCase: Sendable {
   enum Peer: String, Sendable { case onnxruntime, best }
 

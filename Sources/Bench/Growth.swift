@@ -43,7 +43,7 @@ struct GrowthBench: ParsableCommand {
       plots.append(GrowthPlot(axis: axis.name, values: axis.values, seconds: times, exponent: exponent))
     }
     if let svg {
-      try GrowthPlot.page(plots, title: "\(cell), \(threads) threads").write(
+      try GrowthPlot.page(plots, title: "\(cell), \(threads == 1 ? "1 thread" : "\(threads) threads")").write(
         toFile: svg, atomically: true, encoding: .utf8)
     }
   }
