@@ -3,9 +3,10 @@
 BUILD_PACKAGES = libprotobuf-c-dev zlib1g-dev pkg-config
 TEST_PACKAGES = $(BUILD_PACKAGES) protobuf-c-compiler python3-venv chromium
 SWIFT_SOURCES = Sources Tests Package.swift
+PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo bench test test-peers schemas fixtures lint format clean
+.PHONY: help setup demo bench test test-peers check install dist dist-try manual schemas fixtures lint format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -28,13 +29,33 @@ test-peers: ## run PyTorch and Keras again and compare with the recorded fixture
 	@scripts/setup.sh $(BUILD_PACKAGES) python3-venv
 	@scripts/test-peers.sh
 
+check: ## check fixtures/ with rnnconv itself, and whether their inputs would notice known mistakes
+	@scripts/setup.sh $(BUILD_PACKAGES)
+	@scripts/check.sh
+
+install: setup ## build and install the binary, its man page and completions (PREFIX=/usr/local, DESTDIR=)
+	@scripts/build-release.sh
+	@scripts/install.sh .build/release/rnnconv "$(DESTDIR)$(PREFIX)"
+
+dist: ## make an archive for machines without Swift, in .build/dist
+	@scripts/setup.sh $(BUILD_PACKAGES) binutils
+	@scripts/dist.sh
+
+dist-try: ## try the archives of make dist in a bare Debian root (needs root; DEBIAN_MIRROR=, DEBIAN_SUITE=)
+	@scripts/setup.sh debootstrap
+	@for archive in .build/dist/*.tar.gz; do scripts/dist-try.sh "$$archive" || exit 1; done
+
+manual: ## write docs/rnnconv.1 anew
+	@scripts/build-release.sh
+	@python3 scripts/manual.py .build/release/rnnconv
+
 schemas: ## generate Sources/COnnx from schemas/onnx.proto
 	@scripts/setup.sh $(BUILD_PACKAGES) protobuf-c-compiler
 	@scripts/schemas.sh
 
 fixtures: ## record fixtures/ again with the pinned peers
 	@scripts/peers.sh .peers-large fixtures/peers.txt fixtures/peers-large.txt
-	@for maker in make_torch make_torch_state make_keras make_onnx make_hostile; do \
+	@for maker in make_torch make_torch_state make_keras make_onnx make_hostile make_check_manifest; do \
 	  .peers-large/bin/python fixtures/$$maker.py || exit 1; done
 
 lint: ## check the format of the Swift sources

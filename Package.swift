@@ -62,10 +62,11 @@ let package = Package(
         "Tensors", "TorchEvaluator",
         "Verification",
       ]),
+    library("FixtureChecks", ["ByteIO", "Forward", "RNNConv", "StateDicts", "Tensors", "Verification"]),
     .executableTarget(
       name: "CommandLine",
       dependencies: [
-        "ByteIO", "Forward", "RNNConv", "Verification",
+        "ByteIO", "FixtureChecks", "Forward", "RNNConv", "Verification",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
@@ -107,9 +108,18 @@ let package = Package(
         "SafetensorsFormat", "StateDictModels", "StateDicts", "Tensors", "TestSupport", "Verification",
       ]),
     tests(
+      "FixtureChecks",
+      [
+        "ByteIO", "FixtureChecks", "Forward", "NumPyFormat", "RNNConv", "Recurrent", "StateDicts", "Tensors",
+        "TestSupport",
+        "Verification",
+      ],
+      exclude: ["Recorded"]),
+    tests(
       "CommandLine",
       [
-        "ByteIO", "CommandLine", "Forward", "NativeFormat", "NumPyFormat", "ONNXFormat", "RNNConv",
+        "ByteIO", "CommandLine", "FixtureChecks", "Forward", "NativeFormat", "NumPyFormat", "ONNXFormat",
+        "RNNConv",
         "Recurrent", "Tensors", "TestSupport", "Verification",
       ]),
   ]

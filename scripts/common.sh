@@ -7,10 +7,19 @@ cd "$root"
 # two would undo each other.
 test_build=(-c release -Xswiftc -enable-testing --scratch-path .build-tests)
 
-# With the Swift libraries inside, a process starts in half the time; a toolchain may come without them.
+# With all libraries inside, a process starts in a third of the time; a toolchain or system may come without some.
 release_build=(-c release)
 swift_root=$(dirname "$(dirname "$(readlink -f "$(command -v swift || echo /none/none)")")")
-[ -d "$swift_root/lib/swift_static" ] && release_build+=(--static-swift-stdlib)
+has_archive() {
+  [ -e "$(pkg-config --variable=libdir "$1" 2>/dev/null)/lib$2.a" ]
+}
+if [ -d "$swift_root/lib/swift_static" ]; then
+  if has_archive libprotobuf-c protobuf-c && has_archive zlib z; then
+    release_build+=(-Xswiftc -static-executable)
+  else
+    release_build+=(--static-swift-stdlib)
+  fi
+fi
 
 say() { printf '%s\n' "$*"; }
 

@@ -8,6 +8,7 @@ scripts/peers.sh .peers fixtures/peers.txt
 scripts/backend-data.sh
 scripts/matrix.sh
 .peers/bin/python fixtures/check_manifest.py
+.peers/bin/python fixtures/make_check_manifest.py --check
 scripts/schemas.sh --check
 
 mkdir -p .build-tests

@@ -57,19 +57,16 @@ static inline __attribute__((always_inline)) void tile(
 VECTOR_CLONES
 void bounded_products(
     const double *weights, const double *x, struct bounded_sum *sums, size_t units, size_t rows, size_t count) {
-  // All rows of a few units after one another: the weights, which are the most, are read from afar once.
-  size_t unit = 0;
-  for (; unit + 4 <= units; unit += 4) {
-    const double *const w = weights + unit * count;
-    struct bounded_sum *const target = sums + unit * rows;
-    size_t row = 0;
-    for (; row + 2 <= rows; row += 2) {
-      tile(w, x + 3 * row * count, target + row, count, rows, 2, 2);
-      tile(w + 2 * count, x + 3 * row * count, target + 2 * rows + row, count, rows, 2, 2);
-    }
-    if (row < rows) tile(w, x + 3 * row * count, target + row, count, rows, 4, 1);
-  }
-  for (; unit < units; unit++)
-    for (size_t row = 0; row < rows; row++)
+  // Tiles whose sums fit the registers. Units after one another: the weights, which are the most, are read from afar once.
+  size_t row = 0;
+  for (; row + 4 <= rows; row += 4)
+    for (size_t unit = 0; unit < units; unit++)
+      tile(weights + unit * count, x + 3 * row * count, sums + unit * rows + row, count, rows, 1, 4);
+  for (; row < rows; row++) {
+    size_t unit = 0;
+    for (; unit + 3 <= units; unit += 3)
+      tile(weights + unit * count, x + 3 * row * count, sums + unit * rows + row, count, rows, 3, 1);
+    for (; unit < units; unit++)
       tile(weights + unit * count, x + 3 * row * count, sums + unit * rows + row, count, rows, 1, 1);
+  }
 }

@@ -15,6 +15,7 @@ struct RNNConvCommand: ParsableCommand {
         rnnconv verify model.onnx other.onnx
         rnnconv run model.onnx --input x.npy -o y.npy
         rnnconv gradient-flow model.onnx
+        rnnconv check fixtures --junit out.xml
 
       Exit codes: 0 identical, equal, close, or done; 1 different; 2 bad arguments; 3 not expressible in the target \
       format; 4 a file is malformed, unsupported or inaccessible; 5 inconclusive.
@@ -22,7 +23,7 @@ struct RNNConvCommand: ParsableCommand {
     version: RNNConvVersion.current,
     subcommands: [
       Import.self, Export.self, Convert.self, Verify.self, ReplayCommand.self, Diff.self, Inspect.self,
-      Run.self, Build.self, GradientFlowCommand.self,
+      Run.self, Build.self, GradientFlowCommand.self, Check.self, CheckWorker.self,
     ])
 
   static func main() {

@@ -48,14 +48,16 @@ extension Affine: Scalar {
     precondition(
       row >= 0 && start >= 0 && (row + 1) * count <= weights.values.count && start + count <= x.count)
     var sum = AffineSum()
-    // The very numbers that intervals alone give.
-    sum.plain = Bounded.dot(
-      weights, row: row, x[start..<(start + count)].map(\.center), at: 0, count: count)
+    sum.plain.terms = count
     var scales: [Double] = []
     var rows: [Coefficients] = []
     for k in 0..<count {
       let (w, x) = (weights.values[row * count + k], x[start + k])
+      let product = w * x.center.value
       let error = weights.errors?[row * count + k] ?? 0
+      sum.plain.value += product
+      sum.plain.magnitude += abs(product)
+      sum.plain.propagated += abs(w) * x.center.error + error * x.center.magnitude
       sum.rest += abs(w) * x.rest + error * x.center.magnitude
       guard !x.coefficients.isEmpty else { continue }
       sum.spread += abs(w) * x.spread

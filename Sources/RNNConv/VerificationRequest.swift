@@ -69,12 +69,15 @@ public struct VerificationRequest: Sendable {
     let inputs = inputs.found(find)
     // Weights that are graph inputs may be among the inputs given.
     let values = try inputs.named().merging(try bindings.found(find).bindings()) { $1 }
-    var models: [ModelFile] = []
-    for path in files {
-      models.append(
-        try ModelFile.open(find(path), format: format, bindings: values, architecture: architecture)
-          .named(path))
+    let (format, architecture) = (format, architecture)
+    let opened = files.map { path in
+      let found = find(path)
+      return Deferred { () throws(RNNConvError) in
+        try ModelFile.open(found, format: format, bindings: values, architecture: architecture).named(path)
+      }
     }
+    concurrently(opened)
+    let models = try opened.map { (file) throws(RNNConvError) in try file.value }
     var options = options
     if !inputs.isEmpty { options.inputs = try inputs.tensors(for: models[0].inputNames, "input") }
     return (models, options)

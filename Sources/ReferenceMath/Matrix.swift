@@ -23,10 +23,15 @@ public struct Matrix<S: ReferenceScalar>: Sendable {
 
   @inlinable
   public var transposed: Matrix {
-    var result: [S] = []
-    result.reserveCapacity(elements.count)
-    for column in 0..<columns {
-      for row in 0..<rows { result.append(elements[row * columns + column]) }
+    let result = [S](unsafeUninitializedCapacity: elements.count) { result, count in
+      elements.withUnsafeBufferPointer { elements in
+        for column in 0..<columns {
+          for row in 0..<rows {
+            result.initializeElement(at: column * rows + row, to: elements[row * columns + column])
+          }
+        }
+      }
+      count = elements.count
     }
     return Matrix(rows: columns, columns: rows, elements: result)
   }

@@ -128,24 +128,25 @@ extension Subject {
 
   /// The passes that a side always needs.
   fileprivate struct Passes {
-    let single: Deferred<[String: Tensor]>
-    let double: Deferred<[String: Tensor]>
+    let single: Deferred<[String: Tensor], any Error>
+    let double: Deferred<[String: Tensor], any Error>
     /// Nil without a canonical model.
-    let bounds: Deferred<[String: BoundedTensor]>?
+    let bounds: Deferred<[String: BoundedTensor], ForwardError>?
     /// Nil where nothing is said of storage.
-    let storageBounds: Deferred<[String: BoundedTensor]>?
+    let storageBounds: Deferred<[String: BoundedTensor], ForwardError>?
 
-    init(_ side: Side, sharing bounds: Deferred<[String: BoundedTensor]>?) {
+    init(_ side: Side, sharing bounds: Deferred<[String: BoundedTensor], ForwardError>?) {
       let (subject, inputs) = (side.subject, side.inputs)
       single = Deferred { try subject.evaluate(inputs, .float32) }
       double = Deferred { try subject.evaluate(inputs, .float64) }
       let given = subject.own(inputs)
       self.bounds = subject.model.map { model in
-        bounds ?? Deferred { try Derivation.quickBounds(model, given, storage: nil) }
+        bounds
+          ?? Deferred { () throws(ForwardError) in try Derivation.quickBounds(model, given, storage: nil) }
       }
       storageBounds = subject.model.flatMap { model in
         side.storage.map { storage in
-          Deferred { try Derivation.quickBounds(model, given, storage: storage) }
+          Deferred { () throws(ForwardError) in try Derivation.quickBounds(model, given, storage: storage) }
         }
       }
     }

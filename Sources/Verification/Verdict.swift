@@ -139,6 +139,7 @@ extension OutputComparison {
     // How far apart two steps' elements are; 0 without a time axis.
     let stepSize = sides.timeAxis.map { sides.shape[($0 + 1)...].reduce(1, *) } ?? 0
     let stepCount = sides.timeAxis.map { sides.shape[$0] } ?? 0
+    var isFirst = worst == nil
     for index in sides.left.indices {
       elements += 1
       let (a, b) = (sides.left[index], sides.right[index])
@@ -188,10 +189,11 @@ extension OutputComparison {
         steps[step].bound = max(steps[step].bound, bound.isNaN ? .infinity : bound)
       }
       let ratio = deviation == 0 ? 0 : bound == 0 || deviation.isNaN ? .infinity : deviation / bound
-      if worst == nil || ratio > tightness {
+      if ratio > tightness || isFirst {
         tightness = ratio
         boundThere = bound
         worst = place()
+        isFirst = false
       }
       maxBound = max(maxBound, bound)
       maxDeviation = max(maxDeviation, deviation.isNaN ? .infinity : deviation)

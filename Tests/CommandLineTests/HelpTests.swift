@@ -6,6 +6,7 @@ import Testing
 @Suite struct HelpTests {
   static let subcommands = [
     "import", "export", "convert", "verify", "replay", "diff", "inspect", "run", "build", "gradient-flow",
+    "check",
   ]
 
   @Test(arguments: [[]] + subcommands.map { [$0] })

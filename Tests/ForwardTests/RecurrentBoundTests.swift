@@ -162,7 +162,8 @@ import Testing
       for (plain, both) in zip(plain, both) {
         for (plain, both) in zip(plain.numbers.elements, both.numbers.elements) {
           #expect(both.error <= plain.error, "\(specification.text)")
-          #expect(both.value == plain.value || plain.error == .infinity)
+          // Another order of summation may move the middle.
+          #expect(abs(both.value - plain.value) <= plain.error)
           if both.error < plain.error / 2 { better += 1 }
         }
       }

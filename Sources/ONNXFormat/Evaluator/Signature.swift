@@ -20,15 +20,16 @@ struct Signature {
   }
 
   /// The lines of the table, by operator: parsed when they are asked for, since a graph uses few of them.
-  private static let lines: [Substring: [Substring]] = Dictionary(
-    grouping: text.split(separator: "\n"), by: { $0.prefix { $0 != " " } })
+  private static let lines: [String: [Substring]] = Dictionary(
+    grouping: text.utf8.split(separator: UInt8(ascii: "\n")).map { Substring($0) },
+    by: { line in String(Substring(line.utf8.prefix { $0 != UInt8(ascii: " ") })) })
 
   /// The names of all operators, sorted.
-  static var names: [String] { lines.keys.map(String.init).sorted() }
+  static var names: [String] { lines.keys.sorted() }
 
   /// An operator's signatures, newest first; empty where none is known.
   static func all(_ name: String) -> [Signature] {
-    lines[name[...], default: []].compactMap(Signature.init(line:)).sorted { $0.since > $1.since }
+    lines[name, default: []].compactMap(Signature.init(line:)).sorted { $0.since > $1.since }
   }
 
   static func find(_ name: String, opset: Int64) -> Signature? { all(name).first { $0.since <= opset } }

@@ -1,0 +1,72 @@
+internal import ArgumentParser
+internal import ByteIO
+internal import FixtureChecks
+internal import Glibc
+internal import RNNConv
+
+/// Where the outcome of `check` is written for machines.
+struct CheckReports: ParsableArguments {
+  @Option(
+    help: "What standard output is for: text, github (annotations), json, junit, markdown, sarif or tap.")
+  var format = "text"
+
+  @Flag(help: "The same as --format json.")
+  var json = false
+
+  @Option(help: ArgumentHelp("Also write JUnit XML.", valueName: "file"))
+  var junit: String?
+
+  @Option(help: ArgumentHelp("Also write SARIF 2.1.0.", valueName: "file"))
+  var sarif: String?
+
+  @Option(help: ArgumentHelp("Also write TAP 14.", valueName: "file"))
+  var tap: String?
+
+  @Option(help: ArgumentHelp("Also write a summary in Markdown.", valueName: "file"))
+  var markdown: String?
+
+  @Option(help: ArgumentHelp("Also write what --json prints.", valueName: "file"))
+  var jsonReport: String?
+
+  @Flag(help: "Also append the Markdown to the file that GITHUB_STEP_SUMMARY names.")
+  var stepSummary = false
+
+  /// Nil: text for people.
+  var standardOutput: ReportFormat? { json ? .json : ReportFormat(rawValue: format) }
+
+  func check() throws {
+    guard format == "text" || standardOutput != nil else {
+      let known = ReportFormat.allCases.map(\.rawValue).joined(separator: ", ")
+      throw ValidationError("--format \(format): use text, \(known)")
+    }
+    guard !json || ["text", "json"].contains(format) else {
+      throw ValidationError("--json and --format \(format): give one of them")
+    }
+    if stepSummary, summaryPath == nil {
+      throw ValidationError("--step-summary: the environment has no GITHUB_STEP_SUMMARY")
+    }
+  }
+
+  private var summaryPath: String? {
+    getenv("GITHUB_STEP_SUMMARY").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+  }
+
+  func write(_ run: CheckRun) throws {
+    if let standardOutput { Terminal.write(standardOutput.text(run), to: 1) }
+    let files: [(ReportFormat, String?)] = [
+      (.junit, junit), (.sarif, sarif), (.tap, tap), (.markdown, markdown), (.json, jsonReport),
+    ]
+    do {
+      for case (let format, let path?) in files {
+        try AtomicFile.write(Array(format.text(run).utf8), to: path)
+      }
+      if stepSummary, let summaryPath {
+        // Other steps write there, too: appended, not replaced.
+        let file = open(summaryPath, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o666)
+        guard file >= 0 else { throw FileError(path: summaryPath, action: "append", code: errno) }
+        defer { close(file) }
+        Terminal.write(ReportFormat.markdown.text(run), to: file)
+      }
+    } catch let error as FileError { throw RNNConvError.file(error) }
+  }
+}

@@ -1,0 +1,235 @@
+internal import ByteIO
+internal import Forward
+internal import RNNConv
+internal import StateDicts
+internal import Verification
+
+// A fixture as a manifest holds it, and as it is handed to a worker.
+
+extension Manifest {
+  static func fixtures(_ json: JSONValue) throws(ManifestFault) -> [Fixture] {
+    var defaults = JSONValue.object([])
+    var entries: [ManifestNode] = []
+    try ManifestNode(value: json, place: "").object(requiring: ["rnnconv_check", "fixtures"]) {
+      (key, node) throws(ManifestFault) in
+      switch key {
+      case "$schema": _ = try node.text()
+      case "rnnconv_check":
+        let version = try node.integer()
+        guard version == Manifest.version else {
+          throw node.wrong("version \(version); this rnnconv reads \(Manifest.version)")
+        }
+      case "defaults":
+        let known = ["verdict", "runtime", "tolerance", "seed", "suite", "timeout"]
+        for (key, value) in try node.members() where !known.contains(key) {
+          throw value.wrong("only \(known.joined(separator: ", ")) can have a default")
+        }
+        defaults = node.value
+      case "fixtures": entries = try node.list()
+      default: return false
+      }
+      return true
+    }
+    guard !entries.isEmpty else { throw ManifestFault(place: "fixtures", reason: "there are none") }
+    var fixtures: [Fixture] = []
+    var names: Set<String> = []
+    for entry in entries {
+      let merged = ManifestNode(value: entry.value.completed(by: defaults), place: entry.place)
+      let fixture = try Fixture(merged)
+      guard names.insert(fixture.name).inserted else {
+        throw ManifestFault(place: "\(entry.place).name", reason: "there are two fixtures '\(fixture.name)'")
+      }
+      fixtures.append(fixture)
+    }
+    return fixtures
+  }
+}
+
+extension JSONValue {
+  /// With the members of `defaults` that it lacks itself.
+  fileprivate func completed(by defaults: JSONValue) -> JSONValue {
+    guard case .object(let own) = self, case .object(let others) = defaults else { return self }
+    return .object(own + others.filter { self[$0.key] == nil })
+  }
+}
+
+extension Fixture {
+  init(_ node: ManifestNode) throws(ManifestFault) {
+    self.init("", [])
+    try node.object(requiring: ["name", "models"]) { (key, value) throws(ManifestFault) in
+      switch key {
+      case "name":
+        name = try value.text()
+        guard name.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F }) else {
+          throw value.wrong("a control character stands in the name")
+        }
+      case "models": models = try value.list().map { (entry) throws(ManifestFault) in try Model(entry) }
+      case "inputs": inputs = try value.tensorFiles()
+      case "expected": expected = try value.tensorFiles()
+      case "verdict": verdict = try value.word(Verdict.self)
+      case "runtime": runtime = try value.word(VerificationOptions.Runtime.self)
+      case "tolerance": tolerance = try Tolerance(value)
+      case "seed": seed = UInt64(bitPattern: try value.integer())
+      case "suite": suite = try value.word(ProbeSuite.self)
+      case "timeout":
+        timeout = try value.number()
+        guard timeout! > 0, timeout! <= 86_400 else {
+          throw value.wrong("give more than 0 seconds, a day at most")
+        }
+      case "blind_to":
+        for (mistake, reason) in try value.members() {
+          guard mistake == "all" || Mistake.named(mistake) != nil else {
+            throw reason.wrong("no known mistake; those of 'rnnconv verify --power --json' are, and 'all'")
+          }
+          blindTo[mistake] = try reason.text()
+        }
+      case "refused": refused = try Refusal(value)
+      case "skip": skip = try value.text()
+      default: return false
+      }
+      return true
+    }
+    guard !models.isEmpty else {
+      throw ManifestFault(place: "\(node.place).models", reason: "there are none")
+    }
+    guard expected.isEmpty || !inputs.isEmpty else {
+      throw node.wrong("expected outputs need the inputs that they were made with")
+    }
+    if refused != nil, models.count > 1 || !expected.isEmpty || verdict == .different {
+      throw node.wrong("a file that is refused has no counterparts, expected outputs or verdict")
+    }
+    if verdict == .close, tolerance == nil {
+      throw node.wrong("the verdict 'close' needs a tolerance")
+    }
+  }
+
+  var json: JSONValue {
+    var members = [
+      JSONMember("name", .string(name)), JSONMember("models", .array(models.map(\.json))),
+    ]
+    func add(_ key: String, _ value: JSONValue?) {
+      if let value { members.append(JSONMember(key, value)) }
+    }
+    func list(_ files: [TensorArgument]) -> JSONValue? {
+      files.isEmpty ? nil : .array(files.map { .string($0.description) })
+    }
+    add("inputs", list(inputs))
+    add("expected", list(expected))
+    if verdict != .equal { add("verdict", .string(verdict.rawValue)) }
+    if runtime != .any { add("runtime", .string(runtime.rawValue)) }
+    add(
+      "tolerance",
+      tolerance.map {
+        .object([
+          JSONMember("absolute", .number($0.absolute)), JSONMember("relative", .number($0.relative)),
+        ])
+      })
+    if seed != 1 { add("seed", .integer(Int64(bitPattern: seed))) }
+    add("suite", suite.map { .string($0.rawValue) })
+    add("timeout", timeout.map(JSONValue.number))
+    if !blindTo.isEmpty {
+      add(
+        "blind_to",
+        .object(blindTo.sorted { $0.key < $1.key }.map { JSONMember($0.key, .string($0.value)) }))
+    }
+    add("refused", refused?.json)
+    add("skip", skip.map(JSONValue.string))
+    return .object(members)
+  }
+}
+
+extension Fixture.Model {
+  init(_ node: ManifestNode) throws(ManifestFault) {
+    if case .string = node.value {
+      self.init(try node.path())
+      return
+    }
+    self.init("")
+    try node.object(requiring: ["path"]) { (key, value) throws(ManifestFault) in
+      switch key {
+      case "path": path = try value.path()
+      case "fingerprint":
+        recordsFingerprint = true
+        if value.value == .null { break }
+        let text = try value.text()
+        guard text.utf8.count == 64, text.allSatisfy({ $0.isHexDigit && !$0.isUppercase }) else {
+          throw value.wrong("a fingerprint is 64 digits, 0 to 9 and a to f")
+        }
+        fingerprint = text
+      case "format": format = try value.text()
+      case "architecture":
+        let said = JSONValue.object(try value.members().map { JSONMember($0.key, $0.node.value) })
+        guard let options = ArchitectureOptions(said) else {
+          throw value.wrong(
+            "expected key, modules, nonlinearity, batch_first, select or head, as the options take them")
+        }
+        architecture = options
+      case "bindings": bindings = try value.tensorFiles()
+      case "storage": storage = try value.word(WeightStorage.self)
+      default: return false
+      }
+      return true
+    }
+  }
+
+  var json: JSONValue {
+    var members = [JSONMember("path", .string(path))]
+    if recordsFingerprint {
+      members.append(JSONMember("fingerprint", fingerprint.map(JSONValue.string) ?? .null))
+    }
+    if let format { members.append(JSONMember("format", .string(format))) }
+    if architecture != ArchitectureOptions() { members.append(JSONMember("architecture", architecture.json)) }
+    if !bindings.isEmpty {
+      members.append(JSONMember("bindings", .array(bindings.map { .string($0.description) })))
+    }
+    if let storage { members.append(JSONMember("storage", .string(storage.rawValue))) }
+    return members.count == 1 ? .string(path) : .object(members)
+  }
+}
+
+extension Fixture.Refusal {
+  fileprivate init(_ node: ManifestNode) throws(ManifestFault) {
+    self.init()
+    try node.object(requiring: []) { (key, value) throws(ManifestFault) in
+      switch key {
+      case "code":
+        let number = try value.integer()
+        guard (2...4).contains(number) else { throw value.wrong("files are refused with 2, 3 or 4") }
+        code = Int32(number)
+      case "words": words = try value.list().map { (word) throws(ManifestFault) in try word.text() }
+      default: return false
+      }
+      return true
+    }
+  }
+
+  fileprivate var json: JSONValue {
+    .object(
+      (code.map { [JSONMember("code", .integer(Int64($0)))] } ?? [])
+        + (words.isEmpty ? [] : [JSONMember("words", .array(words.map(JSONValue.string)))]))
+  }
+}
+
+extension Tolerance {
+  fileprivate init(_ node: ManifestNode) throws(ManifestFault) {
+    self.init()
+    try node.object(requiring: []) { (key, value) throws(ManifestFault) in
+      switch key {
+      case "absolute": absolute = try value.number()
+      case "relative": relative = try value.number()
+      default: return false
+      }
+      return true
+    }
+  }
+}
+
+extension ManifestNode {
+  fileprivate func tensorFiles() throws(ManifestFault) -> [TensorArgument] {
+    try list().map { (entry) throws(ManifestFault) in
+      let argument = TensorArgument(try entry.text())
+      _ = try ManifestNode(value: .string(argument.path), place: entry.place).path()
+      return argument
+    }
+  }
+}

@@ -1,0 +1,201 @@
+internal import ByteIO
+internal import RNNConv
+internal import Tensors
+internal import Verification
+
+/// Checks one fixture, in this process. What goes wrong is a problem of the fixture, never an error.
+struct FixtureCheck {
+  let fixture: Fixture
+  /// The manifest's folder.
+  let folder: String
+  var outcome: Outcome
+
+  init(_ fixture: Fixture, in folder: String) {
+    self.fixture = fixture
+    self.folder = folder
+    outcome = Outcome(fixture.name)
+  }
+
+  /// - Parameter power: also ask whether the inputs could notice every known mistake.
+  mutating func run(power: Bool) -> Outcome {
+    if let reason = fixture.skip {
+      outcome.skipped = reason
+      return outcome
+    }
+    guard areFilesThere() else { return outcome }
+    if let refusal = fixture.refused {
+      checkRefusal(refusal)
+      return outcome
+    }
+    guard let reference = opened(fixture.models[0]) else { return outcome }
+    compareAll(reference)
+    if power { checkPower(reference) }
+    return outcome
+  }
+
+  private mutating func areFilesThere() -> Bool {
+    for path in fixture.paths where !Folder.holds(Folder.join(folder, path)) {
+      outcome.problems.append(Problem(.missing, path, "\(Folder.join(folder, path)): there is no such file"))
+    }
+    return outcome.problems.isEmpty
+  }
+
+  /// Names the file where the error itself does not.
+  private func unreadable(_ path: String, _ error: RNNConvError) -> Problem {
+    let (file, message) = (Folder.join(folder, path), error.description)
+    return Problem(.unreadable, path, message.contains(file) ? message : "\(file): \(message)")
+  }
+
+  // MARK: Models
+
+  private func path(of model: Fixture.Model) -> String { Folder.join(folder, model.path) }
+
+  func open(_ model: Fixture.Model) throws(RNNConvError) -> ModelFile {
+    // Weights that are graph inputs may be among the inputs given.
+    let values = try fixture.inputs.below(folder).named().merging(
+      try model.bindings.below(folder).bindings()
+    ) { $1 }
+    return try ModelFile.open(
+      path(of: model), format: model.format, bindings: values,
+      architecture: model.architecture)
+  }
+
+  private mutating func opened(_ model: Fixture.Model) -> ModelFile? {
+    do {
+      let file = try open(model)
+      if let recorded = model.fingerprint {
+        let found = try file.model.fingerprint.description
+        if found != recorded {
+          outcome.problems.append(
+            Problem(
+              .fingerprint, model.path,
+              "\(file.path): its fingerprint is \(found.prefix(16))…, recorded is \(recorded.prefix(16))…: the model's "
+                + "content changed; 'rnnconv check --update' records it"))
+        }
+      }
+      return file
+    } catch {
+      outcome.problems.append(unreadable(model.path, error))
+      return nil
+    }
+  }
+
+  func given(for reference: ModelFile) throws(RNNConvError) -> [String: Tensor]? {
+    fixture.inputs.isEmpty
+      ? nil : try fixture.inputs.below(folder).tensors(for: reference.inputNames, "input")
+  }
+
+  func expected(of reference: ModelFile) throws(RNNConvError) -> [String: Tensor] {
+    let names = (try? reference.model)?.outputs.map(\.name) ?? []
+    return try fixture.expected.below(folder).tensors(for: names, "output")
+  }
+
+  // MARK: Comparisons
+
+  private mutating func compareAll(_ reference: ModelFile) {
+    let path = fixture.models[0].path
+    do {
+      let inputs = try given(for: reference)
+      if !fixture.expected.isEmpty {
+        let source = fixture.expected.below(folder).map(\.description).joined(separator: ", ")
+        let expected = try expected(of: reference)
+        add(try reference.verify(expected: expected, from: source, options(inputs)), path)
+      } else if fixture.models.count == 1 {
+        for inputs in tried(inputs) { add(try reference.verify(options(inputs)), path) }
+      }
+      for model in fixture.models.dropFirst() { compare(reference, with: model, inputs) }
+      judgeDifference()
+    } catch { outcome.problems.append(unreadable(path, error)) }
+  }
+
+  private mutating func compare(
+    _ reference: ModelFile, with model: Fixture.Model, _ inputs: [String: Tensor]?
+  ) {
+    guard let counterpart = opened(model) else { return }
+    do {
+      for inputs in tried(inputs) {
+        var options = options(inputs)
+        options.storage = model.storage
+        add(try reference.verify(against: counterpart, options), model.path)
+      }
+    } catch { outcome.problems.append(unreadable(model.path, error)) }
+  }
+
+  /// The inputs given, and made-up ones where there are none or the fixture asks for both.
+  private func tried(_ inputs: [String: Tensor]?) -> [[String: Tensor]?] {
+    inputs == nil ? [nil] : fixture.suite == nil ? [inputs] : [inputs, nil]
+  }
+
+  func options(_ inputs: [String: Tensor]?) -> VerificationOptions {
+    VerificationOptions(
+      seed: fixture.seed, suite: fixture.suite ?? .standard, inputs: inputs, tolerance: fixture.tolerance,
+      runtime: fixture.runtime)
+  }
+
+  private mutating func add(_ report: VerificationReport, _ path: String) {
+    outcome.comparisons.append(.init(left: report.left, right: report.right, verdict: report.verdict))
+    guard fixture.verdict != .different, report.verdict > fixture.verdict else { return }
+    let kind: Problem.Kind =
+      switch report.verdict {
+      case .different: .different
+      case .inconclusive: .inconclusive
+      case .identical, .equal, .close: .worse
+      }
+    let why = (report.diagnosis.map { [$0.summary] } ?? []) + report.reasons
+    outcome.problems.append(
+      Problem(
+        kind, path,
+        "\(report.left) against \(report.right): \(report.verdict.rawValue), allowed is \(fixture.verdict.rawValue)"
+          + why.map { "\n\($0)" }.joined()))
+  }
+
+  private mutating func judgeDifference() {
+    guard fixture.verdict == .different, outcome.problems.isEmpty, outcome.verdict != .different else {
+      return
+    }
+    outcome.problems.append(
+      Problem(
+        .alike, fixture.models[0].path,
+        "must differ, and the verdict is \(outcome.verdict?.rawValue ?? "none"): these inputs notice nothing")
+    )
+  }
+
+  // MARK: Bad files
+
+  private mutating func checkRefusal(_ refusal: Fixture.Refusal) {
+    let model = fixture.models[0]
+    do {
+      let file = try open(model)
+      _ = try file.model
+      try file.verifyIntegrity()
+      if let inputs = try given(for: file) { _ = try file.evaluate(inputs) }
+      outcome.problems.append(
+        Problem(.accepted, model.path, "\(file.path): a bad file that must be refused was read"))
+    } catch {
+      let message = error.description
+      // Words count in what is said about the file, not in its name.
+      let said = message.split(separator: path(of: model)).joined().lowercased()
+      let isRight = refusal.words.isEmpty || refusal.words.contains { said.contains($0.lowercased()) }
+      if !isRight {
+        outcome.problems.append(
+          Problem(
+            .accepted, model.path,
+            "\(message)\nrefused for another reason than recorded: none of '\(refusal.words.joined(separator: "', '"))'"
+          ))
+      } else if let code = refusal.code, code != error.exitCode {
+        outcome.problems.append(
+          Problem(
+            .accepted, model.path, "\(message)\nrefused with code \(error.exitCode), recorded is \(code)"))
+      } else {
+        outcome.notes.append("refused: \(message)")
+      }
+    }
+  }
+}
+
+extension [TensorArgument] {
+  /// The same files, seen from where the manifest's folder is seen from.
+  func below(_ folder: String) -> [TensorArgument] {
+    map { TensorArgument(name: $0.name, path: Folder.join(folder, $0.path)) }
+  }
+}

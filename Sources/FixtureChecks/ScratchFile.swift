@@ -1,0 +1,28 @@
+internal import ByteIO
+internal import Glibc
+
+/// A file without a name, for what another process says: unlike a pipe it is never full.
+struct ScratchFile {
+  let descriptor: Int32
+
+  init() throws(FileError) {
+    let folder = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+    var path = Array("\(folder)/rnnconv-XXXXXX".utf8CString)
+    descriptor = mkstemp(&path)
+    guard descriptor >= 0 else { throw FileError(path: folder, action: "make a temporary file", code: errno) }
+    unlink(path)
+    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+  }
+
+  /// Everything in it, or the last bytes of it.
+  func text(last limit: Int = .max) -> String {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, status.st_size > 0 else { return "" }
+    let size = Int(status.st_size)
+    var bytes = [UInt8](repeating: 0, count: min(size, limit))
+    let count = pread(descriptor, &bytes, bytes.count, size - bytes.count)
+    return String(decoding: bytes[..<max(0, count)], as: UTF8.self)
+  }
+
+  func remove() { close(descriptor) }
+}
