@@ -5,8 +5,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 need_swift
 say "Building rnnconv-bench"
-swift build "${release_build[@]}" --product rnnconv-bench
-bench="$(swift build "${release_build[@]}" --show-bin-path)/rnnconv-bench"
+swift build "${test_build[@]}" --product rnnconv-bench
+bench="$(swift build "${test_build[@]}" --show-bin-path)/rnnconv-bench"
 
 # onnxruntime is among the peers of the tests; PyTorch where RNNCONV_PYTHON has it.
 python=${RNNCONV_PYTHON:-}
