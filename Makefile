@@ -6,7 +6,7 @@ SWIFT_SOURCES = Sources Tests Package.swift
 PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-peers check install dist dist-try manual schemas fixtures lint format clean
+.PHONY: help setup demo bench test test-peers check install dist dist-try manual schemas fixtures lint format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -16,6 +16,10 @@ setup: ## install the Debian packages that a build needs
 
 demo: setup ## build, convert a PyTorch LSTM from ONNX to .rnnw and back, prove the two equal
 	@scripts/demo.sh
+
+bench: ## measure speed and memory beside the peers (RNNCONV_PYTHON: a Python that has them), as docs/BENCHMARKS.md
+	@scripts/setup.sh $(BUILD_PACKAGES)
+	@scripts/bench.sh
 
 test: ## install what the tests need and run every test but those of the large peers
 	@scripts/setup.sh $(TEST_PACKAGES)

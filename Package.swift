@@ -41,6 +41,7 @@ let package = Package(
     library("Tensors", ["ByteIO"]),
     library(
       "Recurrent", ["ByteIO", "Tensors", .product(name: "Crypto", package: "swift-crypto")]),
+    .target(name: "CMeasure"),
     library("ReferenceMath", ["CReferenceMath", "Tensors"]),
     library("Forward", ["CKernels", "Recurrent", "Tensors"]),
     library("NativeFormat", ["ByteIO", "Recurrent", "Tensors"]),
@@ -71,8 +72,10 @@ let package = Package(
       swiftSettings: settings),
     .executableTarget(
       name: "Bench",
-      dependencies: ["RNNConv", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-      swiftSettings: settings),
+      dependencies: [
+        "CMeasure", "Forward", "RNNConv", "Recurrent", "Tensors",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], resources: [.embedInCode("forward_peers.py")], swiftSettings: settings),
 
     .target(
       name: "TestSupport", dependencies: ["ByteIO", "Recurrent", "Tensors"], path: "Tests/TestSupport",
@@ -80,7 +83,7 @@ let package = Package(
     tests("ByteIO", ["ByteIO", "TestSupport"], exclude: ["Recorded"]),
     tests("Tensors", ["ByteIO", "Tensors", "TestSupport"]),
     tests("Recurrent", ["Recurrent", "Tensors", "TestSupport"]),
-    tests("Forward", ["Forward", "Recurrent", "Tensors", "TestSupport"], exclude: ["Recorded"]),
+    tests("Forward", ["CKernels", "Forward", "Recurrent", "Tensors", "TestSupport"], exclude: ["Recorded"]),
     tests(
       "NativeFormat",
       [

@@ -4,4 +4,4 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 need_swift
-swift build "${release_build[@]}" --product rnnconv
+build_release

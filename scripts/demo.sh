@@ -5,7 +5,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 need_swift
 say "Building rnnconv (release) ..."
-swift build "${release_build[@]}" --product rnnconv
+build_release
 PATH="$(swift build "${release_build[@]}" --show-bin-path):$PATH"
 
 out=.build/demo

@@ -2,11 +2,15 @@ internal import ArgumentParser
 internal import Foundation
 internal import RNNConv
 
-/// Measurements for the scripts that play peers against rnnconv (Tests/judges/live_*.py); figures are JSON.
+/// Measurements: of forward passes beside the peers, and for the scripts that play peers against rnnconv
+/// (Tests/judges/live_*.py).
 @main
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "rnnconv-bench", abstract: "Measure rnnconv.", subcommands: [OpenFile.self])
+    commandName: "rnnconv-bench", abstract: "Measure rnnconv.",
+    subcommands: [
+      ForwardBench.self, GrowthBench.self, LimitsBench.self, MemoryBench.self, OpenFile.self,
+    ])
 }
 
 struct OpenFile: ParsableCommand {
@@ -42,12 +46,18 @@ struct OpenFile: ParsableCommand {
 
 enum Memory {
   /// Bytes of this process in memory, mapped files included.
-  static var resident: Int {
-    get throws {
-      let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
-      let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
-      let number = line?.split(whereSeparator: { " \t".contains($0) }).dropFirst().first
-      return (number.flatMap { Int($0) } ?? 0) * 1024
-    }
+  static var resident: Int { get throws { try field("VmRSS:") } }
+  /// The most that they have been since `forgetPeak`.
+  static var peak: Int { get throws { try field("VmHWM:") } }
+
+  static func forgetPeak() throws {
+    try "5".write(toFile: "/proc/self/clear_refs", atomically: false, encoding: .utf8)
+  }
+
+  private static func field(_ name: String) throws -> Int {
+    let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+    let line = status.split(separator: "\n").first { $0.hasPrefix(name) }
+    let number = line?.split(whereSeparator: { " \t".contains($0) }).dropFirst().first
+    return (number.flatMap { Int($0) } ?? 0) * 1024
   }
 }

@@ -30,6 +30,6 @@ struct Build: ParsableCommand {
   func run() throws {
     let bindings = try bind.map { TensorArgument($0) }.bindings()
     let description = try ModelFile.open(file, format: "description", bindings: bindings)
-    try convert(description, to: output, try target.options, json: target.json)
+    try convert(description, to: output, target)
   }
 }

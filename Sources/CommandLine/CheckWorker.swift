@@ -1,10 +1,12 @@
 internal import ArgumentParser
 internal import FixtureChecks
+internal import Forward
 
 /// What `check` starts for each core; people never do.
 struct CheckWorker: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "check-worker", abstract: "Answers the jobs of 'rnnconv check'.", shouldDisplay: false)
 
-  func run() { Worker.serve() }
+  /// There is a worker for each core: none takes a second one.
+  func run() { Execution.$current.withValue(Execution(threads: 1)) { Worker.serve() } }
 }

@@ -4,8 +4,11 @@ internal import RNNConv
 internal import Verification
 
 /// What import, export and convert share: convert, say how exact, say what verification found.
-func convert(_ file: ModelFile, to path: String, _ options: ConversionOptions, json: Bool) throws {
-  let conversion = try Terminal.progress("converting \(file.path)") { try file.convert(to: path, options) }
+func convert(_ file: ModelFile, to path: String, _ target: TargetOptions) throws {
+  let (options, json) = (try target.options, target.json)
+  let conversion = try Terminal.progress("converting \(file.path)") {
+    try target.execution.use { try file.convert(to: path, options) }
+  }
   let failed = conversion.report?.verdict == .different
   if json {
     try Terminal.printJSON(

@@ -22,9 +22,9 @@ struct Import: ParsableCommand {
   @OptionGroup var target: TargetOptions
 
   func run() throws {
-    var options = try target.options
-    options.format = options.format ?? "rnnw"
-    try convert(try source.open(file), to: output, options, json: target.json)
+    var target = target
+    target.format = target.format ?? "rnnw"
+    try convert(try source.open(file), to: output, target)
   }
 }
 
@@ -48,7 +48,7 @@ struct Export: ParsableCommand {
   @OptionGroup var source: SourceOptions
   @OptionGroup var target: TargetOptions
 
-  func run() throws { try convert(try source.open(file), to: output, try target.options, json: target.json) }
+  func run() throws { try convert(try source.open(file), to: output, target) }
 }
 
 struct Convert: ParsableCommand {
@@ -72,5 +72,5 @@ struct Convert: ParsableCommand {
   @OptionGroup var source: SourceOptions
   @OptionGroup var target: TargetOptions
 
-  func run() throws { try convert(try source.open(input), to: output, try target.options, json: target.json) }
+  func run() throws { try convert(try source.open(input), to: output, target) }
 }

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import ByteIO
+internal import Forward
 internal import RNNConv
 
 /// Options of everything that converts.
@@ -39,6 +40,8 @@ struct TargetOptions: ParsableArguments {
   @Flag(help: "Print the result as JSON.")
   var json = false
 
+  @OptionGroup var execution: ExecutionOptions
+
   var options: ConversionOptions {
     get throws {
       var options = ConversionOptions()
@@ -56,6 +59,23 @@ struct TargetOptions: ParsableArguments {
       options.format = format
       return options
     }
+  }
+}
+
+/// Options of everything that runs models.
+struct ExecutionOptions: ParsableArguments {
+  @Option(
+    help:
+      "How many threads a pass may use (default: as many as there are cores); results do not depend on it.")
+  var threads: Int?
+
+  func validate() throws {
+    if let threads, threads < 1 { throw ValidationError("--threads \(threads): a pass takes at least one") }
+  }
+
+  /// Runs `body`, whose passes use so many threads.
+  func use<Result>(_ body: () throws -> Result) rethrows -> Result {
+    try Execution.$current.withValue(threads.map { Execution(threads: $0) } ?? Execution(), operation: body)
   }
 }
 

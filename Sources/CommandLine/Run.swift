@@ -46,13 +46,13 @@ struct Run: ParsableCommand {
     help: "With --beam: log-probabilities are divided by ((5 + n) / 6)^a for n tokens.")
   var lengthPenalty = 0.0
 
+  @OptionGroup var execution: ExecutionOptions
   @OptionGroup var source: SourceOptions
 
   func run() throws {
     guard beam >= 1, lengthPenalty.isFinite else {
       throw RNNConvError.arguments("--beam takes a number from 1 on, --length-penalty a finite one")
     }
-    let isSearching = beam > 1 || lengthPenalty != 0
     if isSearching, engine == .evaluator {
       throw RNNConvError.arguments("--beam searches in the imported model, not with --engine evaluator")
     }
@@ -64,15 +64,7 @@ struct Run: ParsableCommand {
     let inputs = try arguments.tensors(for: file.inputNames, "input")
     try file.verifyIntegrity()
     let results = try Terminal.progress("running \(file.path)") {
-      let useEvaluator = engine == .evaluator || engine == .auto && !isSearching && (try? file.model) == nil
-      if useEvaluator { return try file.evaluate(inputs, precision: precision) }
-      let model = try file.model
-      let own = inputs.filter { input in model.inputs.contains { $0.name == input.key } }
-      if isSearching {
-        return try file.run(
-          own, precision: precision, beam: Beam(width: beam, lengthPenalty: lengthPenalty))
-      }
-      return try file.run(own, precision: precision)
+      try execution.use { try outputs(file, inputs, precision) }
     }
     let order = (try? file.model)?.outputs.map(\.name) ?? results.keys.sorted()
     for name in outputNames where results[name] == nil {
@@ -80,5 +72,21 @@ struct Run: ParsableCommand {
     }
     let chosen = order.filter { outputNames.isEmpty || outputNames.contains($0) }
     try TensorFile.write(chosen.compactMap { name in results[name].map { (name, $0) } }, to: output)
+  }
+
+  private var isSearching: Bool { beam > 1 || lengthPenalty != 0 }
+
+  private func outputs(
+    _ file: ModelFile, _ inputs: [String: Tensor], _ precision: Precision
+  ) throws -> [String: Tensor] {
+    let useEvaluator = engine == .evaluator || engine == .auto && !isSearching && (try? file.model) == nil
+    if useEvaluator { return try file.evaluate(inputs, precision: precision) }
+    let model = try file.model
+    let own = inputs.filter { input in model.inputs.contains { $0.name == input.key } }
+    if isSearching {
+      return try file.run(
+        own, precision: precision, beam: Beam(width: beam, lengthPenalty: lengthPenalty))
+    }
+    return try file.run(own, precision: precision)
   }
 }

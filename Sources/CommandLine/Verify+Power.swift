@@ -5,7 +5,7 @@ extension Verify {
   /// Compares nothing: tells what the inputs could not notice.
   func showPower() throws {
     let request = try request
-    let report = try Terminal.progress("making mistakes") { try request.power() }
+    let report = try Terminal.progress("making mistakes") { try execution.use { try request.power() } }
     if json { return try Terminal.printJSON(report.json) }
     let seed = report.seed.map { ", seed \($0)" } ?? ""
     Terminal.print(

@@ -72,6 +72,7 @@ struct Verify: ParsableCommand {
   @Flag(help: "Print the report as JSON.")
   var json = false
 
+  @OptionGroup var execution: ExecutionOptions
   @OptionGroup var source: SourceOptions
 
   func validate() throws {
@@ -92,7 +93,7 @@ struct Verify: ParsableCommand {
   func run() throws {
     if power { return try showPower() }
     let request = try request
-    let outcome = try Terminal.progress("verifying") { try request.run() }
+    let outcome = try Terminal.progress("verifying") { try execution.use { try request.run() } }
     let report = outcome.report
     if let page { try outcome.writePage(to: page) }
     if let evidence { try Evidence(request, outcome).write(to: evidence) }

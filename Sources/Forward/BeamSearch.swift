@@ -56,7 +56,7 @@ private func searched<Number: Native>(
     if case .generate(let generate) = layer.operation {
       outputs = try BeamSearch<Number>(generate, layer.name, beam).run(given.map { $0! }, batch: inputs.batch)
     } else {
-      outputs = try PreparedLayer<Number>(layer, ()).run(given, batch: inputs.batch)
+      outputs = try PreparedLayer<Number>(layer, Execution.current).run(given, batch: inputs.batch)
     }
     for (name, output) in zip(layer.outputs, outputs) {
       if let name { values[name] = output }
@@ -116,7 +116,7 @@ private struct BeamSearch<Number: Native> {
     self.generate = generate
     self.beam = beam
     self.choice = choice
-    layers = generate.body.map { PreparedLayer($0, ()) }
+    layers = generate.body.map { PreparedLayer($0, Execution.current) }
     let seen = generate.body[choice].inputs[0]
     switch generate.body.first(where: { $0.outputs.contains(seen) })?.operation {
     case .softmax?: scores = .probabilities
@@ -127,7 +127,7 @@ private struct BeamSearch<Number: Native> {
 
   /// The same outputs as `GeneratePass.run`.
   func run(_ initial: [Value<Number>], batch: Int) throws(ForwardError) -> [Value<Number>] {
-    guard batch > 0 else { return try GeneratePass(generate, ()).run(initial, batch: 0) }
+    guard batch > 0 else { return try GeneratePass(generate, Execution.current).run(initial, batch: 0) }
     var carried = zip(generate.carried, initial).map { $1.with(steps: $0.kind.hasTime ? 1 : nil) }
     var live = (0..<batch).map { Hypothesis(row: $0) }
     var ended = [[Hypothesis]](repeating: [], count: batch)
@@ -202,7 +202,7 @@ private struct BeamSearch<Number: Native> {
     case .probabilities: return numbers.map { Double.logarithm($0) }
     case .logits:
       var result: [Double] = []
-      Double.logSoftmax(numbers[...], (), into: &result)
+      Double.logSoftmax(numbers[...], Execution.current, into: &result)
       return result
     }
   }

@@ -12,17 +12,18 @@ public enum Precision: String, Sendable, CaseIterable, Hashable {
 ///   - inputs: one tensor for each input port, by its name and in its axes' arrangement; floating-point ports take
 ///     every floating-point element type, integer ports every integer type.
 ///   - precision: the arithmetic of the pass; weights are rounded to it where they do not fit.
+///   - execution: how many threads it may use; results do not depend on it.
 /// - Returns: one tensor for each output port, in its axes' arrangement: float32 or float64 by `precision`, int64
 ///   for token ids.
 public func forward(
-  _ model: Model, inputs: [String: Tensor], precision: Precision
+  _ model: Model, inputs: [String: Tensor], precision: Precision, execution: Execution = .current
 ) throws(ForwardError) -> [String: Tensor] {
   switch precision {
   case .float32:
-    let values = try run(model, inputs, rules: (), as: Float.self)
+    let values = try run(model, inputs, rules: execution, as: Float.self, forgetsSteps: model.forgetsSteps)
     return try model.arrangedOutputs(values) { Tensor($0, shape: $1) }
   case .float64:
-    let values = try run(model, inputs, rules: (), as: Double.self)
+    let values = try run(model, inputs, rules: execution, as: Double.self, forgetsSteps: model.forgetsSteps)
     return try model.arrangedOutputs(values) { Tensor($0, shape: $1) }
   }
 }
@@ -68,17 +69,31 @@ private func bounded<Format: BoundedFormat>(
   return result
 }
 
-/// All values of a pass, by name.
+/// The values of a pass, by name; each layer's weights are converted when it runs, and dropped after it.
 func run<Number: Scalar>(
-  _ model: Model, _ tensors: [String: Tensor], rules: Number.Rules, as: Number.Type
+  _ model: Model, _ tensors: [String: Tensor], rules: Number.Rules, as: Number.Type,
+  forgetsSteps: Bool = false
 ) throws(ForwardError) -> [String: Value<Number>] {
   do { try model.validated() } catch { throw .invalidModel(error) }
+  return try run(model, tensors, as: Number.self, forgetsSteps: forgetsSteps) {
+    PreparedLayer(model.layers[$0], rules)
+  }
+}
+
+/// The values of a pass of a valid model, by name: all of them, or those after the last step.
+func run<Number: Scalar>(
+  _ model: Model, _ tensors: [String: Tensor], as: Number.Type, forgetsSteps: Bool,
+  layer: (Int) -> PreparedLayer<Number>
+) throws(ForwardError) -> [String: Value<Number>] {
   let inputs = try PassInputs<Number>(model, model.inputs, tensors)
+  if forgetsSteps, let steps = inputs.commonSteps, steps > 1, steps * inputs.batch > 1024 {
+    let layers = model.layers.indices.map(layer)
+    return try runInBlocks(model, inputs, steps: steps) { layers[$0] }
+  }
   var values = inputs.values
-  for layer in model.layers {
-    let outputs = try PreparedLayer<Number>(layer, rules).run(
-      layer.inputs.map { $0.flatMap { values[$0] } }, batch: inputs.batch)
-    for (name, output) in zip(layer.outputs, outputs) {
+  for (index, wiring) in model.layers.enumerated() {
+    let outputs = try layer(index).run(wiring.inputs.map { $0.flatMap { values[$0] } }, batch: inputs.batch)
+    for (name, output) in zip(wiring.outputs, outputs) {
       if let name { values[name] = output }
     }
   }

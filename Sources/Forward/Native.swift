@@ -4,7 +4,7 @@ internal import Tensors
 
 /// Float and Double: each operation rounds once, sums run in one fixed order.
 protocol Native: Scalar, SumOfProducts, BinaryFloatingPoint, SIMDScalar, Codable
-where Weights == [Self], Sum == Self, Rules == Void {
+where Weights == [Self], Sum == Self, Rules == Execution {
   static func exponential(_ x: Self) -> Self
   static func exponentialMinusOne(_ x: Self) -> Self
   static func logarithm(_ x: Self) -> Self
@@ -81,7 +81,7 @@ extension Native {
     UnsafeRawPointer(pointer).loadUnaligned(as: SIMD8<Self>.self)
   }
 
-  static func blend(_ n: Self, _ h: Self, _ z: Self, _ gate: Activation, _ rules: Void) -> Self {
+  static func blend(_ n: Self, _ h: Self, _ z: Self, _ gate: Activation, _ rules: Execution) -> Self {
     (1 - z) * n + z * h
   }
   static func clip(_ x: Self, _ limit: Self) -> Self { x > limit ? limit : x < -limit ? -limit : x }
@@ -89,7 +89,11 @@ extension Native {
 
   static func sigmoid(_ x: Self) -> Self { 1 / (1 + exponential(-x)) }
 
-  static func activate(_ activation: Activation, _ x: Self, _ rules: Void) -> Self {
+  static func activate(_ activation: Activation, _ x: Self, _ rules: Execution) -> Self {
+    activate(activation, x)
+  }
+
+  static func activate(_ activation: Activation, _ x: Self) -> Self {
     var alpha: Self { Self(activation.alpha) }
     var beta: Self { Self(activation.beta) }
     switch activation.kind {
@@ -114,7 +118,7 @@ extension Native {
     }
   }
 
-  static func softmax(_ x: ArraySlice<Self>, _ rules: Void, into result: inout [Self]) {
+  static func softmax(_ x: ArraySlice<Self>, _ rules: Execution, into result: inout [Self]) {
     let shift = x.reduce(-.infinity) { maximum($0, $1) }
     let start = result.count
     var sum: Self = 0
@@ -126,7 +130,7 @@ extension Native {
     for index in start..<result.count { result[index] /= sum }
   }
 
-  static func logSoftmax(_ x: ArraySlice<Self>, _ rules: Void, into result: inout [Self]) {
+  static func logSoftmax(_ x: ArraySlice<Self>, _ rules: Execution, into result: inout [Self]) {
     let shift = x.reduce(-.infinity) { maximum($0, $1) }
     let logarithm = logarithm(x.reduce(0) { $0 + exponential($1 - shift) })
     for x in x { result.append((x - shift) - logarithm) }

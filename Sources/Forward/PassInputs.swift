@@ -4,7 +4,7 @@ internal import Tensors
 /// The tensors given to a pass, checked against the ports.
 struct PassInputs<Number: Scalar> {
   let batch: Int
-  var values: [String: Value<Number>] = [:]
+  private let given: [(port: Port, tensor: Tensor)]
 
   /// Finds B and each input's T; `batch` fixes B where the caller has.
   ///
@@ -38,10 +38,11 @@ struct PassInputs<Number: Scalar> {
       throw .ambiguousShape(port: port.name, found: tensor.shape)
     }
     self.batch = batch ?? 1
-    for (port, tensor) in given { values[port.value] = try value(port, tensor) }
+    self.given = given
+    for (port, tensor) in given { try check(port, tensor) }
   }
 
-  private func value(_ port: Port, _ tensor: Tensor) throws(ForwardError) -> Value<Number> {
+  private func check(_ port: Port, _ tensor: Tensor) throws(ForwardError) {
     let isInteger = !tensor.elementType.isFloat && tensor.quantization == nil
     guard isInteger == port.kind.isInteger, tensor.elementType != .bool else {
       throw .wrongElementType(
@@ -51,8 +52,46 @@ struct PassInputs<Number: Scalar> {
     let steps = try port.steps(of: tensor.shape, batch: batch)
     let arrangement = PortArrangement(port, steps: steps, batch: batch)
     guard arrangement.shape == tensor.shape else { throw port.wrongShape(tensor.shape) }
+  }
+
+  /// All inputs in canonical order.
+  var values: [String: Value<Number>] {
+    Dictionary(given.map { ($0.port.value, value($0.port, $0.tensor)) }, uniquingKeysWith: { $1 })
+  }
+
+  /// T, where every input with time has the same and keeps it in an axis of its own.
+  var commonSteps: Int? {
+    var common: Int?
+    for (port, tensor) in given where port.kind.hasTime {
+      guard let axis = port.timeAxis, common == nil || common == tensor.shape[axis] else { return nil }
+      common = tensor.shape[axis]
+    }
+    return common
+  }
+
+  /// The inputs with time, cut to some of the `commonSteps`.
+  func values(steps: Range<Int>) -> [String: Value<Number>] {
+    var values: [String: Value<Number>] = [:]
+    for (port, tensor) in given where port.kind.hasTime {
+      values[port.value] = value(port, tensor.cut(port.timeAxis!, to: steps))
+    }
+    return values
+  }
+
+  /// The inputs without time.
+  var fixedValues: [String: Value<Number>] {
+    var values: [String: Value<Number>] = [:]
+    for (port, tensor) in given where !port.kind.hasTime { values[port.value] = value(port, tensor) }
+    return values
+  }
+
+  /// A tensor that has been checked, or some steps of one.
+  private func value(_ port: Port, _ tensor: Tensor) -> Value<Number> {
+    let steps =
+      port.timeAxis.map { tensor.shape[$0] } ?? (try? port.steps(of: tensor.shape, batch: batch)) ?? 1
+    let arrangement = PortArrangement(port, steps: steps, batch: batch)
     let time = port.kind.hasTime ? steps : nil
-    guard isInteger else {
+    guard port.kind.isInteger else {
       let elements = arrangement.canonical(Number.elements(Number.weights(tensor)))
       return .numbers(
         Numbers(steps: time, batch: batch, features: port.kind.features, elements: elements))
@@ -60,5 +99,25 @@ struct PassInputs<Number: Scalar> {
     // Integers: checked above.
     let elements = arrangement.canonical((try? tensor.integers()) ?? [])
     return .integers(Integers(steps: time, batch: batch, elements: elements))
+  }
+}
+
+extension Port {
+  /// The axis that is time and nothing else.
+  fileprivate var timeAxis: Int? { axes.firstIndex { $0.factors == [.time] } }
+}
+
+extension Tensor {
+  /// The indices `range` of an axis; shared memory where that axis is the first.
+  fileprivate func cut(_ axis: Int, to range: Range<Int>) -> Tensor {
+    if axis == 0 { return rows(range) }
+    let outer = shape[..<axis].reduce(1, *)
+    let inner = Array(shape[(axis + 1)...])
+    // The same elements, whose number does not change.
+    let flat = try! reshaped([outer * shape[axis]] + inner)
+    let ranges = (0..<outer).map { row in
+      (row * shape[axis] + range.lowerBound)..<(row * shape[axis] + range.upperBound)
+    }
+    return try! flat.rows(ranges).reshaped(Array(shape[..<axis]) + [range.count] + inner)
   }
 }

@@ -6,28 +6,30 @@ struct PreparedLayer<Number: Scalar>: Sendable {
   let name: String
   let operation: Operation
   let rules: Number.Rules
-  /// The tensors of `operation`, in its own order; the recurrent layer keeps its own.
+  /// The tensors of `operation`, in its own order, where no other property keeps them.
   private let weights: [Number.Weights]
-  private let recurrent: RecurrentPass<Number>?
+  private let recurrent: Number.Recurrence?
+  private let dense: Number.Dense?
   private let generation: GeneratePass<Number>?
 
   init(_ layer: Layer, _ rules: Number.Rules) {
     name = layer.name
     operation = layer.operation
     self.rules = rules
-    if case .recurrent(let recurrentLayer) = layer.operation {
-      recurrent = RecurrentPass(recurrentLayer, rules)
-      weights = []
-      generation = nil
-    } else if case .generate(let generate) = layer.operation {
-      recurrent = nil
-      weights = []
-      generation = GeneratePass(generate, rules)
-    } else {
-      recurrent = nil
-      weights = layer.operation.tensors.map { Number.stored($0.tensor, rules) }
-      generation = nil
+    var recurrent: Number.Recurrence?
+    var dense: Number.Dense?
+    var generation: GeneratePass<Number>?
+    var weights: [Number.Weights] = []
+    switch layer.operation {
+    case .recurrent(let layer): recurrent = Number.recurrence(layer, rules)
+    case .dense(let weight, let bias): dense = Number.Dense(weight: weight, bias: bias, rules)
+    case .generate(let generate): generation = GeneratePass(generate, rules)
+    default: weights = layer.operation.tensors.map { Number.stored($0.tensor, rules) }
     }
+    self.recurrent = recurrent
+    self.dense = dense
+    self.generation = generation
+    self.weights = weights
   }
 
   /// The outputs, from inputs whose kinds validation has checked.
@@ -35,8 +37,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     switch operation {
     case .recurrent: return try runRecurrent(inputs)
     case .embedding(let table): return [try embed(inputs[0]!.integers, table.shape[0], table.shape[1])]
-    case .dense(let weight, let bias):
-      return [.numbers(dense(inputs[0]!.numbers, outputs: weight.shape[0], hasBias: bias != nil))]
+    case .dense: return [.numbers(dense!.run(inputs[0]!.numbers))]
     case .activation(let activation):
       return [.numbers(inputs[0]!.numbers.map { Number.activate(activation, $0, rules) })]
     case .softmax:
@@ -129,19 +130,6 @@ struct PreparedLayer<Number: Scalar>: Sendable {
       for f in 0..<features { elements.append(Number.element(weights[0], row * features + f)) }
     }
     return .numbers(Numbers(steps: ids.steps, batch: ids.batch, features: features, elements: elements))
-  }
-
-  /// y = weight · x + bias
-  private func dense(_ x: Numbers<Number>, outputs: Int, hasBias: Bool) -> Numbers<Number> {
-    var y = Numbers<Number>(zeros: x.steps, batch: x.batch, features: outputs)
-    for k in 0..<outputs {
-      let bias = hasBias ? Number.element(weights[1], k) : nil
-      for group in 0..<x.groups {
-        let sum = Number.dot(weights[0], row: k, x.elements, at: group * x.features, count: x.features)
-        y.elements[group * outputs + k] = Number(bias.map { sum + $0 } ?? sum)
-      }
-    }
-    return y
   }
 
   private func select(

@@ -14,8 +14,11 @@ protocol Scalar: Sendable {
   /// A tensor's numbers, converted once a pass.
   associatedtype Weights: Sendable
   associatedtype Sum: SumOfProducts
-  /// What the arithmetic must be told: nothing for native numbers, the rounding model for bounds.
+  /// What the arithmetic must be told: how native numbers run, the rounding model for bounds.
   associatedtype Rules: Sendable
+  /// A recurrent and a dense layer ready for passes.
+  associatedtype Recurrence: Sendable = RecurrentPass<Self>
+  associatedtype Dense: DenseLayer<Self> = DensePass<Self>
 
   static var zero: Self { get }
   static var one: Self { get }
@@ -59,9 +62,10 @@ protocol Scalar: Sendable {
   /// The offset of the largest of at least one number, the first of equals; and whether no rounding changes it.
   static func argMax(_ x: ArraySlice<Self>) -> (offset: Int, isDecided: Bool)
 
+  static func recurrence(_ layer: RecurrentLayer, _ rules: Rules) -> Recurrence
   /// How a recurrent layer runs in this arithmetic.
   static func run(
-    _ pass: RecurrentPass<Self>, _ x: Numbers<Self>, lengths: [Int]?, h: Numbers<Self>?, c: Numbers<Self>?
+    _ recurrence: Recurrence, _ x: Numbers<Self>, lengths: [Int]?, h: Numbers<Self>?, c: Numbers<Self>?
   ) -> [Value<Self>]
   /// Called with the states of one row after each of its steps, for numbers that remember; `symbols` is the most
   /// that they may remember.
@@ -75,11 +79,17 @@ extension Scalar {
   static func products(
     _ weights: Weights, units: Range<Int>, _ x: [Self], starts: [Int], count: Int
   ) -> [Sum]? { nil }
+  static func settle(_ states: inout [Self], symbols: Int) {}
+  var detached: Self { self }
+}
+
+extension Scalar where Recurrence == RecurrentPass<Self> {
+  static func recurrence(_ layer: RecurrentLayer, _ rules: Rules) -> RecurrentPass<Self> {
+    RecurrentPass(layer, rules)
+  }
   static func run(
     _ pass: RecurrentPass<Self>, _ x: Numbers<Self>, lengths: [Int]?, h: Numbers<Self>?, c: Numbers<Self>?
   ) -> [Value<Self>] {
     pass.run(x, lengths: lengths, h: h, c: c)
   }
-  static func settle(_ states: inout [Self], symbols: Int) {}
-  var detached: Self { self }
 }

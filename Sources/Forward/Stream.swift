@@ -17,8 +17,8 @@ public struct Stream: Sendable {
   /// Checks that the model can stream and converts its weights; `batch` is B of every step.
   public init(_ model: Model, batch: Int, precision: Precision) throws(ForwardError) {
     switch precision {
-    case .float32: engine = .float32(try Session(model, batch: batch, rules: ()))
-    case .float64: engine = .float64(try Session(model, batch: batch, rules: ()))
+    case .float32: engine = .float32(try Session(model, batch: batch, rules: .current))
+    case .float64: engine = .float64(try Session(model, batch: batch, rules: .current))
     }
   }
 
@@ -48,8 +48,7 @@ private struct Session<Number: Scalar>: Sendable {
   let layers: [PreparedLayer<Number>]
   /// Values without time: read at the first step.
   var fixed: [String: Value<Number>]?
-  /// The last states of each recurrent layer: its outputs 1 and 2.
-  var states: [[Value<Number>]]
+  var carried: CarriedStates<Number>
 
   init(_ model: Model, batch: Int, rules: Number.Rules) throws(ForwardError) {
     do { try model.validated() } catch { throw .invalidModel(error) }
@@ -58,7 +57,7 @@ private struct Session<Number: Scalar>: Sendable {
     self.model = model
     self.batch = batch
     layers = model.layers.map { PreparedLayer($0, rules) }
-    states = [[Value<Number>]](repeating: [], count: layers.count)
+    carried = CarriedStates(layers: layers.count)
   }
 
   /// A step that throws leaves the session as it was.
@@ -68,26 +67,12 @@ private struct Session<Number: Scalar>: Sendable {
     }
     let ports = model.inputs.filter { fixed == nil || $0.kind.hasTime }
     let inputs = try PassInputs<Number>(model, ports, tensors, batch: batch)
+    var values = inputs.values
     for port in ports where port.kind.hasTime {
-      let steps = inputs.values[port.value]!.steps!
-      guard steps == 1 else { throw port.wrongShape(tensors[port.name]!.shape) }
+      guard values[port.value]!.steps == 1 else { throw port.wrongShape(tensors[port.name]!.shape) }
     }
-    var values = inputs.values.merging(fixed ?? [:]) { new, _ in new }
-    var newStates = states
-    for (index, layer) in layers.enumerated() {
-      let wiring = model.layers[index]
-      var arguments = wiring.inputs.map { $0.flatMap { values[$0] } }
-      if !states[index].isEmpty {
-        // x, no lengths, h, c
-        arguments = [arguments[0], nil] + states[index].map { $0 }
-      }
-      let outputs = try layer.run(arguments, batch: batch)
-      if case .recurrent = layer.operation { newStates[index] = Array(outputs.dropFirst()) }
-      for (name, output) in zip(wiring.outputs, outputs) {
-        if let name { values[name] = output }
-      }
-    }
-    states = newStates
+    values.merge(fixed ?? [:]) { new, _ in new }
+    try carried.advance(model, layers: { layers[$0] }, &values, batch: batch)
     if fixed == nil {
       fixed = [:]
       for port in model.inputs where !port.kind.hasTime { fixed![port.value] = values[port.value] }
@@ -98,7 +83,7 @@ private struct Session<Number: Scalar>: Sendable {
 
 extension Model {
   /// Throws where a step's result needs later steps, or where a state would start again at every step.
-  fileprivate func requireStreamable() throws(ForwardError) {
+  func requireStreamable() throws(ForwardError) {
     // Values that change from step to step.
     var varying = Set(inputs.filter(\.kind.hasTime).map(\.value))
     for layer in layers {

@@ -63,7 +63,7 @@ import Testing
         Double.random(in: -4...4, using: &generator),
         (0..<3).map { _ in Double.random(in: -1...1, using: &generator) * [1e-3, 0.1, 1][k % 3] })
       let y = Number.activate(activation, x, .float32)
-      let f = { (epsilon: [Double]) in Double.activate(activation, self.point(x, epsilon), ()) }
+      let f = { (epsilon: [Double]) in Double.activate(activation, self.point(x, epsilon)) }
       let (worst, isWithin) = deviation(y, symbols: 3, f, &generator)
       #expect(worst <= y.rest, "\(activation) around \(x.center)")
       #expect(isWithin, "\(activation) around \(x.center)")

@@ -73,7 +73,7 @@ public struct GradientFlowOptions: Sendable {
 public func gradientFlow(
   _ model: Model, inputs: [String: Tensor], _ options: GradientFlowOptions = GradientFlowOptions()
 ) throws(ForwardError) -> [GradientFlow] {
-  let values = try run(model, inputs, rules: (), as: Double.self)
+  let values = try run(model, inputs, rules: .current, as: Double.self)
   var flows: [GradientFlow] = []
   for layer in model.layers {
     guard case .recurrent(let recurrent) = layer.operation else { continue }
@@ -96,7 +96,7 @@ public func gradientFlow(
         throw .jacobiansTooLarge(layer: layer.name, bytes: bytes, limit: limit)
       }
       let path = FlowPath(
-        DirectionWeights(recurrent, parameters, ()), x, row: options.row, length: length,
+        DirectionWeights(recurrent, parameters, .current), x, row: options.row, length: length,
         isReverse: recurrent.direction == .reverse || d == 1,
         from: CellState(h: state(given[2], recurrent.outputSize), c: state(given[3], cells)))
       flows.append(path.flow(layer.name, options))

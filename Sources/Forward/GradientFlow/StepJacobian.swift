@@ -173,7 +173,7 @@ extension DirectionWeights<Double> {
   }
 
   private func value(_ activation: Activation, _ sum: Double) -> Double {
-    Double.activate(activation, clip.map { Double.clip(sum, $0) } ?? sum, ())
+    Double.activate(activation, clip.map { Double.clip(sum, $0) } ?? sum)
   }
 
   /// The slope of activation∘clip: 0 beyond the clip, whose own ends count as inside.

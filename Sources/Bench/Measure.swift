@@ -1,0 +1,33 @@
+internal import Foundation
+
+extension Duration {
+  var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}
+
+extension [Double] {
+  /// The middle of an odd number of them, the upper middle of an even one.
+  var median: Double { sorted()[count / 2] }
+}
+
+extension Double {
+  func fixed(_ digits: Int) -> String { String(format: "%.\(digits)f", self) }
+}
+
+extension String {
+  func padded(_ width: Int, left: Bool = true) -> String {
+    let spaces = String(repeating: " ", count: Swift.max(0, width - count))
+    return left ? spaces + self : self + spaces
+  }
+}
+
+enum Machine {
+  /// Processor, cores, memory, kernel.
+  static var text: String {
+    let cpu = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8))?
+      .split(separator: "\n").first { $0.hasPrefix("model name") }?
+      .split(separator: ":").last.map { $0.trimmingCharacters(in: .whitespaces) }
+    let info = ProcessInfo.processInfo
+    return "\(cpu ?? "unknown processor"), \(info.activeProcessorCount) cores, "
+      + "\(info.physicalMemory >> 30) GiB, \(info.operatingSystemVersionString)"
+  }
+}

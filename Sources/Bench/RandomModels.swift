@@ -1,0 +1,54 @@
+internal import Recurrent
+internal import Tensors
+
+/// SplitMix64 (Steele, Lea, Flood 2014), and what models are made of.
+struct RandomNumbers: RandomNumberGenerator {
+  private var state: UInt64 = 1
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+
+  /// Uniform in ±scale.
+  mutating func tensor(_ shape: [Int], _ scale: Float) -> Tensor {
+    let count = shape.reduce(1, *)
+    return Tensor((0..<count).map { _ in Float.random(in: -scale...scale, using: &self) }, shape: shape)
+  }
+
+  /// I = H = size, weights as PyTorch draws them.
+  mutating func layer(_ name: String, _ size: Int) -> RecurrentLayer {
+    let cells: [String: Cell] = ["RNN": .rnn, "LSTM": .lstm, "GRU": .gru(resetAfter: true)]
+    let cell = cells[name]!
+    let (rows, scale) = (cell.gateCount * size, 1 / Float(size).squareRoot())
+    return RecurrentLayer(
+      cell: cell, direction: .forward, inputSize: size, hiddenSize: size,
+      directions: [
+        DirectionParameters(
+          inputWeight: tensor([rows, size], scale), recurrentWeight: tensor([rows, size], scale),
+          inputBias: tensor([rows], scale), recurrentBias: tensor([rows], scale))
+      ])
+  }
+}
+
+extension ForwardCase {
+  /// A stack of such layers, and an input.
+  func random(layers: Int) -> (Model, [String: Tensor]) {
+    var numbers = RandomNumbers()
+    func port(_ name: String) -> Recurrent.Port {
+      Recurrent.Port(
+        name: name, value: name, elementType: .float32, kind: .sequence(features: size),
+        axes: [
+          PortAxis([.time]), PortAxis([.batch]), PortAxis([.features(stride: 1, count: size)], size: size),
+        ])
+    }
+    let stack = (0..<layers).map { k in
+      Layer("layer\(k)", .recurrent(numbers.layer(cell, size)), inputs: ["v\(k)"], outputs: ["v\(k + 1)"])
+    }
+    let model = Model(inputs: [port("v0")], outputs: [port("v\(layers)")], layers: stack)
+    return (model, ["v0": numbers.tensor([steps, batch, size], 1)])
+  }
+}

@@ -1,0 +1,20 @@
+// Sums of products with what bounds their rounding.
+#ifndef CK_BOUNDED_H
+#define CK_BOUNDED_H
+
+#include <stddef.h>
+
+/// A sum of products with what bounds its rounding: Σwx, Σ|w||x| and Σ|w|e.
+struct bounded_sum {
+  double value, magnitude, propagated;
+};
+
+/// For each of `units` rows w of weights `[units, count]` and each of `rows` rows of x `[rows, 3, count]` (numbers, their
+/// absolute values, their errors e): the sums, `[units, rows]`.
+///
+/// The order of a sum depends on `count` alone, and each step of it is one fused multiply-add: the same bits on every
+/// machine.
+void bounded_products(
+    const double *weights, const double *x, struct bounded_sum *sums, size_t units, size_t rows, size_t count);
+
+#endif

@@ -1,0 +1,56 @@
+internal import Recurrent
+
+/// The last states of each recurrent layer, which the next steps begin with.
+struct CarriedStates<Number: Scalar>: Sendable {
+  /// Outputs 1 and 2 of each recurrent layer; empty before the first steps.
+  private var states: [[Value<Number>]]
+
+  init(layers: Int) { states = [[Value<Number>]](repeating: [], count: layers) }
+
+  /// Runs all layers on the next steps, in `values` at first, and adds what they make. Where it throws, the states stay.
+  mutating func advance(
+    _ model: Model, layers: (Int) -> PreparedLayer<Number>, _ values: inout [String: Value<Number>],
+    batch: Int
+  ) throws(ForwardError) {
+    var newStates = states
+    for (index, wiring) in model.layers.enumerated() {
+      var arguments = wiring.inputs.map { $0.flatMap { values[$0] } }
+      if !states[index].isEmpty {
+        // x, no lengths, h, c
+        arguments = [arguments[0], nil] + states[index].map { $0 }
+      }
+      let layer = layers(index)
+      let outputs = try layer.run(arguments, batch: batch)
+      if case .recurrent = layer.operation { newStates[index] = Array(outputs.dropFirst()) }
+      for (name, output) in zip(wiring.outputs, outputs) {
+        if let name { values[name] = output }
+      }
+    }
+    states = newStates
+  }
+}
+
+extension Model {
+  /// Whether a pass can go through the steps block by block and forget what it has passed: it can stream, and asks for
+  /// nothing that has time.
+  var forgetsSteps: Bool {
+    outputs.allSatisfy { !$0.kind.hasTime } && (try? requireStreamable()) != nil
+  }
+}
+
+/// The values after the last step of a model that `forgetsSteps`: in memory are `rows` rows of each value at a time, or
+/// one step where that has more, however many steps there are.
+func runInBlocks<Number: Scalar>(
+  _ model: Model, _ inputs: PassInputs<Number>, steps: Int, rows: Int = 128,
+  layers: (Int) -> PreparedLayer<Number>
+) throws(ForwardError) -> [String: Value<Number>] {
+  var carried = CarriedStates<Number>(layers: model.layers.count)
+  let fixed = inputs.fixedValues
+  let block = max(1, rows / max(1, inputs.batch))
+  var values: [String: Value<Number>] = [:]
+  for first in stride(from: 0, to: steps, by: block) {
+    values = inputs.values(steps: first..<min(first + block, steps)).merging(fixed) { $1 }
+    try carried.advance(model, layers: layers, &values, batch: inputs.batch)
+  }
+  return values
+}

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# What docs/BENCHMARKS.md records, measured here: forward passes beside the peers, rooflines, growth, memory.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+need_swift
+say "Building rnnconv-bench"
+swift build "${test_build[@]}" --product rnnconv-bench
+bench="$(swift build "${test_build[@]}" --show-bin-path)/rnnconv-bench"
+
+# onnxruntime is among the peers of the tests; PyTorch where RNNCONV_PYTHON has it.
+python=${RNNCONV_PYTHON:-}
+[ -n "$python" ] || { [ -x .peers/bin/python ] && python=.peers/bin/python; }
+
+show "$bench" limits
+show "$bench" forward ${python:+--python "$python"} "$@"
+show "$bench" growth --svg docs/growth.svg
+show "$bench" memory --steps 100000
