@@ -7,34 +7,55 @@ public enum AtomicFile {
   /// A symbolic link is followed, so that the file it names is replaced and the link stays.
   /// Devices and pipes (`/dev/stdout`) cannot be renamed over; they are written directly. `-` is standard output.
   public static func write(_ chunks: [ByteBuffer], to path: String) throws(FileError) {
-    try write([(chunks, path)])
+    try write([NewFile(chunks, path: path)])
+  }
+
+  /// One of several files that belong together.
+  public struct NewFile: Sendable {
+    let chunks: [ByteBuffer]
+    let path: String
+    let folder: String?
+
+    public init(_ chunks: [ByteBuffer], path: String) {
+      self.chunks = chunks
+      self.path = path
+      folder = nil
+    }
+
+    /// A path that comes from a file: neither it nor a symbolic link may lead out of `folder`, which is the empty
+    /// string for the folder that the process is in.
+    public init(_ chunks: [ByteBuffer], path: String, beneath folder: String) {
+      self.chunks = chunks
+      self.path = path
+      self.folder = folder
+    }
   }
 
   /// Replaces several files that belong together, in this order: none is touched before all are on the disk.
-  public static func write(_ files: [(chunks: [ByteBuffer], path: String)]) throws(FileError) {
-    var staged: [(temporary: String, target: String, path: String)] = []
-    do throws(FileError) {
-      var direct: [(chunks: [ByteBuffer], path: String)] = []
-      for (chunks, path) in files {
-        if try isDirect(path) {
-          direct.append((chunks, path))
-        } else {
-          let target = try resolvedLink(path)
-          staged.append((try stage(chunks, for: target, path), target, path))
+  public static func write(_ files: [NewFile]) throws(FileError) {
+    var staged: [StagedFile] = []
+    var direct: [NewFile] = []
+    for file in files {
+      if let folder = file.folder {
+        let place = try Place(file.path, beneath: folder, action: "write")
+        if let status = place.status, status.st_mode & S_IFMT != S_IFREG {
+          throw FileError(
+            path: file.path, action: "write",
+            reason: "there is a symbolic link, or no regular file: remove it")
         }
+        staged.append(try StagedFile(file.chunks, for: place, path: file.path))
+      } else if try isDirect(file.path) {
+        direct.append(file)
+      } else {
+        let place = try Place(try resolvedLink(file.path), path: file.path)
+        staged.append(try StagedFile(file.chunks, for: place, path: file.path))
       }
-      for (chunks, path) in direct { try writeDirectly(chunks, to: path) }
-      while let next = staged.first {
-        guard rename(next.temporary, next.target) == 0 else {
-          throw FileError(path: next.path, action: "replace", code: errno)
-        }
-        staged.removeFirst()
-        syncFolder(of: next.target)
-      }
-    } catch {
-      for file in staged { unlink(file.temporary) }
-      throw error
     }
+    for file in direct { try writeDirectly(file.chunks, to: file.path) }
+    // Of two writers at once, one gives all of its names before the other.
+    if staged.count > 1 { staged[0].lockFolder() }
+    for file in staged { try file.commit() }
+    for file in staged { file.syncFolder() }
   }
 
   /// Whether a path is standard output, a device or a pipe.
@@ -56,31 +77,11 @@ public enum AtomicFile {
     try writeAll(chunks, descriptor: descriptor, path: path)
   }
 
-  /// Writes a temporary file beside `target`, whose permissions it takes over; returns its path.
-  private static func stage(
-    _ chunks: [ByteBuffer], for target: String, _ path: String
-  ) throws(FileError) -> String {
-    let temporary = "\(target).\(getpid()).\(UInt32.random(in: .min ... .max)).tmp"
-    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-    guard descriptor >= 0 else { throw FileError(path: path, action: "create", code: errno) }
-    do throws(FileError) {
-      defer { close(descriptor) }
-      var status = stat()
-      if stat(target, &status) == 0 { _ = fchmod(descriptor, status.st_mode & 0o7777) }
-      try writeAll(chunks, descriptor: descriptor, path: path)
-      guard fsync(descriptor) == 0 else { throw FileError(path: path, action: "sync", code: errno) }
-    } catch {
-      unlink(temporary)
-      throw error
-    }
-    return temporary
-  }
-
   public static func write(_ bytes: [UInt8], to path: String) throws(FileError) {
     try write([ByteBuffer(bytes)], to: path)
   }
 
-  private static func writeAll(
+  static func writeAll(
     _ chunks: [ByteBuffer], descriptor: Int32, path: String
   ) throws(FileError) {
     for chunk in chunks {
@@ -119,14 +120,5 @@ public enum AtomicFile {
 
   private static func folder(of path: String) -> String {
     path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-  }
-
-  /// The rename itself must reach the disk: sync the folder that holds the name.
-  private static func syncFolder(of path: String) {
-    let folder = folder(of: path)
-    let descriptor = open(folder.isEmpty ? "/" : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard descriptor >= 0 else { return }
-    fsync(descriptor)
-    close(descriptor)
   }
 }

@@ -81,6 +81,7 @@ public struct ByteBuffer: Sendable {
     guard let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {
       throw FileError(path: path, action: "map", code: errno)
     }
+    MappedFiles.add(base, size: size, path: path)
     return ByteBuffer(owner: Owner(base: UnsafeRawPointer(base), kind: .mapped(size)), start: 0, count: size)
   }
 
@@ -142,7 +143,9 @@ public struct ByteBuffer: Sendable {
     deinit {
       switch kind {
       case .heap: base.deallocate()
-      case .mapped(let size): munmap(UnsafeMutableRawPointer(mutating: base), size)
+      case .mapped(let size):
+        MappedFiles.remove(base)
+        munmap(UnsafeMutableRawPointer(mutating: base), size)
       }
     }
   }

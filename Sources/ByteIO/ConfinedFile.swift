@@ -3,38 +3,29 @@ internal import Glibc
 extension ByteBuffer {
   /// Maps the regular file at a relative path beneath a folder, for paths that come from files.
   ///
-  /// Refuses absolute paths, `..`, and symbolic links at every step. Each step is opened relative to the one before,
-  /// so that nothing can be exchanged between a check and its use.
+  /// Refuses what leads outside: absolute paths, `..`, symbolic links at every step, and files with further hard links,
+  /// whose other name may be anywhere.
   public static func open(
     _ path: String, beneath folder: String, limit: Int = Limits.standard.fileBytes
   ) throws(FileError) -> ByteBuffer {
-    let steps = path.split(separator: "/", omittingEmptySubsequences: true).filter { $0 != "." }.map(
-      String.init)
-    guard !path.hasPrefix("/"), !steps.isEmpty, !steps.contains(".."), !path.utf8.contains(0) else {
-      throw FileError(path: path, action: "open", reason: "the path leads out of the model's folder")
+    let place = try Place(path, beneath: folder)
+    // O_NONBLOCK: opening a named pipe must not wait for its writer.
+    let file = openat(place.directory, place.name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
+    guard file >= 0 else {
+      if errno == ELOOP { throw Place.link(path, place.name, "open") }
+      throw FileError(path: path, action: "open", code: errno)
     }
-    var directory = Glibc.open(folder.isEmpty ? "." : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard directory >= 0 else { throw FileError(path: folder, action: "open", code: errno) }
-    defer { close(directory) }
-    for (position, step) in steps.enumerated() {
-      let last = position == steps.count - 1
-      // O_NONBLOCK: opening a named pipe must not wait for its writer.
-      let flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | (last ? O_NONBLOCK : O_DIRECTORY)
-      let next = openat(directory, step, flags)
-      guard next >= 0 else {
-        let code = errno
-        if code == ELOOP || (code == ENOTDIR && !last) {
-          throw FileError(path: path, action: "open", reason: "'\(step)' is a symbolic link or not a folder")
-        }
-        throw FileError(path: path, action: "open", code: code)
-      }
-      close(directory)
-      directory = next
-    }
+    defer { close(file) }
     var status = stat()
-    guard fstat(directory, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+    guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
       throw FileError(path: path, action: "open", reason: "it is not a regular file")
     }
-    return try map(descriptor: directory, path: path, limit: limit)
+    guard status.st_nlink <= 1 else {
+      throw FileError(
+        path: path, action: "open",
+        reason: "it is a hard link, which can lead out of the model's folder: copy the file, and use the copy"
+      )
+    }
+    return try map(descriptor: file, path: path, limit: limit)
   }
 }

@@ -188,6 +188,9 @@ extension JSONParser {
   }
 
   private func validated(_ bytes: ByteBuffer, from start: Int) throws(ParseError) -> String {
+    guard bytes.count <= limits.stringBytes else {
+      throw error("a string of \(bytes.count) bytes is over the limit of \(limits.stringBytes)", at: start)
+    }
     let string = bytes.withUnsafeBytes { String(validating: $0, as: UTF8.self) }
     guard let string else { throw error("the string is not valid UTF-8", at: start) }
     return string

@@ -38,6 +38,7 @@ public struct ZipArchive: Sendable {
       guard indices.updateValue(members.count, forKey: header.name.array) == nil else {
         throw .duplicateMember(member.name)
       }
+      guard members.count < limits.tensors else { throw .tooManyMembers(limit: limits.tensors) }
       spans.append((span, members.count))
       members.append(member)
     }

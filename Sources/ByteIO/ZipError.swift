@@ -16,6 +16,7 @@ public enum ZipError: Error, Equatable, CustomStringConvertible {
   case unsupportedMethod(member: String, method: UInt16)
   case headerMismatch(member: String, field: String, offset: Int)
   case duplicateMember(String)
+  case tooManyMembers(limit: Int)
   case overlap(String, String)
   case outsideFile(member: String, offset: Int)
   case overLimit(member: String, count: Int, limit: Int)
@@ -43,6 +44,7 @@ public enum ZipError: Error, Equatable, CustomStringConvertible {
     case .headerMismatch(let member, let field, let offset):
       "byte \(offset): member '\(member)' has another \(field) in its local header than in the directory"
     case .duplicateMember(let name): "two members are named '\(name)'"
+    case .tooManyMembers(let limit): "more than \(limit) members"
     case .overlap(let first, let second): "members '\(first)' and '\(second)' overlap"
     case .outsideFile(let member, let offset):
       "member '\(member)' at byte \(offset) reaches outside the space before the directory"

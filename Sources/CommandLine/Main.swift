@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import ByteIO
 internal import Glibc
 internal import RNNConv
 
@@ -29,6 +30,9 @@ struct RNNConvCommand: ParsableCommand {
   static func main() {
     // A reader that goes away (`| head`) is not our failure.
     signal(SIGPIPE, SIG_DFL)
+    // A file over the system's limit is an error of the write, not the end of the process.
+    signal(SIGXFSZ, SIG_IGN)
+    MappedFiles.exitWhenCutShort(code: 4)
     do {
       var command = try parseAsRoot()
       try command.run()

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import ByteIO
 internal import Forward
 internal import RNNConv
 
@@ -88,12 +89,30 @@ struct SourceOptions: ParsableArguments {
       "Values for a graph input that holds weights; repeat for more.", valueName: "name=file"))
   var bind: [String] = []
 
+  @Option(
+    help: ArgumentHelp(
+      "What the file may ask for at most, by name (docs/SECURITY.md); repeat for more.",
+      valueName: "name=value"))
+  var limit: [String] = []
+
   @OptionGroup(title: "Weights without an architecture (PyTorch, safetensors, .npz)")
   var architecture: ArchitectureArguments
+
+  var limits: Limits {
+    get throws {
+      var limits = Limits.standard
+      for setting in limit where !limits.set(setting) {
+        throw RNNConvError.arguments(
+          "--limit \(setting): give a number from 1 on to one of "
+            + Limits.names.map(\.name).joined(separator: ", "))
+      }
+      return limits
+    }
+  }
 
   func open(_ path: String, binding inputs: [String: Tensor] = [:]) throws -> ModelFile {
     let bindings = inputs.merging(try bind.map { TensorArgument($0) }.bindings()) { $1 }
     return try ModelFile.open(
-      path, format: from, bindings: bindings, architecture: try architecture.options)
+      path, format: from, bindings: bindings, architecture: try architecture.options, limits: try limits)
   }
 }

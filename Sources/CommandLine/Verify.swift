@@ -119,6 +119,7 @@ struct Verify: ParsableCommand {
       request.expected = expected.map { TensorArgument($0) }
       request.bindings = source.bind.map { TensorArgument($0) }
       request.format = source.from
+      request.limits = try source.limits
       request.architecture = try source.architecture.options
       request.options = VerificationOptions(seed: seed, suite: suite, runtime: runtime)
       if let storage {

@@ -13,6 +13,7 @@ public enum RNNWError: Error, Equatable {
   case unknownVersion(UInt32)
   case unknownFlag(bit: Int)
   case headerTooLong(length: Int, limit: Int)
+  case tooManyTensors(limit: Int)
   case wrongDataOffset(expected: Int, found: UInt64)
   case headerChecksum(stored: UInt32, computed: UInt32)
 
@@ -57,6 +58,7 @@ extension RNNWError: CustomStringConvertible {
     case .truncated(let error): "the file is cut short: \(error)"
     case .unknownVersion(let version): "format version \(version) is unknown; this reader knows version 1"
     case .unknownFlag(let bit): "the file requires feature bit \(bit), which this reader does not know"
+    case .tooManyTensors(let limit): "more than \(limit) tensors"
     case .headerTooLong(let length, let limit): "the header has \(length) bytes, over the limit of \(limit)"
     case .wrongDataOffset(let expected, let found):
       "byte 16: the data offset is \(found); after this header it must be \(expected)"

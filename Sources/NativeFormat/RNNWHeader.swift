@@ -28,6 +28,7 @@ struct RNNWHeader {
     if let canonical = try? json.canonicalBytes(), let place = text.firstDifference(from: canonical) {
       throw .notCanonical(offset: start + place)
     }
+    guard tensors.count <= limits.tensors else { throw .tooManyTensors(limit: limits.tensors) }
     try checkFeatures(preamble.features)
   }
 

@@ -3,13 +3,17 @@ internal import ByteIO
 /// Finds tensors that an ONNX file keeps in other files beside it, and never leaves the model's folder.
 final class ExternalData {
   private let folder: String?
+  private let limits: Limits
   private var opened: [String: ByteBuffer] = [:]
 
   /// The files that were read, by their names below the model's folder.
   var files: [String] { opened.keys.sorted() }
 
   /// `folder` is the model's own; nil where the model came from a pipe.
-  init(folder: String?) { self.folder = folder }
+  init(folder: String?, limits: Limits = .standard) {
+    self.folder = folder
+    self.limits = limits
+  }
 
   /// The bytes that the `external_data` entries name: location, and optionally offset and length.
   func bytes(_ fields: [String: String], byteCount: Int, tensor: String) throws(ONNXError) -> ByteBuffer {
@@ -36,7 +40,9 @@ final class ExternalData {
     if let known = opened[location] {
       file = known
     } else {
-      do { file = try ByteBuffer.open(location, beneath: folder) } catch { throw refuse(error.description) }
+      do { file = try ByteBuffer.open(location, beneath: folder, limit: limits.fileBytes) } catch {
+        throw refuse(error.description)
+      }
       opened[location] = file
     }
     guard let bytes = file.slice(offset: offset, count: byteCount) else {

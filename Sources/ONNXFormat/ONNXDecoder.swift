@@ -24,7 +24,7 @@ public enum ONNXDecoder {
     _ bytes: ByteBuffer, folder: String?, limits: Limits = .standard
   ) throws(ONNXError) -> (model: ONNXModel, externalFiles: [String]) {
     guard bytes.count <= Int(Int32.max) else { throw .tooLarge(bytes: bytes.count) }
-    let data = ExternalData(folder: folder)
+    let data = ExternalData(folder: folder, limits: limits)
     let model = try ONNXMessage(bytes, limits: limits).model(folder: data)
     guard model.irVersion > 0 else { throw .missingIR }
     guard model.irVersion <= newestIR else { throw .unsupportedIR(model.irVersion, newest: newestIR) }

@@ -8,6 +8,8 @@ public enum ONNXError: Error, Equatable, CustomStringConvertible {
   case notProtobuf(ParseError)
   case tooDeep(limit: Int, offset: Int)
   case tooManyNodes(limit: Int)
+  case tooManyTensors(limit: Int)
+  case textTooLong(offset: Int, limit: Int)
   case noGraph
   case invalidText(what: String)
   case nulInText(offset: Int)
@@ -53,6 +55,8 @@ public enum ONNXError: Error, Equatable, CustomStringConvertible {
     case .tooDeep(let limit, let offset):
       "byte \(offset): messages are nested more than \(limit) deep; raise the limit if the file is to be trusted"
     case .tooManyNodes(let limit): "more than \(limit) nodes"
+    case .tooManyTensors(let limit): "more than \(limit) tensors"
+    case .textTooLong(let offset, let limit): "byte \(offset): a text over the limit of \(limit) bytes"
     case .noGraph: "the model has no graph"
     case .invalidText(let what): "\(what) is not valid UTF-8"
     case .nulInText(let offset): "byte \(offset): a name or text holds a NUL character"

@@ -55,11 +55,12 @@ enum WireScan {
     }
   }
 
-  /// Throws where the wire format is broken, messages nest deeper than allowed, or there are too many nodes.
+  /// Throws where the wire format is broken, messages nest deeper than allowed, or there is too much of something.
   static func check(_ bytes: ByteBuffer, limits: Limits) throws(ONNXError) {
     // A graph level takes three messages: graph, node, attribute. The innermost holds tensors and types.
     let maximumDepth = 3 * limits.nesting + 8
     var nodes = 0
+    var tensors = 0
     var failure: ONNXError?
     bytes.withUnsafeBytes { raw in
       var stack: [(message: Message, end: Int)] = [(.model, raw.count)]
@@ -86,9 +87,15 @@ enum WireScan {
             return fail("field \(key >> 3) is longer than the message that holds it")
           }
           guard let nested = message.nested(key >> 3) else {
-            if message.isText(key >> 3), raw[offset..<(offset + Int(length))].contains(0) {
-              failure = .nulInText(offset: start)
-              return
+            if message.isText(key >> 3) {
+              if length > UInt64(limits.stringBytes) {
+                failure = .textTooLong(offset: start, limit: limits.stringBytes)
+                return
+              }
+              if raw[offset..<(offset + Int(length))].contains(0) {
+                failure = .nulInText(offset: start)
+                return
+              }
             }
             offset += Int(length)
             continue
@@ -97,6 +104,13 @@ enum WireScan {
             nodes += 1
             if nodes > limits.nodes {
               failure = .tooManyNodes(limit: limits.nodes)
+              return
+            }
+          }
+          if nested == .tensor {
+            tensors += 1
+            if tensors > limits.tensors {
+              failure = .tooManyTensors(limit: limits.tensors)
               return
             }
           }

@@ -259,6 +259,9 @@ struct PickleReader {
 
   private mutating func text(_ count: UInt64) throws(PyTorchError) -> PickleValue {
     let bytes = try take(count, "string")
+    guard bytes.count <= limits.stringBytes else {
+      throw .overLimit(what: "bytes in one string", limit: limits.stringBytes)
+    }
     guard let text = bytes.withUnsafeBytes({ String(validating: $0, as: UTF8.self) }) else {
       throw failure("a string is not UTF-8")
     }

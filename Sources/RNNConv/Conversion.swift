@@ -104,10 +104,10 @@ extension ModelFile {
         movement = try verify(against: copy, asked)
       }
     }
-    var files = [(chunks: final.chunks, path: path)]
+    var files = [AtomicFile.NewFile(final.chunks, path: path)]
     if let external = final.external {
       let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
-      files.insert((external.chunks, folder + external.name), at: 0)
+      files.insert(AtomicFile.NewFile(external.chunks, path: external.name, beneath: folder), at: 0)
     }
     do { try AtomicFile.write(files) } catch { throw .file(error) }
     return Conversion(

@@ -1,3 +1,4 @@
+public import ByteIO
 public import StateDicts
 internal import Tensors
 public import Verification
@@ -14,6 +15,8 @@ public struct VerificationRequest: Sendable {
   public var format: String?
   /// What files of weights alone do not say.
   public var architecture = ArchitectureOptions()
+  /// What the files may ask for; no part of what is written down, as it changes no result.
+  public var limits = Limits.standard
   /// Its `inputs` come from the files above.
   public var options = VerificationOptions()
 
@@ -69,11 +72,13 @@ public struct VerificationRequest: Sendable {
     let inputs = inputs.found(find)
     // Weights that are graph inputs may be among the inputs given.
     let values = try inputs.named().merging(try bindings.found(find).bindings()) { $1 }
-    let (format, architecture) = (format, architecture)
+    let (format, architecture, limits) = (format, architecture, limits)
     let opened = files.map { path in
       let found = find(path)
       return Deferred { () throws(RNNConvError) in
-        try ModelFile.open(found, format: format, bindings: values, architecture: architecture).named(path)
+        try ModelFile.open(
+          found, format: format, bindings: values, architecture: architecture, limits: limits
+        ).named(path)
       }
     }
     concurrently(opened)

@@ -30,6 +30,7 @@ struct SafetensorsEntry {
           metadata[pair.key] = text
         }
       } else {
+        guard entries.count < limits.tensors else { throw .tooManyTensors(limit: limits.tensors) }
         entries.append(try SafetensorsEntry(member.key, member.value))
       }
     }

@@ -21,6 +21,7 @@ public indirect enum SafetensorsError: Error, Equatable, CustomStringConvertible
   case wrongDataSize(declared: Int, found: Int)
   case notExpressible(tensor: String, reason: String)
   case duplicateName(String)
+  case tooManyTensors(limit: Int)
   case index(reason: String)
   case shard(String, reason: String)
 
@@ -51,6 +52,7 @@ public indirect enum SafetensorsError: Error, Equatable, CustomStringConvertible
       "the safetensors header describes \(declared) bytes of data, the file has \(found)"
     case .notExpressible(let tensor, let reason): "tensor '\(tensor)': \(reason)"
     case .duplicateName(let name): "two tensors are named '\(name)'"
+    case .tooManyTensors(let limit): "more than \(limit) tensors"
     case .index(let reason): "safetensors index: \(reason)"
     case .shard(let file, let reason): "shard '\(file)': \(reason)"
     }

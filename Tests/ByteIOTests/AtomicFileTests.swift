@@ -3,6 +3,10 @@ import Foundation
 import TestSupport
 import Testing
 
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 @Suite struct AtomicFileTests {
   let folder: TemporaryFolder
 
@@ -83,5 +87,52 @@ import Testing
       try AtomicFile.write([1], to: "/dev/full")
     }
     #expect(throws: Never.self) { try AtomicFile.write([1], to: "/dev/null") }
+  }
+
+  @Test func `what a killed writer left is removed by the next, what a living one writes is not`() throws {
+    let abandoned = ".rnnconv-0123456789abcdef.tmp"
+    let inUse = ".rnnconv-fedcba9876543210.tmp"
+    _ = try folder.write([1], to: abandoned)
+    let path = try folder.write([2], to: inUse)
+    for other in [".rnnconv-0123.tmp", "rnnconv-0123456789abcdef.tmp", "file.tmp"] {
+      _ = try folder.write([3], to: other)
+    }
+    let writer = open(path, O_RDWR)
+    defer { close(writer) }
+    #expect(flock(writer, LOCK_EX) == 0)
+    try AtomicFile.write([5], to: folder.path("new"))
+    #expect(
+      try Set(folder.names()) == [
+        inUse, ".rnnconv-0123.tmp", "rnnconv-0123456789abcdef.tmp", "file.tmp", "new",
+      ])
+  }
+
+  @Test func `a file reached by a hard link is replaced under this name alone`() throws {
+    _ = try folder.write([1], to: "one")
+    try FileManager.default.linkItem(atPath: folder.path("one"), toPath: folder.path("two"))
+    try AtomicFile.write([2], to: folder.path("two"))
+    #expect(try folder.read("one") == [1])
+    #expect(try folder.read("two") == [2])
+  }
+
+  @Test func `two writers of a pair leave both files of one of them`() async throws {
+    let folder = folder
+    await withTaskGroup { group in
+      for writer in UInt8(0)..<2 {
+        group.addTask {
+          for _ in 0..<50 {
+            let files = ["a", "b"].map {
+              AtomicFile.NewFile(
+                [ByteBuffer([UInt8](repeating: writer, count: 10_000))], path: folder.path($0))
+            }
+            #expect(throws: Never.self) { try AtomicFile.write(files) }
+          }
+        }
+      }
+    }
+    let bytes = try folder.read("a")
+    #expect(bytes == [UInt8](repeating: bytes[0], count: 10_000))
+    #expect(try folder.read("b") == bytes)
+    #expect(try folder.names() == ["a", "b"])
   }
 }
