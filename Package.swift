@@ -73,7 +73,7 @@ let package = Package(
     .executableTarget(
       name: "Bench",
       dependencies: [
-        "CMeasure", "Forward", "RNNConv", "Recurrent", "Tensors",
+        "CMeasure", "Forward", "RNNConv", "Recurrent", "Tensors", "Verification",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], resources: [.embedInCode("forward_peers.py")], swiftSettings: settings),
 

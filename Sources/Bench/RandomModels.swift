@@ -1,22 +1,15 @@
 internal import Recurrent
 internal import Tensors
+internal import Verification
 
-/// SplitMix64 (Steele, Lea, Flood 2014), and what models are made of.
-struct RandomNumbers: RandomNumberGenerator {
-  private var state: UInt64 = 1
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
+/// What models are made of: the same numbers in each run.
+struct RandomNumbers {
+  private var generator = SplitMix(state: 1)
 
   /// Uniform in ±scale.
   mutating func tensor(_ shape: [Int], _ scale: Float) -> Tensor {
     let count = shape.reduce(1, *)
-    return Tensor((0..<count).map { _ in Float.random(in: -scale...scale, using: &self) }, shape: shape)
+    return Tensor((0..<count).map { _ in Float.random(in: -scale...scale, using: &generator) }, shape: shape)
   }
 
   /// I = H = size, weights as PyTorch draws them.

@@ -72,9 +72,7 @@ private struct Git {
     var process = pid_t()
     let failure = posix_spawnp(&process, "git", &actions, nil, words, environ)
     guard failure == 0 else { throw .git("git cannot be started: \(String(cString: strerror(failure)))") }
-    var status: Int32 = 0
-    while waitpid(process, &status, 0) < 0 && errno == EINTR {}
-    guard status == 0 else {
+    guard waitForEnd(of: process) == 0 else {
       let lines = errors.text().split(separator: "\n")
       throw .git(lines.first { $0.hasPrefix("fatal") }.map(String.init) ?? "git \(arguments[0]) failed")
     }

@@ -94,8 +94,7 @@ final class WorkerProcess {
 
   /// How it ended, in words.
   private func ending() -> String {
-    var status: Int32 = 0
-    while waitpid(process, &status, 0) < 0 && errno == EINTR {}
+    let status = waitForEnd(of: process)
     hasEnded = true
     let signal = status & 0x7f
     let how =
@@ -113,8 +112,7 @@ final class WorkerProcess {
     guard !hasEnded else { return }
     // Our own child, not yet waited for: nothing else has its number.
     kill(process, SIGKILL)
-    var status: Int32 = 0
-    while waitpid(process, &status, 0) < 0 && errno == EINTR {}
+    _ = waitForEnd(of: process)
     hasEnded = true
   }
 
@@ -124,4 +122,11 @@ final class WorkerProcess {
     clock_gettime(CLOCK_MONOTONIC, &time)
     return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
   }
+}
+
+/// Waits for a child, and returns its status as `waitpid` gives it.
+func waitForEnd(of process: pid_t) -> Int32 {
+  var status: Int32 = 0
+  while waitpid(process, &status, 0) < 0 && errno == EINTR {}
+  return status
 }

@@ -24,10 +24,13 @@ struct DensePass<Number: Scalar>: DenseLayer {
 
   func run(_ x: Numbers<Number>) -> Numbers<Number> {
     var y = Numbers<Number>(zeros: x.steps, batch: x.batch, features: outputs)
+    let products = Products<Number>(
+      weight, units: 0..<outputs, x.elements, starts: (0..<x.groups).map { $0 * x.features },
+      count: x.features)
     for k in 0..<outputs {
       let bias = bias.map { Number.element($0, k) }
       for group in 0..<x.groups {
-        let sum = Number.dot(weight, row: k, x.elements, at: group * x.features, count: x.features)
+        let sum = products.sum(k, group)
         y.elements[group * outputs + k] = Number(bias.map { sum + $0 } ?? sum)
       }
     }

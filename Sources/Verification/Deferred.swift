@@ -1,3 +1,4 @@
+internal import Forward
 internal import Glibc
 internal import Synchronization
 
@@ -28,20 +29,20 @@ package final class Deferred<Value: Sendable, Failure: Error>: Runnable {
   }
 }
 
-/// Runs all of the work, in its order, on as many cores as there are.
+/// Runs all of the work, in its order, on as many threads as `Execution.current` allows, which holds in them too.
 ///
 /// Threads of their own: what a thread pool needs to start costs as much as a small model's passes.
 package func concurrently(_ work: [any Runnable]) {
-  let queue = WorkQueue(work)
-  let cores = sysconf(Int32(_SC_NPROCESSORS_ONLN))
+  let queue = WorkQueue(work, .current)
   var threads: [pthread_t] = []
-  for _ in 0..<max(0, min(cores, work.count) - 1) {
+  for _ in 0..<max(0, min(queue.execution.threads, work.count) - 1) {
     var thread = pthread_t()
     let context = Unmanaged.passRetained(queue)
     let failure = pthread_create(
       &thread, nil,
       { context in
-        Unmanaged<WorkQueue>.fromOpaque(context!).takeRetainedValue().drain()
+        let queue = Unmanaged<WorkQueue>.fromOpaque(context!).takeRetainedValue()
+        Execution.$current.withValue(queue.execution) { queue.drain() }
         return nil
       }, context.toOpaque())
     if failure != 0 {
@@ -57,10 +58,14 @@ package func concurrently(_ work: [any Runnable]) {
 
 /// Work that threads take from, piece by piece.
 private final class WorkQueue: Sendable {
+  let execution: Execution
   private let work: [any Runnable]
   private let next = Atomic(0)
 
-  init(_ work: [any Runnable]) { self.work = work }
+  init(_ work: [any Runnable], _ execution: Execution) {
+    self.work = work
+    self.execution = execution
+  }
 
   func drain() {
     while true {
