@@ -80,6 +80,13 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["ByteIO", "Recurrent", "Tensors"], path: "Tests/TestSupport",
       swiftSettings: settings),
+    .target(
+      name: "FuzzTargets",
+      dependencies: [
+        "ByteIO", "FixtureChecks", "Forward", "NativeFormat", "ONNXFormat", "RNNConv", "Tensors",
+      ],
+      path: "Tests/FuzzTargets", swiftSettings: settings),
+    tests("FuzzTargets", ["ByteIO", "FuzzTargets", "NativeFormat", "RNNConv", "TestSupport"]),
     tests("ByteIO", ["ByteIO", "TestSupport"], exclude: ["Recorded"]),
     tests("Tensors", ["ByteIO", "Tensors", "TestSupport"]),
     tests("Recurrent", ["Recurrent", "Tensors", "TestSupport"]),
@@ -124,3 +131,20 @@ let package = Package(
       ]),
   ]
 )
+
+// scripts/fuzz.sh sets this. libFuzzer needs its counters in every target, by flags that a package with dependants may not
+// have, and an executable that is linked with it.
+if Context.environment["RNNCONV_FUZZ"] != nil {
+  for target in package.targets where target.type != .system && target.type != .test {
+    target.cSettings = [.unsafeFlags(["-fsanitize=fuzzer-no-link,address"])]
+    target.swiftSettings = (target.swiftSettings ?? []) + [.unsafeFlags(["-sanitize=fuzzer,address"])]
+  }
+  package.targets.append(
+    .executableTarget(
+      name: "Fuzz", dependencies: ["ByteIO", "FuzzTargets"], path: "Tests/Fuzz", exclude: ["dictionaries"],
+      swiftSettings: settings + [
+        .enableExperimentalFeature("Extern"),
+        .unsafeFlags(["-parse-as-library", "-sanitize=fuzzer,address"]),
+      ],
+      linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]))
+}

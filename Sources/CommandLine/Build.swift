@@ -25,11 +25,14 @@ struct Build: ParsableCommand {
   @Option(help: ArgumentHelp("An array that the description names; repeat for more.", valueName: "name=file"))
   var bind: [String] = []
 
+  @OptionGroup var limitation: LimitOptions
+
   @OptionGroup var target: TargetOptions
 
   func run() throws {
-    let bindings = try bind.map { TensorArgument($0) }.bindings()
-    let description = try ModelFile.open(file, format: "description", bindings: bindings)
+    let limits = try limitation.limits
+    let bindings = try bind.map { TensorArgument($0) }.bindings(limits: limits)
+    let description = try ModelFile.open(file, format: "description", bindings: bindings, limits: limits)
     try convert(description, to: output, target)
   }
 }

@@ -61,6 +61,8 @@ struct Check: ParsableCommand {
   @Option(help: "Seconds after which a check counts as hanging, where the manifest does not say.")
   var timeout = 120.0
 
+  @OptionGroup var limitation: LimitOptions
+
   @OptionGroup var reports: CheckReports
 
   @Flag(name: .shortAndLong, help: "Show the fixtures that pass, too.")
@@ -83,6 +85,8 @@ struct Check: ParsableCommand {
   }
 
   func run() throws {
+    // Before any worker complains of them.
+    _ = try limitation.limits
     do {
       if initialise { return try writeDraft() }
       let manifest = try Manifest.open(path)
@@ -98,7 +102,9 @@ struct Check: ParsableCommand {
   }
 
   var pool: WorkerPool {
-    WorkerPool(arguments: ["check-worker"], workers: jobs ?? WorkerPool.cores, timeout: timeout)
+    WorkerPool(
+      arguments: ["check-worker"] + limitation.limit.flatMap { ["--limit", $0] },
+      workers: jobs ?? WorkerPool.cores, timeout: timeout)
   }
 
   private var selection: FixtureSelection {

@@ -7,6 +7,11 @@ struct CheckWorker: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "check-worker", abstract: "Answers the jobs of 'rnnconv check'.", shouldDisplay: false)
 
+  @OptionGroup var limitation: LimitOptions
+
   /// There is a worker for each core: none takes a second one.
-  func run() { Execution.$current.withValue(Execution(threads: 1)) { Worker.serve() } }
+  func run() throws {
+    let limits = try limitation.limits
+    Execution.$current.withValue(Execution(threads: 1)) { Worker.serve(limits: limits) }
+  }
 }

@@ -64,8 +64,9 @@ struct GradientFlowCommand: ParsableCommand {
     options.keepsJacobians = jacobians != nil
     let arguments = input.map { TensorArgument($0) }
     let reports = try files.map { path in
-      let file = try source.open(path, binding: try arguments.named())
-      let inputs = try arguments.isEmpty ? nil : arguments.tensors(for: file.inputNames, "input")
+      let file = try source.open(path, binding: try arguments.named(limits: source.limits))
+      let inputs =
+        try arguments.isEmpty ? nil : arguments.tensors(for: file.inputNames, "input", limits: source.limits)
       return try Terminal.progress("following \(path)") {
         try file.gradientFlow(inputs: inputs, length: length, seed: seed, options)
       }

@@ -79,24 +79,13 @@ struct ExecutionOptions: ParsableArguments {
   }
 }
 
-/// Options of everything that reads a model.
-struct SourceOptions: ParsableArguments {
-  @Option(name: .customLong("from"), help: "The source's format, instead of going by its content.")
-  var from: String?
-
+/// Of every command that opens files of others.
+struct LimitOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Values for a graph input that holds weights; repeat for more.", valueName: "name=file"))
-  var bind: [String] = []
-
-  @Option(
-    help: ArgumentHelp(
-      "What the file may ask for at most, by name (docs/SECURITY.md); repeat for more.",
+      "What a file may ask for at most, by name (docs/SECURITY.md); repeat for more.",
       valueName: "name=value"))
   var limit: [String] = []
-
-  @OptionGroup(title: "Weights without an architecture (PyTorch, safetensors, .npz)")
-  var architecture: ArchitectureArguments
 
   var limits: Limits {
     get throws {
@@ -109,9 +98,27 @@ struct SourceOptions: ParsableArguments {
       return limits
     }
   }
+}
+
+/// Options of everything that reads a model.
+struct SourceOptions: ParsableArguments {
+  @Option(name: .customLong("from"), help: "The source's format, instead of going by its content.")
+  var from: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Values for a graph input that holds weights; repeat for more.", valueName: "name=file"))
+  var bind: [String] = []
+
+  @OptionGroup var limitation: LimitOptions
+
+  @OptionGroup(title: "Weights without an architecture (PyTorch, safetensors, .npz)")
+  var architecture: ArchitectureArguments
+
+  var limits: Limits { get throws { try limitation.limits } }
 
   func open(_ path: String, binding inputs: [String: Tensor] = [:]) throws -> ModelFile {
-    let bindings = inputs.merging(try bind.map { TensorArgument($0) }.bindings()) { $1 }
+    let bindings = inputs.merging(try bind.map { TensorArgument($0) }.bindings(limits: limits)) { $1 }
     return try ModelFile.open(
       path, format: from, bindings: bindings, architecture: try architecture.options, limits: try limits)
   }

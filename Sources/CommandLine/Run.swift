@@ -60,8 +60,8 @@ struct Run: ParsableCommand {
       throw RNNConvError.arguments("--precision \(precision): use float32 or float64")
     }
     let arguments = input.map { TensorArgument($0) }
-    let file = try source.open(file, binding: try arguments.named())
-    let inputs = try arguments.tensors(for: file.inputNames, "input")
+    let file = try source.open(file, binding: try arguments.named(limits: source.limits))
+    let inputs = try arguments.tensors(for: file.inputNames, "input", limits: source.limits)
     try file.verifyIntegrity()
     let results = try Terminal.progress("running \(file.path)") {
       try execution.use { try outputs(file, inputs, precision) }

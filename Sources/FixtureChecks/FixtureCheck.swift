@@ -8,11 +8,14 @@ struct FixtureCheck {
   let fixture: Fixture
   /// The manifest's folder.
   let folder: String
+  /// What a file may ask for.
+  let limits: Limits
   var outcome: Outcome
 
-  init(_ fixture: Fixture, in folder: String) {
+  init(_ fixture: Fixture, in folder: String, limits: Limits) {
     self.fixture = fixture
     self.folder = folder
+    self.limits = limits
     outcome = Outcome(fixture.name)
   }
 
@@ -52,12 +55,12 @@ struct FixtureCheck {
 
   func open(_ model: Fixture.Model) throws(RNNConvError) -> ModelFile {
     // Weights that are graph inputs may be among the inputs given.
-    let values = try fixture.inputs.below(folder).named().merging(
-      try model.bindings.below(folder).bindings()
+    let values = try fixture.inputs.below(folder).named(limits: limits).merging(
+      try model.bindings.below(folder).bindings(limits: limits)
     ) { $1 }
     return try ModelFile.open(
       path(of: model), format: model.format, bindings: values,
-      architecture: model.architecture)
+      architecture: model.architecture, limits: limits)
   }
 
   private mutating func opened(_ model: Fixture.Model) -> ModelFile? {
@@ -82,12 +85,12 @@ struct FixtureCheck {
 
   func given(for reference: ModelFile) throws(RNNConvError) -> [String: Tensor]? {
     fixture.inputs.isEmpty
-      ? nil : try fixture.inputs.below(folder).tensors(for: reference.inputNames, "input")
+      ? nil : try fixture.inputs.below(folder).tensors(for: reference.inputNames, "input", limits: limits)
   }
 
   func expected(of reference: ModelFile) throws(RNNConvError) -> [String: Tensor] {
     let names = (try? reference.model)?.outputs.map(\.name) ?? []
-    return try fixture.expected.below(folder).tensors(for: names, "output")
+    return try fixture.expected.below(folder).tensors(for: names, "output", limits: limits)
   }
 
   // MARK: Comparisons

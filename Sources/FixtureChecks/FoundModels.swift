@@ -10,10 +10,10 @@ struct FoundModels {
   /// What the user should know: files that cannot be read, what was taken for granted.
   var notes: [String] = []
 
-  init(_ fixture: Fixture, in folder: String) {
+  init(_ fixture: Fixture, in folder: String, limits: Limits) {
     for (position, model) in fixture.models.enumerated() {
       do {
-        let file = try ModelFile.open(Folder.join(folder, model.path))
+        let file = try ModelFile.open(Folder.join(folder, model.path), limits: limits)
         if position == 0 {
           inputNames = file.inputNames
           outputNames = (try? file.model)?.outputs.map(\.name) ?? []

@@ -39,13 +39,14 @@ struct Job: Sendable {
     self.init(task, fixture, in: folder)
   }
 
-  func run() -> JSONValue {
+  func run(limits: Limits) -> JSONValue {
     switch task {
     case .check, .checkPower:
-      var check = FixtureCheck(fixture, in: folder)
+      var check = FixtureCheck(fixture, in: folder, limits: limits)
       return check.run(power: task == .checkPower).json
-    case .describe: return FoundModels(fixture, in: folder).json
-    case .propose, .record: return Recording(fixture, in: folder, writing: task == .record).json
+    case .describe: return FoundModels(fixture, in: folder, limits: limits).json
+    case .propose, .record:
+      return Recording(fixture, in: folder, writing: task == .record, limits: limits).json
     }
   }
 }

@@ -1,4 +1,4 @@
-internal import ByteIO
+package import ByteIO
 
 /// A list of fixtures, `rnnconv.json` (schemas/check-manifest.schema.json, docs/checking.md).
 public struct Manifest: Sendable {
@@ -28,7 +28,7 @@ public struct Manifest: Sendable {
     return try Manifest(bytes, path: file)
   }
 
-  init(_ bytes: ByteBuffer, path: String) throws(ManifestError) {
+  package init(_ bytes: ByteBuffer, path: String) throws(ManifestError) {
     do { json = try JSONValue(parsing: bytes) } catch { throw .notJSON(path: path, error) }
     do throws(ManifestFault) {
       fixtures = try Self.fixtures(json)

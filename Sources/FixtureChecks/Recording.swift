@@ -30,10 +30,10 @@ public struct Recording: Sendable, Equatable {
   init(_ name: String) { fixture = name }
 
   /// - Parameter writing: write the outputs; otherwise only say what would change.
-  init(_ fixture: Fixture, in folder: String, writing: Bool) {
+  init(_ fixture: Fixture, in folder: String, writing: Bool, limits: Limits) {
     self.fixture = fixture.name
     guard fixture.skip == nil, fixture.refused == nil else { return }
-    let check = FixtureCheck(fixture, in: folder)
+    let check = FixtureCheck(fixture, in: folder, limits: limits)
     for (position, model) in fixture.models.enumerated() {
       do {
         let file = try check.open(model)

@@ -1,10 +1,12 @@
-internal import ByteIO
+public import ByteIO
 internal import Glibc
 
 /// The process that fixtures are checked in, so that one that crashes or hangs takes nothing else with it.
 public enum Worker {
   /// Answers jobs, a line each, from standard input to standard output, until there are no more.
-  public static func serve() {
+  ///
+  /// - Parameter limits: what a fixture's files may ask for.
+  public static func serve(limits: Limits = .standard) {
     // What a crash leaves is told by the other side; a core file in somebody's repository would be a nuisance.
     var none = rlimit(rlim_cur: 0, rlim_max: 0)
     setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
@@ -14,7 +16,7 @@ public enum Worker {
       guard let json = try? JSONValue(parsing: ByteBuffer(line)), let job = Job(json) else { exit(2) }
       // Should the other side die while this one hangs: the end comes anyway.
       alarm(UInt32(min(job.fixture.timeout ?? 600, 86_400)) + 5)
-      let answer = (try? job.run().compactBytes()) ?? Array("null".utf8)
+      let answer = (try? job.run(limits: limits).compactBytes()) ?? Array("null".utf8)
       alarm(0)
       guard write(answer + [0x0A]) else { exit(1) }
     }

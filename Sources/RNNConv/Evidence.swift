@@ -8,7 +8,7 @@ public import Verification
 public struct Evidence: Sendable, Equatable {
   /// What the file holds.
   public let json: JSONValue
-  let request: RecordedRequest
+  package let request: RecordedRequest
 
   public static let version: Int64 = 1
 

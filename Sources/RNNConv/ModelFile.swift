@@ -30,8 +30,13 @@ public struct ModelFile: Sendable {
       limits: limits)
   }
 
-  init(
-    _ bytes: ByteBuffer, path: String, folder: String?, format name: String? = nil,
+  /// Reads a file that is in memory already; parameters and errors as those of `open`.
+  ///
+  /// - Parameters:
+  ///   - path: what messages call it; its extension tells the format where the content does not.
+  ///   - folder: where parts in files of their own may be read from; nil refuses them.
+  public init(
+    _ bytes: ByteBuffer, path: String, folder: String? = nil, format name: String? = nil,
     bindings: [String: Tensor] = [:], architecture: ArchitectureOptions = ArchitectureOptions(),
     limits: Limits = .standard
   ) throws(RNNConvError) {

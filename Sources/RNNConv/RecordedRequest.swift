@@ -4,7 +4,7 @@ internal import StateDicts
 internal import Verification
 
 /// A request as evidence holds it.
-struct RecordedRequest: Sendable, Equatable {
+package struct RecordedRequest: Sendable, Equatable {
   let json: JSONValue
 
   init(_ request: VerificationRequest) {
@@ -38,7 +38,7 @@ struct RecordedRequest: Sendable, Equatable {
   init(_ json: JSONValue) { self.json = json }
 
   /// The request again; throws naming the key that is missing or holds something else.
-  var request: VerificationRequest {
+  package var request: VerificationRequest {
     get throws(EvidenceError) {
       var request = VerificationRequest(try strings("files"))
       request.inputs = try strings("inputs").map { TensorArgument($0) }
@@ -95,12 +95,12 @@ struct RecordedRequest: Sendable, Equatable {
 }
 
 /// What is wrong with a file of evidence.
-enum EvidenceError: Error, Equatable, CustomStringConvertible {
+package enum EvidenceError: Error, Equatable, CustomStringConvertible {
   case notEvidence
   case newer(Int64)
   case wrong(String)
 
-  var description: String {
+  package var description: String {
     switch self {
     case .notEvidence: "not a file of evidence: no key 'evidence'"
     case .newer(let version): "evidence of version \(version); this rnnconv reads \(Evidence.version)"

@@ -28,14 +28,18 @@ extension Evidence {
   public static func open(_ path: String) throws(RNNConvError) -> Evidence {
     let bytes: ByteBuffer
     do { bytes = try ByteBuffer.open(path: path) } catch { throw .file(error) }
+    return try Evidence(parsing: bytes, path: path)
+  }
+
+  package init(parsing bytes: ByteBuffer, path: String) throws(RNNConvError) {
     let json: JSONValue
     do { json = try JSONValue(parsing: bytes) } catch { throw .unreadable(path: path, reason: "\(error)") }
     do throws(EvidenceError) {
-      return try Evidence(json)
+      try self.init(json)
     } catch { throw .unreadable(path: path, reason: error.description) }
   }
 
-  init(_ json: JSONValue) throws(EvidenceError) {
+  private init(_ json: JSONValue) throws(EvidenceError) {
     guard case .integer(let version)? = json["evidence"] else { throw .notEvidence }
     guard version == Self.version else { throw .newer(version) }
     guard let request = json["request"] else { throw .wrong("request") }

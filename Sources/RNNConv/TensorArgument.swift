@@ -1,3 +1,4 @@
+public import ByteIO
 public import Tensors
 
 /// `name=file` or `file`, as the command line takes tensors: one tensor, or those of an archive.
@@ -20,9 +21,11 @@ public struct TensorArgument: Sendable, Equatable, CustomStringConvertible {
 
   public var description: String { name.map { "\($0)=\(path)" } ?? path }
 
-  public func tensors() throws(RNNConvError) -> [(name: String?, tensor: Tensor)] {
+  public func tensors(
+    limits: Limits = .standard
+  ) throws(RNNConvError) -> [(name: String?, tensor: Tensor)] {
     guard !path.isEmpty else { throw .arguments("'\(self)' names no file: give it as name=file") }
-    let read = try TensorFile.read(path)
+    let read = try TensorFile.read(path, limits: limits)
     guard let name else { return read }
     guard read.count == 1 else {
       guard let chosen = read.first(where: { $0.name == name }) else {
@@ -38,14 +41,16 @@ extension [TensorArgument] {
   /// The tensors by name; a single unnamed one belongs to the only name there is.
   ///
   /// - Parameter what: what a message calls them, such as `input`.
-  public func tensors(for names: [String], _ what: String) throws(RNNConvError) -> [String: Tensor] {
+  public func tensors(
+    for names: [String], _ what: String, limits: Limits = .standard
+  ) throws(RNNConvError) -> [String: Tensor] {
     var result: [String: Tensor] = [:]
     for argument in self {
       if let name = argument.name, !names.isEmpty, !names.contains(name) {
         throw .arguments(
           "\(argument): there is no \(what) '\(name)'; there are \(names.joined(separator: ", "))")
       }
-      for (name, tensor) in try argument.tensors() {
+      for (name, tensor) in try argument.tensors(limits: limits) {
         if let name, names.isEmpty || names.contains(name) || names.count != 1 || count > 1 {
           result[name] = tensor
         } else if let only = names.first, names.count == 1 {
@@ -60,10 +65,10 @@ extension [TensorArgument] {
   }
 
   /// Those tensors that have a name.
-  public func named() throws(RNNConvError) -> [String: Tensor] {
+  public func named(limits: Limits = .standard) throws(RNNConvError) -> [String: Tensor] {
     var result: [String: Tensor] = [:]
     for argument in self {
-      for (name, tensor) in try argument.tensors() {
+      for (name, tensor) in try argument.tensors(limits: limits) {
         if let name { result[name] = tensor }
       }
     }
@@ -71,10 +76,10 @@ extension [TensorArgument] {
   }
 
   /// The tensors that a model's graph inputs are bound to: each needs a name.
-  public func bindings() throws(RNNConvError) -> [String: Tensor] {
+  public func bindings(limits: Limits = .standard) throws(RNNConvError) -> [String: Tensor] {
     var result: [String: Tensor] = [:]
     for argument in self {
-      for (name, tensor) in try argument.tensors() {
+      for (name, tensor) in try argument.tensors(limits: limits) {
         guard let name else {
           throw .arguments("--bind \(argument): say which input it is for, as name=file")
         }

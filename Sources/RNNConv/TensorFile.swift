@@ -11,6 +11,13 @@ public enum TensorFile {
   ) throws(RNNConvError) -> [(name: String?, tensor: Tensor)] {
     let bytes: ByteBuffer
     do { bytes = try ByteBuffer.open(path: path, limit: limits.fileBytes) } catch { throw .file(error) }
+    return try read(bytes, path: path, limits: limits)
+  }
+
+  /// The tensors of a file that is in memory already; messages call it `path`.
+  public static func read(
+    _ bytes: ByteBuffer, path: String, limits: Limits = .standard
+  ) throws(RNNConvError) -> [(name: String?, tensor: Tensor)] {
     do {
       switch NumPyFormat.kind(of: bytes) {
       case .array: return [(nil, try NumPyFormat.decodeArray(bytes, limits: limits))]
@@ -19,7 +26,7 @@ public enum TensorFile {
       }
     } catch { throw .unreadable(path: path, reason: error.description) }
     do {
-      let (name, tensor) = try ONNXDecoder.decodeTensor(bytes)
+      let (name, tensor) = try ONNXDecoder.decodeTensor(bytes, limits: limits)
       return [(name.isEmpty ? nil : name, tensor)]
     } catch {
       throw .unreadable(path: path, reason: "neither .npy nor .npz nor an ONNX tensor (.pb): \(error)")

@@ -48,7 +48,7 @@ public struct VerificationRequest: Sendable {
     } else {
       let names = (try? models[0].model)?.outputs.map(\.name) ?? []
       report = try models[0].verify(
-        expected: try expected.found(find).tensors(for: names, "output"),
+        expected: try expected.found(find).tensors(for: names, "output", limits: limits),
         from: expected.map(\.description).joined(separator: ", "), options)
     }
     let companions = files.indices.flatMap { index in
@@ -71,8 +71,10 @@ public struct VerificationRequest: Sendable {
     guard (1...2).contains(files.count) else { throw .arguments("give one or two files") }
     let inputs = inputs.found(find)
     // Weights that are graph inputs may be among the inputs given.
-    let values = try inputs.named().merging(try bindings.found(find).bindings()) { $1 }
     let (format, architecture, limits) = (format, architecture, limits)
+    let values = try inputs.named(limits: limits).merging(
+      try bindings.found(find).bindings(limits: limits)
+    ) { $1 }
     let opened = files.map { path in
       let found = find(path)
       return Deferred { () throws(RNNConvError) in
@@ -84,7 +86,9 @@ public struct VerificationRequest: Sendable {
     concurrently(opened)
     let models = try opened.map { (file) throws(RNNConvError) in try file.value }
     var options = options
-    if !inputs.isEmpty { options.inputs = try inputs.tensors(for: models[0].inputNames, "input") }
+    if !inputs.isEmpty {
+      options.inputs = try inputs.tensors(for: models[0].inputNames, "input", limits: limits)
+    }
     return (models, options)
   }
 

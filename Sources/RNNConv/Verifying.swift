@@ -49,6 +49,7 @@ extension ModelFile {
     let file = self
     return Subject(
       name: path, model: try? model, inputNames: (try? model)?.inputs.map(\.name) ?? inputNames,
+      isRounded: notes.contains { $0.exactness == .rounded },
       evaluate: { inputs, precision in try file.evaluate(inputs, precision: precision) })
   }
 

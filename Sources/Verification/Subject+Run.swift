@@ -67,6 +67,7 @@ extension Subject {
     let derived: Derivation?
     /// The same where nothing is said of storage.
     let own: Derivation?
+    let isRounded: Bool
 
     /// The evaluator's output against the canonical model's.
     func compareRoad(_ probe: Probe, _ road: inout [OutputComparison]) {
@@ -87,12 +88,14 @@ extension Subject {
         func twice(_ bounds: [String: BoundedTensor]?) -> [Double]? {
           bounds?.errors(of: name, shape: value.shape)?.map { 2 * $0 }
         }
-        // Both roads start from the same bits, so nothing but Float64 rounding lies between them.
+        // Both roads start from the same bits, so nothing but Float64 rounding lies between them: but where the
+        // importer said that it rounded a constant.
+        let wider = isRounded ? { twice(own.wideBounds) } : { nil }
         let sides = Sides(
           shape: value.shape,
           left: found.indices.map { isUnknown[$0] ? found[$0] : bounded.values[$0] },
           right: found, bounds: bounded.errors.map { 2 * $0 }, sameBits: isUnknown.map { !$0 },
-          sharpBounds: { twice(own.sharpBounds) }, wideBounds: { nil }, envelope: { twice(own.envelope) })
+          sharpBounds: { twice(own.sharpBounds) }, wideBounds: wider, envelope: { twice(own.envelope) })
         road.record(name) { $0.add(sides, probe: probe.name, tolerance: nil) }
       }
     }
@@ -165,6 +168,7 @@ extension Subject.Run {
   ) throws {
     single = try passes.single.value
     double = try passes.double.value
+    isRounded = side.subject.isRounded
     guard let model = side.subject.model, let bounds = passes.bounds else {
       (own, derived) = (nil, nil)
       return

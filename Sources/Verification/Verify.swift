@@ -10,14 +10,17 @@ public struct Subject: Sendable {
   /// Runs the file by its own format's rules, in Float32 or Float64.
   public let evaluate: @Sendable ([String: Tensor], Precision) throws -> [String: Tensor]
   public let inputNames: [String]
+  /// Whether the model's constants are the file's to Float32's rounding only.
+  public let isRounded: Bool
 
   public init(
-    name: String, model: Model?, inputNames: [String],
+    name: String, model: Model?, inputNames: [String], isRounded: Bool = false,
     evaluate: @escaping @Sendable ([String: Tensor], Precision) throws -> [String: Tensor]
   ) {
     self.name = name
     self.model = model
     self.inputNames = inputNames
+    self.isRounded = isRounded
     self.evaluate = evaluate
   }
 }
@@ -241,7 +244,8 @@ private func sameBits(_ left: Tensor?, _ right: Tensor?, count: Int) -> [Bool] {
   guard let left, let right, left.count == count, right.count == count else {
     return Array(repeating: false, count: count)
   }
-  return zip(left.doubles, right.doubles).map { $0.bitPattern == $1.bitPattern }
+  // Which of the many NaNs an operation gives, no format says.
+  return zip(left.doubles, right.doubles).map { $0.bitPattern == $1.bitPattern || $0.isNaN && $1.isNaN }
 }
 
 /// Pairs names: by name where both sides have the same ones, else by position.

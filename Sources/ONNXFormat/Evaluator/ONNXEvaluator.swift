@@ -12,8 +12,8 @@ public enum EvaluationPrecision: Sendable, CaseIterable {
 /// It shares nothing with the importer: no gate order, no layer, no forward pass. That makes it the second road to an
 /// output, by which a conversion is judged.
 ///
-/// All floats are computed in the chosen precision, whatever type the graph gives them; only a Cast to float16 or
-/// bfloat16 rounds. Integers keep their type, and one that overflows is an error.
+/// All floats are computed in the chosen precision, whatever type the graph gives them; only a Cast to a narrower type
+/// rounds. Integers keep their type, and one that overflows is an error.
 public struct ONNXEvaluator: Sendable {
   private let program: Program
   private let limits: Limits

@@ -159,13 +159,17 @@ extension ONNXImporter {
       shape[slice.axis] = span <= 0 ? 0 : (span - 1) / abs(slice.step) + 1
       return try reshape(tensor, shape, node)
     }
-    return select(tensor, slice.axis, Array(stride(from: start, to: end, by: slice.step)))
+    return try select(tensor, slice.axis, Array(stride(from: start, to: end, by: slice.step)), node)
   }
 
   /// The given positions along an axis.
-  func select(_ tensor: Tensor, _ axis: Int, _ picks: [Int]) -> Tensor {
+  func select(
+    _ tensor: Tensor, _ axis: Int, _ picks: [Int], _ node: ONNXNode
+  ) throws(ONNXError) -> Tensor {
     var shape = tensor.shape
     shape[axis] = picks.count
+    // Other sizes of an empty tensor may be anything.
+    if tensor.count == 0 { return try reshape(tensor, shape, node) }
     return tensor.picked(shape: shape) { index in
       var flat = 0
       for (position, coordinate) in index.enumerated() {
@@ -194,7 +198,7 @@ extension ONNXImporter {
     guard let count = checkedProduct(shape.map { max($0, 1) }), count <= limit else {
       throw .overLimit(node: node.label, reason: "a constant of shape \(shape) is too large")
     }
-    return try reshape(select(data, axis, picks), shape, node)
+    return try reshape(select(data, axis, picks, node), shape, node)
   }
 
   func concatenate(_ parts: [Tensor], _ axis: Int, _ node: ONNXNode) throws(ONNXError) -> Tensor {

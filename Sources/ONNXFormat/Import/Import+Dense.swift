@@ -186,11 +186,12 @@ extension ONNXImporter {
 }
 
 extension Tensor {
-  /// The tensor as `[count]` where its shape is `[…1, count]`, or one number repeated.
+  /// The tensor as `[count]` where its shape is `[…1, count]`, or one number repeated: not for a count that only
+  /// somebody's declaration makes large.
   func asVector(of count: Int) -> Tensor? {
     guard shape.dropLast().allSatisfy({ $0 == 1 }), elementType.isFloat else { return nil }
     if self.count == count { return try? reshaped([count]) }
-    if self.count == 1 { return picked(shape: [count]) { _ in 0 } }
+    if self.count == 1, count <= 1 << 24 { return picked(shape: [count]) { _ in 0 } }
     return nil
   }
 }

@@ -1,3 +1,4 @@
+internal import ByteIO
 internal import Recurrent
 internal import Tensors
 
@@ -303,6 +304,9 @@ extension ONNXImporter {
           throw .shapeMismatch(
             node: node.label, input: input, expected: "[\(directions), batch, \(hidden)]", found: full)
         }
+      }
+      guard let count = checkedProduct(full), count <= limits.elements else {
+        throw .overLimit(node: node.label, reason: "its \(input) of shape \(full) is too large")
       }
       base = tensor.broadcast(to: full)
     case .sizes, .mask, .unbound:

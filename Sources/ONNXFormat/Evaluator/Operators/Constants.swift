@@ -78,14 +78,16 @@ extension Evaluation {
     }
   }
 
-  /// Float to float16 or bfloat16 rounds; to float32 and float64 the number stays as it is. Float to integer drops
-  /// the fraction. Integer to integer drops high bits, as the specification says.
+  /// Float to a narrower float rounds, to a wider one it stays as it is. Float to integer drops the fraction.
+  /// Integer to integer drops high bits, as the specification says.
   private static func cast(_ call: Call<S>, _ value: Value<S>, to type: ElementType) throws(ONNXError)
     -> Value<S>
   {
     switch value {
     case .float(let array, let source) where type.isFloat:
-      guard source != type, type == .float16 || type == .bfloat16 else { return .float(array, type) }
+      // Between Float16 and BFloat16, each narrows the other.
+      let narrows = type == .float16 || type == .bfloat16 || type == .float32 && source == .float64
+      guard source != type, narrows else { return .float(array, type) }
       let tensor = S.tensor(array.elements, shape: array.shape)
       guard let rounded = try? tensor.converted(to: type).tensor else {
         throw call.invalid("no cast to \(type.rawValue)")
