@@ -41,7 +41,7 @@ static inline __attribute__((always_inline)) void tile(
   for (int u = 0; u < units; u++) {
     for (int r = 0; r < rows; r++) {
       const int s = u * rows + r;
-      struct bounded_sum sum = {TOTAL(value[s]), TOTAL(magnitude[s]), TOTAL(propagated[s])};
+      struct bounded_sum sum = {TOTAL(value[s]), TOTAL(magnitude[s]), TOTAL(propagated[s]), (long)count};
       for (size_t rest = k; rest < count; rest++) {
         const double w = weights[u * count + rest], size = __builtin_elementwise_abs(w);
         const double *const number = x + 3 * r * count + rest;
@@ -54,19 +54,25 @@ static inline __attribute__((always_inline)) void tile(
   }
 }
 
+// Tiles whose sums fit the registers. Units after one another: the weights, which are the most, are read from afar once.
+static inline __attribute__((always_inline)) void strip(
+    const double *weights, const double *x, struct bounded_sum *sums, size_t units, size_t stride, size_t count,
+    const int rows) {
+  const int each = 4 / rows;
+  size_t unit = 0;
+  for (; unit + each <= units; unit += each)
+    tile(weights + unit * count, x, sums + unit * stride, count, stride, each, rows);
+  for (; unit < units; unit++) tile(weights + unit * count, x, sums + unit * stride, count, stride, 1, rows);
+}
+
 VECTOR_CLONES
 void bounded_products(
     const double *weights, const double *x, struct bounded_sum *sums, size_t units, size_t rows, size_t count) {
-  // Tiles whose sums fit the registers. Units after one another: the weights, which are the most, are read from afar once.
   size_t row = 0;
-  for (; row + 4 <= rows; row += 4)
-    for (size_t unit = 0; unit < units; unit++)
-      tile(weights + unit * count, x + 3 * row * count, sums + unit * rows + row, count, rows, 1, 4);
-  for (; row < rows; row++) {
-    size_t unit = 0;
-    for (; unit + 3 <= units; unit += 3)
-      tile(weights + unit * count, x + 3 * row * count, sums + unit * rows + row, count, rows, 3, 1);
-    for (; unit < units; unit++)
-      tile(weights + unit * count, x + 3 * row * count, sums + unit * rows + row, count, rows, 1, 1);
+  for (; row + 4 <= rows; row += 4) strip(weights, x + 3 * row * count, sums + row, units, rows, count, 4);
+  switch (rows - row) {
+    case 3: strip(weights, x + 3 * row * count, sums + row, units, rows, count, 3); break;
+    case 2: strip(weights, x + 3 * row * count, sums + row, units, rows, count, 2); break;
+    case 1: strip(weights, x + 3 * row * count, sums + row, units, rows, count, 1); break;
   }
 }

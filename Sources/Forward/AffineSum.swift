@@ -1,3 +1,4 @@
+internal import CKernels
 internal import Tensors
 
 /// A sum of products under way, with its terms' symbols.

@@ -49,6 +49,12 @@ struct Bounded<Format: BoundedFormat>: Sendable, BitwiseCopyable {
     return Double(Format(number)) == number ? 0 : u * abs(number)
   }
 
+  /// Whether the number is stored as it is: `storageError` is 0.
+  static func isStored(_ number: Double) -> Bool {
+    let size = abs(number)
+    return (size >= tiny && size <= largest || size == 0) && Double(Format(number)) == number
+  }
+
   /// u of the format.
   static var u: Double { Double(Format.ulpOfOne) / 2 }
   /// η: the smallest normal number of the format, so that flushing to zero is covered.

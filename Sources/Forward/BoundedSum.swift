@@ -1,16 +1,11 @@
 internal import CKernels
 internal import Tensors
 
-/// A sum of products under way, with what bounds every order of summing it.
-struct BoundedSum: SumOfProducts {
-  var value = 0.0
-  /// Σ|a||b|
-  var magnitude = 0.0
-  /// What the errors of a and b add: Σ(|a|e_b + |b|e_a + e_a e_b).
-  var propagated = 0.0
-  /// n
-  var terms = 0
+/// A sum of products under way, with what bounds every order of summing it: Σab, Σ|a||b|, what the errors of a and b add,
+/// Σ(|a|e_b + |b|e_a + e_a e_b), and n.
+typealias BoundedSum = bounded_sum
 
+extension BoundedSum: SumOfProducts {
   static func + (left: BoundedSum, right: BoundedSum) -> BoundedSum {
     BoundedSum(
       value: left.value + right.value, magnitude: left.magnitude + right.magnitude,
@@ -39,9 +34,9 @@ extension Bounded {
       return isQuantised
         ? 3 * u * abs(value) + ownUnit * abs(value) + storageError(value) : storageError(value)
     }
-    guard values.contains(where: { error($0) != 0 }) else {
-      return BoundedWeights(values: values, errors: nil)
-    }
+    // Without a way out of the loop, so that the compiler makes vectors of it.
+    let rounded = values.reduce(0) { $0 + (isStored($1) ? 0 : 1) }
+    if rounded == 0, !isQuantised { return BoundedWeights(values: values, errors: nil) }
     let errors = values.map(error)
     for index in values.indices where !values[index].isFinite { values[index] = 0 }
     return BoundedWeights(values: values, errors: errors)
@@ -78,13 +73,17 @@ extension Bounded {
     _ weights: BoundedWeights, units: Range<Int>, _ x: [Bounded], starts: [Int], count: Int
   ) -> [BoundedSum]? {
     // For each row its numbers, their absolute values, their errors.
-    var packed: [Double] = []
-    packed.reserveCapacity(starts.count * 3 * count)
-    for start in starts {
-      let row = x[start..<(start + count)]
-      for number in row { packed.append(number.value) }
-      for number in row { packed.append(abs(number.value)) }
-      for number in row { packed.append(number.error) }
+    var packed = [Double](unsafeUninitializedCapacity: starts.count * 3 * count) { packed, initialized in
+      for (row, start) in starts.enumerated() {
+        let target = 3 * row * count
+        for k in 0..<count {
+          let number = x[start + k]
+          packed[target + k] = number.value
+          packed[target + count + k] = abs(number.value)
+          packed[target + 2 * count + k] = number.error
+        }
+      }
+      initialized = starts.count * 3 * count
     }
     var sums = products(weights.values, units, packed, rows: starts.count, count: count)
     guard let errors = weights.errors else { return sums }
@@ -104,7 +103,7 @@ extension Bounded {
     // Safe: these are the sizes that the C function stays under.
     precondition(
       units.lowerBound >= 0 && units.upperBound * count <= weights.count && x.count == rows * 3 * count)
-    let sums = [bounded_sum](unsafeUninitializedCapacity: units.count * rows) { sums, initialized in
+    return [BoundedSum](unsafeUninitializedCapacity: units.count * rows) { sums, initialized in
       weights.withUnsafeBufferPointer { weights in
         x.withUnsafeBufferPointer { x in
           let first = weights.baseAddress.map { $0 + units.lowerBound * count }
@@ -112,9 +111,6 @@ extension Bounded {
         }
       }
       initialized = units.count * rows
-    }
-    return sums.map {
-      BoundedSum(value: $0.value, magnitude: $0.magnitude, propagated: $0.propagated, terms: count)
     }
   }
 

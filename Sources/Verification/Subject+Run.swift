@@ -105,25 +105,45 @@ extension Subject {
     var storage: WeightStorage?
   }
 
-  /// What sides make of a probe; their passes run at once, as far as there are cores.
+  /// What sides are to make of one probe.
   ///
   /// A side with the very same model as the one before it shares what that one derives.
-  /// - Parameter seed: of the envelope.
-  static func run(_ sides: [Side], _ probe: Probe, seed: UInt64) throws(VerificationError) -> [Run] {
-    var passes: [Passes] = []
-    for (index, side) in sides.enumerated() {
-      let isShared = index > 0 && side.subject.model == sides[index - 1].subject.model
-      passes.append(Passes(side, sharing: isShared ? passes[index - 1].bounds : nil))
+  struct Trial {
+    let probe: Probe
+    private let sides: [Side]
+    private let passes: [Passes]
+
+    init(_ sides: [Side], _ probe: Probe) {
+      self.probe = probe
+      self.sides = sides
+      var passes: [Passes] = []
+      for (index, side) in sides.enumerated() {
+        let isShared = index > 0 && side.subject.model == sides[index - 1].subject.model
+        passes.append(Passes(side, sharing: isShared ? passes[index - 1].bounds : nil))
+      }
+      self.passes = passes
     }
-    concurrently(passes.flatMap(\.all))
-    var runs: [Run] = []
-    for (index, side) in sides.enumerated() {
-      let isShared = index > 0 && passes[index].bounds === passes[index - 1].bounds
-      do {
-        runs.append(try Run(side, passes[index], seed: seed, sharing: isShared ? runs[index - 1].own : nil))
-      } catch { throw .cannotRun(side: side.subject.name, probe: probe.name, reason: "\(error)") }
+
+    /// Runs the passes that all of the trials need, at once as far as there are cores.
+    static func run(_ trials: [Trial]) {
+      let passes = trials.flatMap(\.passes)
+      // The longest first, so that no core waits long for the last one.
+      concurrently(passes.flatMap(\.derivations) + passes.map(\.double) + passes.map(\.single))
     }
-    return runs
+
+    /// The sides' runs, in their order.
+    ///
+    /// - Parameter seed: of the envelope.
+    func runs(seed: UInt64) throws(VerificationError) -> [Run] {
+      var runs: [Run] = []
+      for (index, side) in sides.enumerated() {
+        let isShared = index > 0 && passes[index].bounds === passes[index - 1].bounds
+        do {
+          runs.append(try Run(side, passes[index], seed: seed, sharing: isShared ? runs[index - 1].own : nil))
+        } catch { throw .cannotRun(side: side.subject.name, probe: probe.name, reason: "\(error)") }
+      }
+      return runs
+    }
   }
 
   /// The passes that a side always needs.
@@ -151,11 +171,7 @@ extension Subject {
       }
     }
 
-    /// The longest first.
-    var all: [any Runnable] {
-      let all: [(any Runnable)?] = [bounds, storageBounds, double, single]
-      return all.compactMap(\.self)
-    }
+    var derivations: [any Runnable] { [bounds, storageBounds].compactMap(\.self) }
   }
 }
 

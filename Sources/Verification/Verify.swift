@@ -89,12 +89,17 @@ public func verify(
   var leftRoad: [OutputComparison] = []
   var rightRoad: [OutputComparison] = []
   var reasons = pairing.reasons(left.name, right.name)
-  for probe in probes {
-    let runs = try Subject.run(
+  let trials = probes.map { probe in
+    Subject.Trial(
       [
         .init(subject: left, inputs: pairing.ofLeft(probe.inputs), storage: storage),
         .init(subject: right, inputs: pairing.ofRight(probe.inputs)),
-      ], probe, seed: seed ?? 1)
+      ], probe)
+  }
+  Subject.Trial.run(trials)
+  for trial in trials {
+    let probe = trial.probe
+    let runs = try trial.runs(seed: seed ?? 1)
     let (a, b) = (runs[0], runs[1])
     let order = left.model?.outputs.map(\.name) ?? a.double.keys.sorted()
     let pairs = try matched(order, right.model?.outputs.map(\.name) ?? b.double.keys.sorted()) {
@@ -160,7 +165,9 @@ public func verify(
 ) throws(VerificationError) -> VerificationReport {
   let isDouble = expected.values.allSatisfy { $0.elementType == .float64 }
   let rounding = isDouble ? .float64 : rounding
-  let run = try Subject.run([.init(subject: left, inputs: probe.inputs)], probe, seed: 1)[0]
+  let trial = Subject.Trial([.init(subject: left, inputs: probe.inputs)], probe)
+  Subject.Trial.run([trial])
+  let run = try trial.runs(seed: 1)[0]
   let own = left.own(probe.inputs)
   let reference: [String: BoundedTensor]?
   do {

@@ -4,9 +4,10 @@
 
 #include <stddef.h>
 
-/// A sum of products with what bounds its rounding: Σwx, Σ|w||x| and Σ|w|e.
+/// A sum of products with what bounds its rounding: Σwx, Σ|w||x|, Σ|w|e, and of how many.
 struct bounded_sum {
   double value, magnitude, propagated;
+  long terms;
 };
 
 /// For each of `units` rows w of weights `[units, count]` and each of `rows` rows of x `[rows, 3, count]` (numbers, their
