@@ -1,5 +1,6 @@
 #include "CKernels.h"
 
+#include <float.h>
 #include <string.h>
 
 // Without hardware for it a fused multiply-add is a call of the C library: slow, and the same bits.
@@ -58,7 +59,8 @@ static inline __attribute__((always_inline)) void tile(
 static inline __attribute__((always_inline)) void strip(
     const double *weights, const double *x, struct bounded_sum *sums, size_t units, size_t stride, size_t count,
     const int rows) {
-  const int each = 4 / rows;
+  // Four would not leave registers for the weights.
+  const int each = rows == 1 ? 3 : 4 / rows;
   size_t unit = 0;
   for (; unit + each <= units; unit += each)
     tile(weights + unit * count, x, sums + unit * stride, count, stride, each, rows);
@@ -76,3 +78,20 @@ void bounded_products(
     case 1: strip(weights, x + 3 * row * count, sums + row, units, rows, count, 1); break;
   }
 }
+
+static inline __attribute__((always_inline)) size_t unstored(
+    const double *numbers, size_t count, double tiny, double largest, const int is_single) {
+  size_t total = 0;
+  for (size_t k = 0; k < count; k++) {
+    const double size = __builtin_elementwise_abs(numbers[k]);
+    const int in_range = (size >= tiny & size <= largest) | (size == 0);
+    total += !(in_range & (!is_single | ((double)(float)numbers[k] == numbers[k])));
+  }
+  return total;
+}
+
+VECTOR_CLONES
+size_t unstored_float(const double *numbers, size_t count) { return unstored(numbers, count, FLT_MIN, FLT_MAX, 1); }
+
+VECTOR_CLONES
+size_t unstored_double(const double *numbers, size_t count) { return unstored(numbers, count, DBL_MIN, DBL_MAX, 0); }

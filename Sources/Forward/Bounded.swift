@@ -1,9 +1,19 @@
+internal import CKernels
 internal import Recurrent
 
 /// The format whose roundings a `Bounded` number bounds: Float or Double.
-protocol BoundedFormat: BinaryFloatingPoint, Sendable {}
-extension Float: BoundedFormat {}
-extension Double: BoundedFormat {}
+protocol BoundedFormat: BinaryFloatingPoint, Sendable {
+  /// Whether each of the numbers is stored as it is: finite, not subnormal, not rounded.
+  static func holds(_ numbers: [Double]) -> Bool
+}
+
+extension Float: BoundedFormat {
+  static func holds(_ numbers: [Double]) -> Bool { unstored_float(numbers, numbers.count) == 0 }
+}
+
+extension Double: BoundedFormat {
+  static func holds(_ numbers: [Double]) -> Bool { unstored_double(numbers, numbers.count) == 0 }
+}
 
 /// A Float64 number and a bound on how far any evaluation in `Format` may be from it.
 ///
@@ -47,12 +57,6 @@ struct Bounded<Format: BoundedFormat>: Sendable, BitwiseCopyable {
   static func storageError(_ number: Double) -> Double {
     if abs(number) < tiny { return abs(number) }
     return Double(Format(number)) == number ? 0 : u * abs(number)
-  }
-
-  /// Whether the number is stored as it is: `storageError` is 0.
-  static func isStored(_ number: Double) -> Bool {
-    let size = abs(number)
-    return (size >= tiny && size <= largest || size == 0) && Double(Format(number)) == number
   }
 
   /// u of the format.

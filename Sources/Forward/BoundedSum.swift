@@ -34,9 +34,7 @@ extension Bounded {
       return isQuantised
         ? 3 * u * abs(value) + ownUnit * abs(value) + storageError(value) : storageError(value)
     }
-    // Without a way out of the loop, so that the compiler makes vectors of it.
-    let rounded = values.reduce(0) { $0 + (isStored($1) ? 0 : 1) }
-    if rounded == 0, !isQuantised { return BoundedWeights(values: values, errors: nil) }
+    if !isQuantised, Format.holds(values) { return BoundedWeights(values: values, errors: nil) }
     let errors = values.map(error)
     for index in values.indices where !values[index].isFinite { values[index] = 0 }
     return BoundedWeights(values: values, errors: errors)
