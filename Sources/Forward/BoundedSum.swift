@@ -70,18 +70,9 @@ extension Bounded {
   static func products(
     _ weights: BoundedWeights, units: Range<Int>, _ x: [Bounded], starts: [Int], count: Int
   ) -> [BoundedSum]? {
-    // For each row its numbers, their absolute values, their errors.
-    var packed = [Double](unsafeUninitializedCapacity: starts.count * 3 * count) { packed, initialized in
-      for (row, start) in starts.enumerated() {
-        let target = 3 * row * count
-        for k in 0..<count {
-          let number = x[start + k]
-          packed[target + k] = number.value
-          packed[target + count + k] = abs(number.value)
-          packed[target + 2 * count + k] = number.error
-        }
-      }
-      initialized = starts.count * 3 * count
+    var packed = Self.packed(starts, count) { row, k in
+      let number = x[row + k]
+      return (number.value, abs(number.value), number.error)
     }
     var sums = products(weights.values, units, packed, rows: starts.count, count: count)
     guard let errors = weights.errors else { return sums }
@@ -95,7 +86,24 @@ extension Bounded {
     return sums
   }
 
-  private static func products(
+  /// For each row the first of three numbers of every element, then the second, then the third.
+  static func packed(
+    _ starts: [Int], _ count: Int, _ element: (_ row: Int, _ k: Int) -> (Double, Double, Double)
+  ) -> [Double] {
+    [Double](unsafeUninitializedCapacity: starts.count * 3 * count) { packed, initialized in
+      for (row, start) in starts.enumerated() {
+        let target = 3 * row * count
+        for k in 0..<count {
+          // Inside: `target` and three times `count` end where the next row begins.
+          (packed[target + k], packed[target + count + k], packed[target + 2 * count + k]) = element(start, k)
+        }
+      }
+      initialized = starts.count * 3 * count
+    }
+  }
+
+  /// Of exact weights with rows that are `packed`.
+  static func products(
     _ weights: [Double], _ units: Range<Int>, _ x: [Double], rows: Int, count: Int
   ) -> [BoundedSum] {
     // Safe: these are the sizes that the C function stays under.

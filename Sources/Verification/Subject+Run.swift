@@ -11,7 +11,8 @@ final class Derivation {
 
   /// By intervals alone where nothing is said of storage: never too small, at times too large.
   let bounds: [String: BoundedTensor]
-  /// The same, with what symbols know of each other.
+  /// The same, with what a few symbols know of each other, and with what many do.
+  private(set) lazy var sharperBounds = rounding.storage == nil ? try? derived(rounding, .few) : bounds
   private(set) lazy var sharpBounds = rounding.storage == nil ? try? derived(rounding) : bounds
   /// Of Float32 arithmetic.
   private(set) lazy var wideBounds = try? derived(RoundingModel.float32.storing(rounding.storage))
@@ -38,11 +39,14 @@ final class Derivation {
   static func quickBounds(
     _ model: Model, _ inputs: [String: Tensor], _ rounding: RoundingModel
   ) throws(ForwardError) -> [String: BoundedTensor] {
-    try boundedForward(model, inputs: inputs, rounding: rounding, symbols: rounding.storage != nil)
+    try boundedForward(
+      model, inputs: inputs, rounding: rounding, symbols: rounding.storage == nil ? .none : .many)
   }
 
-  private func derived(_ rounding: RoundingModel) throws(ForwardError) -> [String: BoundedTensor] {
-    try boundedForward(model, inputs: inputs, rounding: rounding)
+  private func derived(
+    _ rounding: RoundingModel, _ symbols: Symbols = .many
+  ) throws(ForwardError) -> [String: BoundedTensor] {
+    try boundedForward(model, inputs: inputs, rounding: rounding, symbols: symbols)
   }
 
   private func sampled(_ rounding: RoundingModel) -> [String: BoundedTensor]? {
@@ -94,7 +98,8 @@ extension Subject {
           shape: value.shape,
           left: found.indices.map { isUnknown[$0] ? found[$0] : bounded.values[$0] },
           right: found, bounds: bounded.errors.map { 2 * $0 }, sameBits: isUnknown.map { !$0 },
-          sharpBounds: { twice(own.sharpBounds) }, wideBounds: { nil }, envelope: { twice(own.envelope) })
+          sharpBounds: [{ twice(own.sharperBounds) }, { twice(own.sharpBounds) }], wideBounds: { nil },
+          envelope: { twice(own.envelope) })
         road.record(name) { $0.add(sides, probe: probe.name, tolerance: nil) }
       }
     }

@@ -106,8 +106,8 @@ struct Sides {
   /// sharpened. The standard one is far below what a bit of Float32 does in any weight; for recorded outputs it is what
   /// one function of the runtime may be off by.
   var negligible = 0x1p-44
-  /// The same as `bounds`, derived with more effort; nil where `bounds` already is.
-  var sharpBounds: () -> [Double]? = { nil }
+  /// The same as `bounds`, derived with more and more effort, asked for only where those before do not decide.
+  var sharpBounds: [() -> [Double]?] = []
   /// The wider bound of Float32 arithmetic, asked for only where `bounds` is exceeded; nil where there is none.
   var wideBounds: () -> [Double]?
   /// How far evaluations stray in practice, asked for only where `bounds` says nothing; nil without a model.
@@ -128,7 +128,11 @@ extension OutputComparison {
     func decides(_ bound: Double) -> Bool { bound.isFinite && bound <= max(0.5 * scale, 0x1p-20) }
 
     let negligible = sides.negligible * scale
-    lazy var sharp = sides.sharpBounds() ?? sides.bounds
+    /// Whether more effort for the bound could change nothing.
+    func isSharp(_ bound: Double, _ deviation: Double) -> Bool {
+      bound <= 0x1p-30 * scale || !(deviation > negligible) && decides(bound)
+    }
+    var sharp: [[Double]] = []
     var wide: [Double]?
     var envelopes: [[Double]]?
     /// The least envelope around the deviation, else the widest.
@@ -154,10 +158,11 @@ extension OutputComparison {
       let deviation = isSame ? 0 : abs(a - b)
       let isIdentical = isSame && sameBits[index]
       var bound = bounds[index]
-      if !isIdentical, bound > 0x1p-30 * scale,
-        deviation > negligible || !decides(bound)
-      {
-        bound = min(bound, sharp[index])
+      var effort = 0
+      while effort < sides.sharpBounds.count, !isIdentical, !isSharp(bound, deviation) {
+        if effort == sharp.count { sharp.append(sides.sharpBounds[effort]() ?? bounds) }
+        bound = min(bound, sharp[effort][index])
+        effort += 1
       }
       if !(deviation <= bound) {
         wide = wide ?? sides.wideBounds() ?? bounds

@@ -130,7 +130,7 @@ public func verify(
         shape: x.shape, left: x.doubles, right: y.doubles,
         bounds: both { $0.bounds } ?? Array(repeating: tolerance == nil ? .infinity : 0, count: x.count),
         sameBits: sameBits(a.single[name], b.single[other], count: x.count),
-        sharpBounds: { both(\.sharpBounds) }, wideBounds: { both(\.wideBounds) },
+        sharpBounds: [{ both(\.sharperBounds) }, { both(\.sharpBounds) }], wideBounds: { both(\.wideBounds) },
         envelope: { both(\.envelope) }, wideEnvelope: { both(\.wideEnvelope) },
         timeAxis: left.model?.timeAxis(ofOutput: name))
       outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
@@ -196,6 +196,9 @@ public func verify(
       bounds?[name].flatMap { $0.shape == ours.shape ? $0 : nil }
     }
     let bounded = comparable(derived?.bounds)?.around { run.own?.pass?[name]?.doubles }
+    func sharp(_ bounds: [String: BoundedTensor]?) -> [Double]? {
+      bounded.flatMap { comparable(bounds)?.errors(around: $0.values) }
+    }
     // Without a canonical model there is no bound: only a tolerance, or equality, can tell.
     let sides = Sides(
       shape: ours.shape, left: bounded?.values ?? ours.doubles, right: theirs.doubles,
@@ -203,7 +206,7 @@ public func verify(
         ?? Array(repeating: tolerance == nil || derived != nil ? .infinity : 0, count: ours.count),
       sameBits: Array(repeating: true, count: ours.count),
       negligible: max(0x1p-44, rounding.tanh.relative + rounding.tanh.absolute),
-      sharpBounds: { bounded.flatMap { comparable(derived?.sharpBounds)?.errors(around: $0.values) } },
+      sharpBounds: [{ sharp(derived?.sharperBounds) }, { sharp(derived?.sharpBounds) }],
       wideBounds: { nil }, envelope: { derived?.envelope?.errors(of: name, shape: ours.shape) },
       timeAxis: left.model?.timeAxis(ofOutput: name))
     outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }

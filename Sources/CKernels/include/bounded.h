@@ -18,6 +18,10 @@ struct bounded_sum {
 void bounded_products(
     const double *weights, const double *x, struct bounded_sum *sums, size_t units, size_t rows, size_t count);
 
+/// sums `[units, columns]` = weights `[units, count]` · x `[count, columns]`, each in the order of `count` and fused.
+void linear_products(
+    const double *weights, const double *x, double *sums, size_t units, size_t count, size_t columns);
+
 /// How many of the numbers a format does not hold as they are: rounded, subnormal, or not finite.
 size_t unstored_float(const double *numbers, size_t count);
 size_t unstored_double(const double *numbers, size_t count);
