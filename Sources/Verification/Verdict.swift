@@ -133,7 +133,7 @@ extension OutputComparison {
       bound <= 0x1p-30 * scale || !(deviation > negligible) && decides(bound)
     }
     var sharp: [[Double]] = []
-    var wide: [Double]?
+    lazy var wide = sides.wideBounds()
     var envelopes: [[Double]]?
     /// The least envelope around the deviation, else the widest.
     func envelope(_ index: Int, _ deviation: Double) -> Double? {
@@ -164,12 +164,9 @@ extension OutputComparison {
         bound = min(bound, sharp[effort][index])
         effort += 1
       }
-      if !(deviation <= bound) {
-        wide = wide ?? sides.wideBounds() ?? bounds
-        if let wider = wide?[index], wider > bound || bound.isNaN {
-          bound = wider
-          widened += 1
-        }
+      if !(deviation <= bound), let wider = wide?[index], wider > bound || bound.isNaN {
+        bound = wider
+        widened += 1
       }
       func place() -> Place { Place(probe: probe, index: Self.index(index, shape), left: a, right: b) }
       if isIdentical {
