@@ -6,7 +6,7 @@ SWIFT_SOURCES = Sources Tests Package.swift
 PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo bench test test-peers check install dist dist-try manual schemas fixtures lint format clean
+.PHONY: help setup demo bench test test-peers check install dist dist-try manual schemas fixtures fuzz lint format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -32,6 +32,10 @@ test-peers: ## run PyTorch and Keras again and compare with the recorded fixture
 check: ## check fixtures/ with rnnconv itself, and whether their inputs would notice known mistakes
 	@scripts/setup.sh $(BUILD_PACKAGES)
 	@scripts/check.sh
+
+fuzz: ## feed changed files to every reader and the evaluator, with clang's libFuzzer (TIME=60 seconds each, TARGETS=…)
+	@scripts/setup.sh $(BUILD_PACKAGES) python3
+	@scripts/fuzz.sh $(or $(TIME),60) $(TARGETS)
 
 install: setup ## build and install the binary, its man page and completions (PREFIX=/usr/local, DESTDIR=)
 	@scripts/build-release.sh
@@ -65,4 +69,4 @@ format: ## format the Swift sources
 	swift format --in-place --recursive $(SWIFT_SOURCES)
 
 clean: ## remove everything that was built or downloaded
-	rm -rf .build .build-tests .peers .peers-large
+	rm -rf .build .build-fuzz .build-tests .peers .peers-large

@@ -20,7 +20,7 @@ SUFFIXES = {
     "pytorch": [".pt", ".pth", ".pkl"],
     "numpy": [".npz", ".npy"],
     "description": [],
-    "json": ["rnnconv.json", "evidence.json"],
+    "json": [],
     "rnnw": [],
     "evaluator": [".onnx", ".pt", ".safetensors"],
 }
@@ -94,7 +94,7 @@ def main(rnnconv, folder):
             contents += descriptions()
         for content in contents:
             place.joinpath(hashlib.sha1(content).hexdigest()).write_bytes(content)
-        for path in ROOT.glob(f"Tests/FuzzTargetsTests/Regressions/{target}/*"):
+        for path in ROOT.glob(f"Tests/FuzzTargetsTests/*/{target}/*"):
             shutil.copy(path, place)
         print(f"{target}: {len(list(place.iterdir()))} files to start from")
 

@@ -11,16 +11,21 @@
 
 typedef float FloatVector __attribute__((vector_size(32)));
 typedef double DoubleVector __attribute__((vector_size(32)));
+typedef float FloatFour __attribute__((vector_size(16)));
+typedef double DoubleFour __attribute__((vector_size(32)));
 
 #define NUMBER float
 #define VECTOR FloatVector
+#define FOUR FloatFour
 #define LANES 8
 #include "product.inc.h"
 #undef NUMBER
 #undef VECTOR
+#undef FOUR
 #undef LANES
 
 #define NUMBER double
 #define VECTOR DoubleVector
+#define FOUR DoubleFour
 #define LANES 4
 #include "product.inc.h"

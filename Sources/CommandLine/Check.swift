@@ -6,6 +6,7 @@ internal import RNNConv
 
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "check",
     abstract: "Check a repository's fixture models against a manifest: made for CI.",
     discussion: """
       The manifest is rnnconv.json (docs/checking.md, schemas/check-manifest.schema.json): models, counterparts in other \

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import ByteIO
+internal import CMalloc
 internal import Glibc
 internal import RNNConv
 
@@ -28,6 +29,7 @@ struct RNNConvCommand: ParsableCommand {
     ])
 
   static func main() {
+    keepFreedMemory()
     // A reader that goes away (`| head`) is not our failure.
     signal(SIGPIPE, SIG_DFL)
     // A file over the system's limit is an error of the write, not the end of the process.
@@ -47,5 +49,12 @@ struct RNNConvCommand: ParsableCommand {
       }
       exit(withError: error)
     }
+  }
+
+  /// Passes free and ask for the same few arrays over and over: given back to the system in between, their pages would
+  /// be cleared and mapped anew each time, a fifth of a small verification. Larger arrays still go back at once.
+  private static func keepFreedMemory() {
+    mallopt(M_MMAP_THRESHOLD, 8 << 20)
+    mallopt(M_TRIM_THRESHOLD, 64 << 20)
   }
 }

@@ -8,8 +8,8 @@ extension Bounded {
     c: Numbers<Bounded>?
   ) -> [Value<Bounded>] {
     let plain = pass.run(x, lengths: lengths, h: h, c: c)
-    let symbols =
-      pass.rules.usesSymbols ? affordableSymbols(pass.layer, steps: x.groups * pass.directions.count) : 0
+    let symbols = affordableSymbols(
+      pass.layer, steps: x.groups * pass.directions.count, pass.rules.symbols)
     if symbols == 0 || plain.allSatisfy({ isSharp($0.numbers) }) { return plain }
     let refined = RecurrentPass<Affine<Format>>(pass.layer, pass.rules).run(
       x.remembering(), lengths: lengths, h: h?.remembering(), c: c?.remembering(), symbols: symbols)
@@ -33,13 +33,14 @@ extension Bounded {
 
   /// How many symbols a number may have: many for small layers, a few times the states for larger ones, none where
   /// even they would take more than some seconds.
-  private static func affordableSymbols(_ layer: RecurrentLayer, steps: Int) -> Int {
+  private static func affordableSymbols(_ layer: RecurrentLayer, steps: Int, _ wanted: Symbols) -> Int {
+    if wanted == .none { return 0 }
     let states = layer.outputSize + (layer.cell == .lstm ? layer.hiddenSize : 0)
     let matrices = layer.cell.gateCount + (layer.projectionSize == nil ? 0 : 1)
     // Products for one symbol a state, through all steps; 2³¹ take a second or so.
     let products = steps * matrices * layer.hiddenSize * layer.outputSize * states
     let each = (1 << 28) / max(products, 1)
-    return products > 1 << 31 ? 0 : min(max(each, 4), 32) * states
+    return products > 1 << 31 ? 0 : min(max(each, 4), wanted == .few ? 2 : 32) * states
   }
 }
 

@@ -1,3 +1,4 @@
+internal import CKernels
 internal import Tensors
 
 /// A sum of products under way, with its terms' symbols.
@@ -11,7 +12,11 @@ struct AffineSum: SumOfProducts {
 
   static func + (left: AffineSum, right: AffineSum) -> AffineSum {
     var coefficients = left.coefficients
-    coefficients.add(1, right.coefficients)
+    if coefficients.isEmpty {
+      coefficients = right.coefficients
+    } else {
+      coefficients.add(1, right.coefficients)
+    }
     return AffineSum(
       plain: left.plain + right.plain, coefficients: coefficients, rest: left.rest + right.rest,
       spread: left.spread + right.spread)
@@ -45,27 +50,36 @@ extension Affine: Scalar {
   static func dot(
     _ weights: BoundedWeights, row: Int, _ x: [Affine], at start: Int, count: Int
   ) -> AffineSum {
-    precondition(
-      row >= 0 && start >= 0 && (row + 1) * count <= weights.values.count && start + count <= x.count)
-    var sum = AffineSum()
-    sum.plain.terms = count
-    var scales: [Double] = []
-    var rows: [Coefficients] = []
-    for k in 0..<count {
-      let (w, x) = (weights.values[row * count + k], x[start + k])
-      let product = w * x.center.value
-      let error = weights.errors?[row * count + k] ?? 0
-      sum.plain.value += product
-      sum.plain.magnitude += abs(product)
-      sum.plain.propagated += abs(w) * x.center.error + error * x.center.magnitude
-      sum.rest += abs(w) * x.rest + error * x.center.magnitude
-      guard !x.coefficients.isEmpty else { continue }
-      sum.spread += abs(w) * x.spread
-      scales.append(w)
-      rows.append(x.coefficients)
+    products(weights, units: row..<(row + 1), x, starts: [start], count: count)![0]
+  }
+
+  static func products(
+    _ weights: BoundedWeights, units: Range<Int>, _ x: [Affine], starts: [Int], count: Int
+  ) -> [AffineSum]? {
+    // The same numbers in one row: as many sums as there are rows and units share what follows.
+    let centers = starts.flatMap { start in x[start..<(start + count)].map(\.center) }
+    let rows = starts.indices.map { $0 * count }
+    let plain = Bounded<Format>.products(weights, units: units, centers, starts: rows, count: count)!
+    // Σ|a|·spread and Σ|a|·rest, and as of the plain sums Σ e_w (|x| + e_x).
+    let packed = Bounded<Format>.packed(starts, count) { row, k in (0, x[row + k].spread, x[row + k].rest) }
+    let shares = Bounded<Format>.products(weights.values, units, packed, rows: starts.count, count: count)
+    let storage = weights.errors.map { errors in
+      let packed = Bounded<Format>.packed(starts, count) { row, k in (0, x[row + k].center.magnitude, 0) }
+      return Bounded<Format>.products(errors, units, packed, rows: starts.count, count: count)
     }
-    sum.coefficients.add(scales, rows)
-    return sum
+    var sums = plain.indices.map { index in
+      AffineSum(
+        plain: plain[index], rest: shares[index].propagated + (storage?[index].magnitude ?? 0),
+        spread: shares[index].magnitude)
+    }
+    for (row, start) in starts.enumerated() {
+      let coefficients = Coefficients.products(
+        weights.values, units, x[start..<(start + count)].map(\.coefficients))
+      for (unit, coefficients) in coefficients.enumerated() {
+        sums[unit * starts.count + row].coefficients = coefficients
+      }
+    }
+    return sums
   }
 
   static func + (left: AffineSum, right: Affine) -> AffineSum {

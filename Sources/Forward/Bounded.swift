@@ -1,9 +1,19 @@
+internal import CKernels
 internal import Recurrent
 
 /// The format whose roundings a `Bounded` number bounds: Float or Double.
-protocol BoundedFormat: BinaryFloatingPoint, Sendable {}
-extension Float: BoundedFormat {}
-extension Double: BoundedFormat {}
+protocol BoundedFormat: BinaryFloatingPoint, Sendable {
+  /// Whether each of the numbers is stored as it is: finite, not subnormal, not rounded.
+  static func holds(_ numbers: [Double]) -> Bool
+}
+
+extension Float: BoundedFormat {
+  static func holds(_ numbers: [Double]) -> Bool { unstored_float(numbers, numbers.count) == 0 }
+}
+
+extension Double: BoundedFormat {
+  static func holds(_ numbers: [Double]) -> Bool { unstored_double(numbers, numbers.count) == 0 }
+}
 
 /// A Float64 number and a bound on how far any evaluation in `Format` may be from it.
 ///

@@ -1,16 +1,11 @@
 internal import CKernels
 internal import Tensors
 
-/// A sum of products under way, with what bounds every order of summing it.
-struct BoundedSum: SumOfProducts {
-  var value = 0.0
-  /// Σ|a||b|
-  var magnitude = 0.0
-  /// What the errors of a and b add: Σ(|a|e_b + |b|e_a + e_a e_b).
-  var propagated = 0.0
-  /// n
-  var terms = 0
+/// A sum of products under way, with what bounds every order of summing it: Σab, Σ|a||b|, what the errors of a and b add,
+/// Σ(|a|e_b + |b|e_a + e_a e_b), and n.
+typealias BoundedSum = bounded_sum
 
+extension BoundedSum: SumOfProducts {
   static func + (left: BoundedSum, right: BoundedSum) -> BoundedSum {
     BoundedSum(
       value: left.value + right.value, magnitude: left.magnitude + right.magnitude,
@@ -39,9 +34,7 @@ extension Bounded {
       return isQuantised
         ? 3 * u * abs(value) + ownUnit * abs(value) + storageError(value) : storageError(value)
     }
-    guard values.contains(where: { error($0) != 0 }) else {
-      return BoundedWeights(values: values, errors: nil)
-    }
+    if !isQuantised, Format.holds(values) { return BoundedWeights(values: values, errors: nil) }
     let errors = values.map(error)
     for index in values.indices where !values[index].isFinite { values[index] = 0 }
     return BoundedWeights(values: values, errors: errors)
@@ -77,14 +70,9 @@ extension Bounded {
   static func products(
     _ weights: BoundedWeights, units: Range<Int>, _ x: [Bounded], starts: [Int], count: Int
   ) -> [BoundedSum]? {
-    // For each row its numbers, their absolute values, their errors.
-    var packed: [Double] = []
-    packed.reserveCapacity(starts.count * 3 * count)
-    for start in starts {
-      let row = x[start..<(start + count)]
-      for number in row { packed.append(number.value) }
-      for number in row { packed.append(abs(number.value)) }
-      for number in row { packed.append(number.error) }
+    var packed = Self.packed(starts, count) { row, k in
+      let number = x[row + k]
+      return (number.value, abs(number.value), number.error)
     }
     var sums = products(weights.values, units, packed, rows: starts.count, count: count)
     guard let errors = weights.errors else { return sums }
@@ -98,13 +86,30 @@ extension Bounded {
     return sums
   }
 
-  private static func products(
+  /// For each row the first of three numbers of every element, then the second, then the third.
+  static func packed(
+    _ starts: [Int], _ count: Int, _ element: (_ row: Int, _ k: Int) -> (Double, Double, Double)
+  ) -> [Double] {
+    [Double](unsafeUninitializedCapacity: starts.count * 3 * count) { packed, initialized in
+      for (row, start) in starts.enumerated() {
+        let target = 3 * row * count
+        for k in 0..<count {
+          // Inside: `target` and three times `count` end where the next row begins.
+          (packed[target + k], packed[target + count + k], packed[target + 2 * count + k]) = element(start, k)
+        }
+      }
+      initialized = starts.count * 3 * count
+    }
+  }
+
+  /// Of exact weights with rows that are `packed`.
+  static func products(
     _ weights: [Double], _ units: Range<Int>, _ x: [Double], rows: Int, count: Int
   ) -> [BoundedSum] {
     // Safe: these are the sizes that the C function stays under.
     precondition(
       units.lowerBound >= 0 && units.upperBound * count <= weights.count && x.count == rows * 3 * count)
-    let sums = [bounded_sum](unsafeUninitializedCapacity: units.count * rows) { sums, initialized in
+    return [BoundedSum](unsafeUninitializedCapacity: units.count * rows) { sums, initialized in
       weights.withUnsafeBufferPointer { weights in
         x.withUnsafeBufferPointer { x in
           let first = weights.baseAddress.map { $0 + units.lowerBound * count }
@@ -112,9 +117,6 @@ extension Bounded {
         }
       }
       initialized = units.count * rows
-    }
-    return sums.map {
-      BoundedSum(value: $0.value, magnitude: $0.magnitude, propagated: $0.propagated, terms: count)
     }
   }
 

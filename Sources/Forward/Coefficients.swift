@@ -1,3 +1,5 @@
+internal import CKernels
+
 /// The coefficients of a number's error in the symbols ε₀, ε₁, …; those behind the end are 0.
 struct Coefficients: Sendable {
   private(set) var elements: [Double] = []
@@ -7,8 +9,17 @@ struct Coefficients: Sendable {
 
   /// Σ|c_k|, never too small.
   var sum: Double {
-    // n additions lose at most a share γ_n.
-    elements.reduce(0) { $0 + abs($1) } * (1 + Double(count) * 0x1p-52)
+    // Four sums at once, since each addition waits for the one before it.
+    var sums = SIMD4<Double>.zero
+    elements.withUnsafeBufferPointer { elements in
+      let whole = elements.count & ~3
+      for k in stride(from: 0, to: whole, by: 4) {
+        sums += SIMD4(abs(elements[k]), abs(elements[k + 1]), abs(elements[k + 2]), abs(elements[k + 3]))
+      }
+      for k in whole..<elements.count { sums[0] += abs(elements[k]) }
+    }
+    // n additions in any order lose at most a share γ_n.
+    return sums.sum() * (1 + Double(count) * 0x1p-52)
   }
 
   /// self += scale · other
@@ -24,34 +35,30 @@ struct Coefficients: Sendable {
     }
   }
 
-  /// self += Σ scales[j] · others[j], four rows at a time so that the sum is read and written less.
-  mutating func add(_ scales: [Double], _ others: [Coefficients]) {
-    let count = others.first?.count ?? 0
-    guard others.allSatisfy({ $0.count == count }) else {
-      for (scale, other) in zip(scales, others) { add(scale, other) }
-      return
+  /// Σ w[unit][j] · rows[j] for some units of the weights; nothing where no row has symbols.
+  static func products(_ weights: [Double], _ units: Range<Int>, _ rows: [Coefficients]) -> [Coefficients] {
+    let count = rows.count
+    let columns = rows.reduce(0) { max($0, $1.count) }
+    if columns == 0 { return [] }
+    var x: [Double] = []
+    x.reserveCapacity(count * columns)
+    for row in rows {
+      x.append(contentsOf: row.elements)
+      x.append(contentsOf: repeatElement(0, count: columns - row.count))
     }
-    pad(to: count)
-    var j = 0
-    while j + 4 <= others.count {
-      let (p, q, r, s) = (scales[j], scales[j + 1], scales[j + 2], scales[j + 3])
-      elements.withUnsafeMutableBufferPointer { sum in
-        others[j].elements.withUnsafeBufferPointer { a in
-          others[j + 1].elements.withUnsafeBufferPointer { b in
-            others[j + 2].elements.withUnsafeBufferPointer { c in
-              others[j + 3].elements.withUnsafeBufferPointer { d in
-                // All five have `count` elements: checked and padded above.
-                for k in 0..<count { sum[k] += (p * a[k] + q * b[k]) + (r * c[k] + s * d[k]) }
-              }
-            }
-          }
+    // Safe: these are the sizes that the C function stays under.
+    precondition(units.lowerBound >= 0 && units.upperBound * count <= weights.count)
+    let sums = [Double](unsafeUninitializedCapacity: units.count * columns) { sums, initialized in
+      weights.withUnsafeBufferPointer { weights in
+        x.withUnsafeBufferPointer { x in
+          let first = weights.baseAddress! + units.lowerBound * count
+          linear_products(first, x.baseAddress, sums.baseAddress, units.count, count, columns)
         }
       }
-      j += 4
+      initialized = units.count * columns
     }
-    while j < others.count {
-      add(scales[j], others[j])
-      j += 1
+    return (0..<units.count).map {
+      Coefficients(elements: Array(sums[($0 * columns)..<(($0 + 1) * columns)]))
     }
   }
 

@@ -31,14 +31,13 @@ public func forward(
 /// Runs a model in Float64 with a rigorous bound on what any evaluation in `rounding.format` may deviate.
 ///
 /// See docs/error-bounds.md for what "any evaluation" covers.
-/// - Parameter symbols: whether recurrent layers may be run again with symbols where intervals grow: much sharper,
-///   and up to a hundred times the work.
+/// - Parameter symbols: with how many recurrent layers may be run again where intervals grow.
 /// - Returns: for each output port, values and errors in its axes' arrangement.
 public func boundedForward(
-  _ model: Model, inputs: [String: Tensor], rounding: RoundingModel, symbols: Bool = true
+  _ model: Model, inputs: [String: Tensor], rounding: RoundingModel, symbols: Symbols = .many
 ) throws(ForwardError) -> [String: BoundedTensor] {
   var rounding = rounding
-  rounding.usesSymbols = symbols
+  rounding.symbols = symbols
   switch rounding.format {
   case .float32: return try bounded(model, inputs, rounding, as: Bounded<Float>.self)
   case .float64: return try bounded(model, inputs, rounding, as: Bounded<Double>.self)

@@ -12,6 +12,16 @@ public struct FunctionError: Sendable, Hashable {
   func bound(_ magnitude: Double) -> Double { relative * magnitude + absolute }
 }
 
+/// How many symbols a bound may follow through recurrent layers where intervals grow: the more, the sharper, at up to a
+/// hundred times the work.
+public enum Symbols: Sendable, Hashable {
+  /// Intervals alone.
+  case none
+  /// A few times the states: enough where the recurrence contracts.
+  case few
+  case many
+}
+
 /// What is assumed of the arithmetic of an evaluation: the format's rounding and its elementary functions.
 public struct RoundingModel: Sendable, Hashable {
   public var format: Precision
@@ -22,8 +32,8 @@ public struct RoundingModel: Sendable, Hashable {
   public var elementary: FunctionError
   /// What weights may have been stored as before they are used; nil where they are the model's own.
   public var storage: WeightStorage?
-  /// Whether bounds may take the effort of symbols.
-  var usesSymbols = true
+  /// The effort that bounds may take.
+  var symbols = Symbols.many
 
   public init(format: Precision, sigmoid: FunctionError, tanh: FunctionError, elementary: FunctionError) {
     self.format = format

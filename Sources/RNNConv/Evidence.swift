@@ -43,7 +43,7 @@ public struct Evidence: Sendable, Equatable {
       JSONMember("evidence", .integer(Self.version)), JSONMember("tool", .string("rnnconv")),
       JSONMember("version", .string(RNNConvVersion.current)), JSONMember("request", recorded.json),
       JSONMember("files", .array(files)), JSONMember("rounding", Self.rounding(request)),
-      JSONMember("probes", .array(outcome.probes.map(\.evidence))),
+      JSONMember("probes", .array(try outcome.probes().map(\.evidence))),
       JSONMember("report", outcome.report.json),
     ])
   }

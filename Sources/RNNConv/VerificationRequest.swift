@@ -26,9 +26,14 @@ public struct VerificationRequest: Sendable {
   public struct Outcome: Sendable {
     public let report: VerificationReport
     public let models: [ModelFile]
-    public let probes: [Probe]
+    let options: VerificationOptions
     /// Paths of the models' further files (external data).
     let companions: [String]
+
+    /// The inputs that were tried.
+    public func probes() throws(RNNConvError) -> [Probe] {
+      try models[0].probes(models.count == 2 ? models[1] : nil, options)
+    }
   }
 
   /// Opens the files and compares.
@@ -54,8 +59,7 @@ public struct VerificationRequest: Sendable {
     let companions = files.indices.flatMap { index in
       models[index].companions.map { Self.folder(of: files[index]) + $0 }
     }
-    return Outcome(
-      report: report, models: models, probes: try models[0].probes(other, options), companions: companions)
+    return Outcome(report: report, models: models, options: options, companions: companions)
   }
 
   /// Tells which known mistakes the inputs, given or made up, would notice in the first model.

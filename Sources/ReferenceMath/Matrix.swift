@@ -21,20 +21,24 @@ public struct Matrix<S: ReferenceScalar>: Sendable {
     self.init(rows: rows, columns: columns, elements: [S](repeating: 0, count: rows * columns))
   }
 
+  /// The transpose of rows × columns elements.
   @inlinable
-  public var transposed: Matrix {
-    let result = [S](unsafeUninitializedCapacity: elements.count) { result, count in
+  public init(transposing elements: ArraySlice<S>, rows: Int, columns: Int) {
+    precondition(rows * columns == elements.count, "\(rows) × \(columns) does not hold the elements")
+    let transposed = [S](unsafeUninitializedCapacity: elements.count) { result, count in
       elements.withUnsafeBufferPointer { elements in
-        for column in 0..<columns {
-          for row in 0..<rows {
-            result.initializeElement(at: column * rows + row, to: elements[row * columns + column])
-          }
+        // Safe: both have rows × columns elements.
+        if let a = elements.baseAddress, let b = result.baseAddress {
+          S.transpose(a, into: b, rows: rows, columns: columns)
         }
       }
       count = elements.count
     }
-    return Matrix(rows: columns, columns: rows, elements: result)
+    self.init(rows: columns, columns: rows, elements: transposed)
   }
+
+  @inlinable
+  public var transposed: Matrix { Matrix(transposing: elements[...], rows: rows, columns: columns) }
 
   @inlinable
   public func map(_ body: (S) -> S) -> Matrix {

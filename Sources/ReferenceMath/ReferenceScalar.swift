@@ -19,6 +19,9 @@ public protocol ReferenceScalar: BinaryFloatingPoint, BitwiseCopyable, Sendable 
   static func accumulateProduct(
     _ a: UnsafePointer<Self>, _ b: UnsafePointer<Self>, into c: UnsafeMutablePointer<Self>,
     rows: Int, inner: Int, columns: Int)
+  /// b[columns × rows] = a[rows × columns]ᵀ; the caller has as many elements behind the pointers.
+  static func transpose(
+    _ a: UnsafePointer<Self>, into b: UnsafeMutablePointer<Self>, rows: Int, columns: Int)
 
   /// The element type of tensors that hold such numbers.
   static var elementType: ElementType { get }
@@ -44,6 +47,11 @@ extension Float: ReferenceScalar {
   ) {
     reference_accumulate_float(a, b, c, rows, inner, columns)
   }
+  public static func transpose(
+    _ a: UnsafePointer<Float>, into b: UnsafeMutablePointer<Float>, rows: Int, columns: Int
+  ) {
+    reference_transpose_float(a, b, rows, columns)
+  }
 
   public static var elementType: ElementType { .float32 }
   public static func values(of tensor: Tensor) -> [Float] { tensor.floats }
@@ -66,6 +74,11 @@ extension Double: ReferenceScalar {
     rows: Int, inner: Int, columns: Int
   ) {
     reference_accumulate_double(a, b, c, rows, inner, columns)
+  }
+  public static func transpose(
+    _ a: UnsafePointer<Double>, into b: UnsafeMutablePointer<Double>, rows: Int, columns: Int
+  ) {
+    reference_transpose_double(a, b, rows, columns)
   }
 
   public static var elementType: ElementType { .float64 }

@@ -89,13 +89,14 @@ private func gather<Element: BitwiseCopyable>(
 
 extension Tensor {
   /// A tensor of `shape` whose element at each index is the element of this one at the flat position that `position`
-  /// names; bit-exact.
+  /// names; bit-exact. Throws where `shape` is too large.
   ///
   /// - Precondition: every position lies inside this tensor.
-  public func picked(shape: [Int], _ position: ([Int]) -> Int) -> Tensor {
+  public func picked(shape: [Int], _ position: ([Int]) -> Int) throws(TensorError) -> Tensor {
     let size = elementType.size
-    let total = shape.reduce(1, *)
-    let result = ByteBuffer(byteCount: total * size) { target in
+    guard let byteCount = checkedProduct(shape + [size]) else { throw .shapeTooLarge(shape) }
+    let total = byteCount / size
+    let result = ByteBuffer(byteCount: byteCount) { target in
       bytes.withUnsafeBytes { source in
         var index = [Int](repeating: 0, count: shape.count)
         for element in 0..<total {
@@ -111,6 +112,6 @@ extension Tensor {
         }
       }
     }
-    return try! Tensor(elementType, shape: shape, bytes: result, quantization: quantization)
+    return try Tensor(elementType, shape: shape, bytes: result, quantization: quantization)
   }
 }

@@ -58,8 +58,10 @@ extension Tensor {
   private var widened: [Double] {
     bytes.withUnsafeBytes { raw in
       [Double](unsafeUninitializedCapacity: count) { target, filled in
+        guard let source = raw.baseAddress else { return }
+        // Safe: a tensor has four bytes for each of its elements. Through the buffer itself each load would be checked.
         for index in 0..<count {
-          target[index] = Double(raw.loadUnaligned(fromByteOffset: 4 * index, as: Float.self))
+          target[index] = Double(source.loadUnaligned(fromByteOffset: 4 * index, as: Float.self))
         }
         filled = count
       }

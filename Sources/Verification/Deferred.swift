@@ -4,8 +4,8 @@ internal import Synchronization
 
 /// Work that can run beside other work.
 package protocol Runnable: Sendable {
-  /// Does the work, once.
-  func run()
+  /// Does the work, once; returns whether it succeeded.
+  func run() -> Bool
 }
 
 /// A value that is computed when it is first asked for, or before that beside others.
@@ -15,7 +15,7 @@ package final class Deferred<Value: Sendable, Failure: Error>: Runnable {
 
   package init(_ body: @escaping @Sendable () throws(Failure) -> Value) { self.body = body }
 
-  package func run() { _ = try? value }
+  package func run() -> Bool { (try? value) != nil }
 
   package var value: Value {
     get throws(Failure) {
@@ -29,7 +29,8 @@ package final class Deferred<Value: Sendable, Failure: Error>: Runnable {
   }
 }
 
-/// Runs all of the work, in its order, on as many threads as `Execution.current` allows, which holds in them too.
+/// Runs all of the work, in its order, on as many threads as `Execution.current` allows, which holds in them too. Where a
+/// piece fails, those behind it are left until somebody asks for them.
 ///
 /// Threads of their own: what a thread pool needs to start costs as much as a small model's passes.
 package func concurrently(_ work: [any Runnable]) {
@@ -71,7 +72,7 @@ private final class WorkQueue: Sendable {
     while true {
       let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
       guard index < work.count else { return }
-      work[index].run()
+      if !work[index].run() { next.store(work.count, ordering: .relaxed) }
     }
   }
 }

@@ -6,66 +6,72 @@ internal import Tensors
 final class Derivation {
   private let model: Model
   private let inputs: [String: Tensor]
+  private let rounding: RoundingModel
   private let seed: UInt64
-  private let storage: WeightStorage?
 
-  /// Of Float64 arithmetic, by intervals alone where nothing is said of storage: never too small, at times too large.
+  /// By intervals alone where nothing is said of storage: never too small, at times too large.
   let bounds: [String: BoundedTensor]
-  /// The same, with what symbols know of each other.
-  private(set) lazy var sharpBounds = storage == nil ? try? derived(.float64, symbols: true) : bounds
+  /// The same, with what a few symbols know of each other, and with what many do.
+  private(set) lazy var sharperBounds = rounding.storage == nil ? try? derived(rounding, .few) : bounds
+  private(set) lazy var sharpBounds = rounding.storage == nil ? try? derived(rounding) : bounds
   /// Of Float32 arithmetic.
-  private(set) lazy var wideBounds = try? derived(.float32, symbols: true)
-  /// How far evaluations stray in practice, in Float64 and in Float32.
-  private(set) lazy var envelope = sampled(.float64)
-  private(set) lazy var wideEnvelope = sampled(.float32)
+  private(set) lazy var wideBounds = try? derived(RoundingModel.float32.storing(rounding.storage))
+  /// How far evaluations stray in practice, in the arithmetic of the bounds and in Float32.
+  private(set) lazy var envelope = sampled(rounding)
+  private(set) lazy var wideEnvelope = sampled(RoundingModel.float32.storing(rounding.storage))
   /// A plain Float64 pass.
   private(set) lazy var pass = try? forward(model, inputs: inputs, precision: .float64)
 
   /// - Parameters:
-  ///   - storage: what the weights may have been stored as.
+  ///   - rounding: the arithmetic that is bounded, and what the weights may have been stored as.
   ///   - bounds: those of `quickBounds`.
   init(
-    _ model: Model, _ inputs: [String: Tensor], seed: UInt64, storage: WeightStorage? = nil,
+    _ model: Model, _ inputs: [String: Tensor], _ rounding: RoundingModel, seed: UInt64,
     bounds: [String: BoundedTensor]
   ) {
     self.model = model
     self.inputs = inputs
+    self.rounding = rounding
     self.seed = seed
-    self.storage = storage
     self.bounds = bounds
   }
 
   static func quickBounds(
-    _ model: Model, _ inputs: [String: Tensor], storage: WeightStorage?
+    _ model: Model, _ inputs: [String: Tensor], _ rounding: RoundingModel
   ) throws(ForwardError) -> [String: BoundedTensor] {
-    var rounding = RoundingModel.float64
-    rounding.storage = storage
-    return try boundedForward(model, inputs: inputs, rounding: rounding, symbols: storage != nil)
+    try boundedForward(
+      model, inputs: inputs, rounding: rounding, symbols: rounding.storage == nil ? .none : .many)
   }
 
   private func derived(
-    _ rounding: RoundingModel, symbols: Bool
+    _ rounding: RoundingModel, _ symbols: Symbols = .many
   ) throws(ForwardError) -> [String: BoundedTensor] {
-    var rounding = rounding
-    rounding.storage = storage
-    return try boundedForward(model, inputs: inputs, rounding: rounding, symbols: symbols)
+    try boundedForward(model, inputs: inputs, rounding: rounding, symbols: symbols)
   }
 
   private func sampled(_ rounding: RoundingModel) -> [String: BoundedTensor]? {
-    var rounding = rounding
+    try? stochasticEnvelope(model, inputs: inputs, rounding: rounding, seed: seed)
+  }
+}
+
+extension RoundingModel {
+  /// The same where weights may have been stored so.
+  func storing(_ storage: WeightStorage?) -> RoundingModel {
+    var rounding = self
     rounding.storage = storage
-    return try? stochasticEnvelope(model, inputs: inputs, rounding: rounding, seed: seed)
+    return rounding
   }
 }
 
 extension Subject {
   /// What one side made of one probe.
   struct Run {
+    /// Empty where nobody asks for it.
     let single: [String: Tensor]
     let double: [String: Tensor]
-    /// Nil without a canonical model.
+    /// In the side's rounding; nil without a canonical model.
     let derived: Derivation?
-    /// The same where nothing is said of storage.
+    /// Of Float64 arithmetic on the weights as they are.
     let own: Derivation?
     let isRounded: Bool
 
@@ -95,70 +101,89 @@ extension Subject {
           shape: value.shape,
           left: found.indices.map { isUnknown[$0] ? found[$0] : bounded.values[$0] },
           right: found, bounds: bounded.errors.map { 2 * $0 }, sameBits: isUnknown.map { !$0 },
-          sharpBounds: { twice(own.sharpBounds) }, wideBounds: wider, envelope: { twice(own.envelope) })
+          sharpBounds: [{ twice(own.sharperBounds) }, { twice(own.sharpBounds) }], wideBounds: wider,
+          envelope: { twice(own.envelope) })
         road.record(name) { $0.add(sides, probe: probe.name, tolerance: nil) }
       }
     }
   }
 
-  /// A side with a probe's inputs under its own names, and what its weights may have been stored as on the other side.
+  /// A side with a probe's inputs under its own names.
   struct Side {
     var subject: Subject
     var inputs: [String: Tensor]
-    var storage: WeightStorage?
+    /// The arithmetic of what it is compared with, and what its weights may have been stored as there.
+    var rounding = RoundingModel.float64
+    /// Whether its Float32 evaluation counts, too.
+    var isSingleNeeded = true
   }
 
-  /// What sides make of a probe; their passes run at once, as far as there are cores.
+  /// What sides are to make of one probe.
   ///
   /// A side with the very same model as the one before it shares what that one derives.
-  /// - Parameter seed: of the envelope.
-  static func run(_ sides: [Side], _ probe: Probe, seed: UInt64) throws(VerificationError) -> [Run] {
-    var passes: [Passes] = []
-    for (index, side) in sides.enumerated() {
-      let isShared = index > 0 && side.subject.model == sides[index - 1].subject.model
-      passes.append(Passes(side, sharing: isShared ? passes[index - 1].bounds : nil))
+  struct Trial {
+    let probe: Probe
+    private let sides: [Side]
+    private let passes: [Passes]
+
+    init(_ sides: [Side], _ probe: Probe) {
+      self.probe = probe
+      self.sides = sides
+      var passes: [Passes] = []
+      for (index, side) in sides.enumerated() {
+        let isShared = index > 0 && side.subject.model == sides[index - 1].subject.model
+        passes.append(Passes(side, sharing: isShared ? passes[index - 1].bounds : nil))
+      }
+      self.passes = passes
     }
-    concurrently(passes.flatMap(\.all))
-    var runs: [Run] = []
-    for (index, side) in sides.enumerated() {
-      let isShared = index > 0 && passes[index].bounds === passes[index - 1].bounds
-      do {
-        runs.append(try Run(side, passes[index], seed: seed, sharing: isShared ? runs[index - 1].own : nil))
-      } catch { throw .cannotRun(side: side.subject.name, probe: probe.name, reason: "\(error)") }
+
+    /// Runs the passes that all of the trials need, and other work behind them, at once as far as there are cores.
+    static func run(_ trials: [Trial], besides work: [any Runnable]) {
+      let passes = trials.flatMap(\.passes)
+      // The longest first, so that no core waits long for the last one.
+      concurrently(passes.flatMap(\.derivations) + passes.map(\.double) + passes.compactMap(\.single) + work)
     }
-    return runs
+
+    /// The sides' runs, in their order.
+    ///
+    /// - Parameter seed: of the envelope.
+    func runs(seed: UInt64) throws(VerificationError) -> [Run] {
+      var runs: [Run] = []
+      for (index, side) in sides.enumerated() {
+        let isShared = index > 0 && passes[index].bounds === passes[index - 1].bounds
+        do {
+          runs.append(try Run(side, passes[index], seed: seed, sharing: isShared ? runs[index - 1].own : nil))
+        } catch { throw .cannotRun(side: side.subject.name, probe: probe.name, reason: "\(error)") }
+      }
+      return runs
+    }
   }
 
   /// The passes that a side always needs.
   fileprivate struct Passes {
-    let single: Deferred<[String: Tensor], any Error>
+    /// Nil where nobody asks for it.
+    let single: Deferred<[String: Tensor], any Error>?
     let double: Deferred<[String: Tensor], any Error>
     /// Nil without a canonical model.
     let bounds: Deferred<[String: BoundedTensor], ForwardError>?
-    /// Nil where nothing is said of storage.
-    let storageBounds: Deferred<[String: BoundedTensor], ForwardError>?
+    /// In the side's rounding; nil where that is the one of `bounds`.
+    let derived: Deferred<[String: BoundedTensor], ForwardError>?
 
     init(_ side: Side, sharing bounds: Deferred<[String: BoundedTensor], ForwardError>?) {
-      let (subject, inputs) = (side.subject, side.inputs)
-      single = Deferred { try subject.evaluate(inputs, .float32) }
+      let (subject, inputs, rounding) = (side.subject, side.inputs, side.rounding)
+      single = side.isSingleNeeded ? Deferred { try subject.evaluate(inputs, .float32) } : nil
       double = Deferred { try subject.evaluate(inputs, .float64) }
       let given = subject.own(inputs)
-      self.bounds = subject.model.map { model in
-        bounds
-          ?? Deferred { () throws(ForwardError) in try Derivation.quickBounds(model, given, storage: nil) }
-      }
-      storageBounds = subject.model.flatMap { model in
-        side.storage.map { storage in
-          Deferred { () throws(ForwardError) in try Derivation.quickBounds(model, given, storage: storage) }
+      func quick(_ rounding: RoundingModel) -> Deferred<[String: BoundedTensor], ForwardError>? {
+        subject.model.map { model in
+          Deferred { () throws(ForwardError) in try Derivation.quickBounds(model, given, rounding) }
         }
       }
+      self.bounds = subject.model == nil ? nil : bounds ?? quick(.float64)
+      derived = rounding == .float64 ? nil : quick(rounding)
     }
 
-    /// The longest first.
-    var all: [any Runnable] {
-      let all: [(any Runnable)?] = [bounds, storageBounds, double, single]
-      return all.compactMap(\.self)
-    }
+    var derivations: [any Runnable] { [bounds, derived].compactMap(\.self) }
   }
 }
 
@@ -166,7 +191,7 @@ extension Subject.Run {
   fileprivate init(
     _ side: Subject.Side, _ passes: Subject.Passes, seed: UInt64, sharing shared: Derivation?
   ) throws {
-    single = try passes.single.value
+    single = try passes.single?.value ?? [:]
     double = try passes.double.value
     isRounded = side.subject.isRounded
     guard let model = side.subject.model, let bounds = passes.bounds else {
@@ -174,12 +199,11 @@ extension Subject.Run {
       return
     }
     let given = side.subject.own(side.inputs)
-    let own = try shared ?? Derivation(model, given, seed: seed, bounds: bounds.value)
+    let own = try shared ?? Derivation(model, given, .float64, seed: seed, bounds: bounds.value)
     self.own = own
     derived =
-      try passes.storageBounds.map {
-        Derivation(model, given, seed: seed, storage: side.storage, bounds: try $0.value)
-      } ?? own
+      try passes.derived.map { Derivation(model, given, side.rounding, seed: seed, bounds: try $0.value) }
+      ?? own
   }
 }
 
@@ -195,9 +219,15 @@ extension BoundedTensor {
     else { return self }
     let centres = zip(values, pass).map { $1.isFinite ? $1 : $0 }
     return BoundedTensor(
-      shape: shape, values: centres,
-      errors: errors.indices.map { errors[$0] + abs(values[$0] - centres[$0]) * (1 + 0x1p-50) },
-      isInteger: isInteger)
+      shape: shape, values: centres, errors: errors(around: centres), isInteger: isInteger)
+  }
+
+  /// The errors around other values, as many: wider by how far those are from the own ones.
+  func errors(around centres: [Double]) -> [Double] {
+    errors.indices.map { index in
+      let distance = abs(values[index] - centres[index]) * (1 + 0x1p-50)
+      return distance == 0 ? errors[index] : (errors[index] + distance).nextUp
+    }
   }
 }
 

@@ -102,8 +102,12 @@ struct Sides {
   var bounds: [Double]
   /// Whether the Float32 evaluations of both sides agree bit for bit.
   var sameBits: [Bool]
-  /// The same, derived with more effort; nil where `bounds` already is.
-  var sharpBounds: () -> [Double]? = { nil }
+  /// A share of the output's range: closer than that the sides are equal by any bound that decides, so that none is
+  /// sharpened. The standard one is far below what a bit of Float32 does in any weight; for recorded outputs it is what
+  /// one function of the runtime may be off by.
+  var negligible = 0x1p-44
+  /// The same as `bounds`, derived with more and more effort, asked for only where those before do not decide.
+  var sharpBounds: [() -> [Double]?] = []
   /// The wider bound of Float32 arithmetic, asked for only where `bounds` is exceeded; nil where there is none.
   var wideBounds: () -> [Double]?
   /// How far evaluations stray in practice, asked for only where `bounds` says nothing; nil without a model.
@@ -123,10 +127,13 @@ extension OutputComparison {
     // A bound as large as the output itself says nothing; one below Float32's resolution of 1 always does.
     func decides(_ bound: Double) -> Bool { bound.isFinite && bound <= max(0.5 * scale, 0x1p-20) }
 
-    // Far below what a bit of Float32 does in any weight: a larger bound hides nothing from it.
-    let negligible = 0x1p-44 * scale
-    lazy var sharp = sides.sharpBounds() ?? sides.bounds
-    var wide: [Double]?
+    let negligible = sides.negligible * scale
+    /// Whether more effort for the bound could change nothing.
+    func isSharp(_ bound: Double, _ deviation: Double) -> Bool {
+      bound <= 0x1p-30 * scale || !(deviation > negligible) && decides(bound)
+    }
+    var sharp: [[Double]] = []
+    lazy var wide = sides.wideBounds()
     var envelopes: [[Double]]?
     /// The least envelope around the deviation, else the widest.
     func envelope(_ index: Int, _ deviation: Double) -> Double? {
@@ -140,27 +147,29 @@ extension OutputComparison {
     let stepSize = sides.timeAxis.map { sides.shape[($0 + 1)...].reduce(1, *) } ?? 0
     let stepCount = sides.timeAxis.map { sides.shape[$0] } ?? 0
     var isFirst = worst == nil
-    for index in sides.left.indices {
+    let (left, right, bounds, sameBits, shape) = (
+      sides.left, sides.right, sides.bounds, sides.sameBits, sides.shape
+    )
+    for index in left.indices {
       elements += 1
-      let (a, b) = (sides.left[index], sides.right[index])
+      let (a, b) = (left[index], right[index])
       let isSame = Verification.isSame(a, b)
       // NaN passes for nothing but NaN: it is outside every bound.
       let deviation = isSame ? 0 : abs(a - b)
-      var bound = sides.bounds[index]
-      if !(isSame && sides.sameBits[index]), bound > 0x1p-30 * scale,
-        deviation > negligible || !decides(bound)
-      {
-        bound = min(bound, sharp[index])
+      let isIdentical = isSame && sameBits[index]
+      var bound = bounds[index]
+      var effort = 0
+      while effort < sides.sharpBounds.count, !isIdentical, !isSharp(bound, deviation) {
+        if effort == sharp.count { sharp.append(sides.sharpBounds[effort]() ?? bounds) }
+        bound = min(bound, sharp[effort][index])
+        effort += 1
       }
-      if !(deviation <= bound) {
-        wide = wide ?? sides.wideBounds() ?? sides.bounds
-        if let wider = wide?[index], wider > bound || bound.isNaN {
-          bound = wider
-          widened += 1
-        }
+      if !(deviation <= bound), let wider = wide?[index], wider > bound || bound.isNaN {
+        bound = wider
+        widened += 1
       }
-      func place() -> Place { Place(probe: probe, index: Self.index(index, sides.shape), left: a, right: b) }
-      if isSame, sides.sameBits[index] {
+      func place() -> Place { Place(probe: probe, index: Self.index(index, shape), left: a, right: b) }
+      if isIdentical {
         // Nothing to judge.
       } else if !(deviation <= bound) {
         let isClose = tolerance.map { deviation <= $0.absolute + $0.relative * abs(a) } ?? false

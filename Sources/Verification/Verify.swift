@@ -92,12 +92,21 @@ public func verify(
   var leftRoad: [OutputComparison] = []
   var rightRoad: [OutputComparison] = []
   var reasons = pairing.reasons(left.name, right.name)
-  for probe in probes {
-    let runs = try Subject.run(
+  let trials = probes.map { probe in
+    Subject.Trial(
       [
-        .init(subject: left, inputs: pairing.ofLeft(probe.inputs), storage: storage),
+        .init(
+          subject: left, inputs: pairing.ofLeft(probe.inputs),
+          rounding: RoundingModel.float64.storing(storage)),
         .init(subject: right, inputs: pairing.ofRight(probe.inputs)),
-      ], probe, seed: seed ?? 1)
+      ], probe)
+  }
+  // A hash of all weights takes as long as some of their passes.
+  let (leftPrint, rightPrint) = (left.fingerprinting, right.fingerprinting)
+  Subject.Trial.run(trials, besides: [leftPrint, rightPrint])
+  for trial in trials {
+    let probe = trial.probe
+    let runs = try trial.runs(seed: seed ?? 1)
     let (a, b) = (runs[0], runs[1])
     let order = left.model?.outputs.map(\.name) ?? a.double.keys.sorted()
     let pairs = try matched(order, right.model?.outputs.map(\.name) ?? b.double.keys.sorted()) {
@@ -124,7 +133,7 @@ public func verify(
         shape: x.shape, left: x.doubles, right: y.doubles,
         bounds: both { $0.bounds } ?? Array(repeating: tolerance == nil ? .infinity : 0, count: x.count),
         sameBits: sameBits(a.single[name], b.single[other], count: x.count),
-        sharpBounds: { both(\.sharpBounds) }, wideBounds: { both(\.wideBounds) },
+        sharpBounds: [{ both(\.sharperBounds) }, { both(\.sharpBounds) }], wideBounds: { both(\.wideBounds) },
         envelope: { both(\.envelope) }, wideEnvelope: { both(\.wideEnvelope) },
         timeAxis: left.model?.timeAxis(ofOutput: name))
       outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
@@ -134,7 +143,7 @@ public func verify(
   }
   var report = VerificationReport(
     left: left.name, right: right.name, verdict: .equal,
-    fingerprints: [left.model?.fingerprint.description, right.model?.fingerprint.description],
+    fingerprints: [try leftPrint.value, try rightPrint.value],
     outputs: outputs,
     roads: [
       left.model.map { _ in VerificationReport.Road(side: left.name, outputs: leftRoad) },
@@ -163,42 +172,45 @@ public func verify(
 ) throws(VerificationError) -> VerificationReport {
   let isDouble = expected.values.allSatisfy { $0.elementType == .float64 }
   let rounding = isDouble ? .float64 : rounding
-  let run = try Subject.run([.init(subject: left, inputs: probe.inputs)], probe, seed: 1)[0]
-  let own = left.own(probe.inputs)
-  let reference: [String: BoundedTensor]?
-  do {
-    reference = try left.model.map {
-      try boundedForward($0, inputs: own, rounding: rounding)
-    }
-  } catch { throw .cannotRun(side: left.name, probe: probe.name, reason: "\(error)") }
-  lazy var envelope = left.model.flatMap {
-    try? stochasticEnvelope($0, inputs: own, rounding: rounding, seed: 1)
-  }
+  let trial = Subject.Trial(
+    [.init(subject: left, inputs: probe.inputs, rounding: rounding, isSingleNeeded: false)], probe)
+  let fingerprint = left.fingerprinting
+  Subject.Trial.run([trial], besides: [fingerprint])
+  let run = try trial.runs(seed: 1)[0]
+  let derived = run.derived
   var outputs: [OutputComparison] = []
   var reasons: [String] = []
   for name in run.double.keys.sorted() {
     guard let theirs = expected[name], let ours = run.double[name] else { continue }
     guard theirs.shape == ours.shape else {
-      guard let reference, left.model?.hasOwnSteps ?? false else {
+      guard let derived, left.model?.hasOwnSteps ?? false else {
         throw .shapesDiffer(output: name, left: ours.shape, right: theirs.shape)
       }
       outputs.record(name) {
         reasons.append(
           $0.add(
-            steps: ours.shape, theirs.shape, isUndecided: reference.hasUndecided, probe: probe.name))
+            steps: ours.shape, theirs.shape, isUndecided: derived.sharpBounds?.hasUndecided ?? false,
+            probe: probe.name))
       }
       continue
     }
-    let bounded = reference?[name].flatMap { bounded in
-      bounded.shape == ours.shape ? bounded.around { run.own?.pass?[name]?.doubles } : nil
+    /// Where the model stopped at the same step.
+    func comparable(_ bounds: [String: BoundedTensor]?) -> BoundedTensor? {
+      bounds?[name].flatMap { $0.shape == ours.shape ? $0 : nil }
+    }
+    let bounded = comparable(derived?.bounds)?.around { run.own?.pass?[name]?.doubles }
+    func sharp(_ bounds: [String: BoundedTensor]?) -> [Double]? {
+      bounded.flatMap { comparable(bounds)?.errors(around: $0.values) }
     }
     // Without a canonical model there is no bound: only a tolerance, or equality, can tell.
     let sides = Sides(
       shape: ours.shape, left: bounded?.values ?? ours.doubles, right: theirs.doubles,
       bounds: bounded?.errors
-        ?? Array(repeating: tolerance == nil || reference != nil ? .infinity : 0, count: ours.count),
-      sameBits: Array(repeating: true, count: ours.count), wideBounds: { nil },
-      envelope: { envelope?.errors(of: name, shape: ours.shape) },
+        ?? Array(repeating: tolerance == nil || derived != nil ? .infinity : 0, count: ours.count),
+      sameBits: Array(repeating: true, count: ours.count),
+      negligible: max(0x1p-44, rounding.tanh.relative + rounding.tanh.absolute),
+      sharpBounds: [{ sharp(derived?.sharperBounds) }, { sharp(derived?.sharpBounds) }],
+      wideBounds: { nil }, envelope: { derived?.envelope?.errors(of: name, shape: ours.shape) },
       timeAxis: left.model?.timeAxis(ofOutput: name))
     outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
   }
@@ -209,7 +221,7 @@ public func verify(
   run.compareRoad(probe, &road)
   var report = VerificationReport(
     left: left.name, right: source, verdict: .equal,
-    fingerprints: [left.model?.fingerprint.description, nil], outputs: outputs,
+    fingerprints: [try fingerprint.value, nil], outputs: outputs,
     roads: left.model.map { _ in [.init(side: left.name, outputs: road)] } ?? [], probes: [probe.name],
     seed: nil, reasons: reasons)
   report.conclude(left.model)
@@ -221,6 +233,13 @@ public func verify(
     }
   }
   return report
+}
+
+extension Subject {
+  fileprivate var fingerprinting: Deferred<String?, VerificationError> {
+    let model = model
+    return Deferred { () throws(VerificationError) in model?.fingerprint.description }
+  }
 }
 
 extension Model {

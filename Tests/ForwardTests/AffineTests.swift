@@ -1,3 +1,4 @@
+import CKernels
 import Glibc
 import Recurrent
 import TestSupport
@@ -156,6 +157,88 @@ import Testing
       for _ in 0..<50 {
         let direction = (0..<4).map { _ in Double.random(in: -1...1, using: &generator) }
         #expect(support(states, direction) >= support(before, direction) * (1 - 0x1p-50), "\(count) symbols")
+      }
+    }
+  }
+
+  /// Sizes on both sides of whole vectors and of the tiles' units.
+  static let sizes = [1, 2, 3, 4, 5, 8, 15, 16, 17, 23, 37]
+
+  @Test(arguments: sizes)
+  func `Products of coefficients are the fused sums in order, to the bit`(columns: Int) {
+    var generator = SeededGenerator(seed: 54)
+    for count in [1, 2, 5, 8] {
+      let weights = (0..<(7 * count)).map { _ in Double.random(in: -1...1, using: &generator) }
+      for units in [0..<1, 0..<7, 2..<6, 4..<7] {
+        // One row has all of the symbols, and the others some.
+        let rows = (0..<count).map { row in
+          let own = row == count / 2 ? columns : Int.random(in: 0...columns, using: &generator)
+          return Coefficients(elements: (0..<own).map { _ in Double.random(in: -1...1, using: &generator) })
+        }
+        let products = Coefficients.products(weights, units, rows)
+        #expect(products.count == units.count)
+        for (unit, product) in zip(units, products) {
+          let expected = (0..<columns).map { column in
+            rows.indices.reduce(0.0) { sum, row in
+              let x = column < rows[row].count ? rows[row].elements[column] : 0
+              return sum.addingProduct(weights[unit * count + row], x)
+            }
+          }
+          #expect(product.elements == expected, "unit \(unit) of \(units), \(count) rows")
+        }
+      }
+    }
+    #expect(Coefficients.products([1, 2], 0..<1, [Coefficients(), Coefficients()]).isEmpty)
+  }
+
+  @Test(arguments: sizes)
+  func `A sum of absolute coefficients is never too small`(count: Int) {
+    var generator = SeededGenerator(seed: 55)
+    let elements = (0..<count).map { _ in Double.random(in: -1...1, using: &generator) }
+    let sum = Coefficients(elements: elements).sum
+    // Whole multiples of 2⁻⁵⁷, which add up exactly.
+    let least = elements.reduce(Int64(0)) { $0 + Int64(abs($1) * 0x1p57) }
+    #expect(sum * 0x1p57 >= Double(least))
+    #expect(sum * 0x1p57 <= Double(least) * (1 + 0x1p-45))
+  }
+
+  @Test(arguments: [1, 3, 4, 9], [false, true])
+  func `Products of rows are the sums of their elements`(count: Int, isStored: Bool) throws {
+    var generator = SeededGenerator(seed: 56)
+    func random() -> Double { Double.random(in: -1...1, using: &generator) }
+    let units = 5
+    let weights = BoundedWeights(
+      values: (0..<(units * count)).map { _ in random() },
+      errors: isStored ? (0..<(units * count)).map { _ in abs(random()) / 64 } : nil)
+    for rows in 1...6 {
+      let x = (0..<(rows * count + 2)).map { index in
+        // A third without symbols.
+        Number(
+          Bounded(random(), 1e3, own: 0),
+          Coefficients(elements: (0..<(index % 3 * 4)).map { _ in random() }), rest: abs(random()))
+      }
+      // Not where the array starts, and the last one first.
+      let starts = (0..<rows).map { 2 + $0 * count }.reversed() as [Int]
+      let products = try #require(
+        Number.products(weights, units: 1..<units, x, starts: starts, count: count))
+      #expect(products.count == (units - 1) * rows)
+      for (index, sum) in products.enumerated() {
+        let (unit, start) = (1 + index / rows, starts[index % rows])
+        var (value, rest, spread) = (0.0, 0.0, 0.0)
+        var coefficients = Coefficients()
+        for k in 0..<count {
+          let (w, number) = (weights.values[unit * count + k], x[start + k])
+          value += w * number.center.value
+          rest += abs(w) * number.rest + (weights.errors?[unit * count + k] ?? 0) * number.center.magnitude
+          spread += abs(w) * number.spread
+          coefficients.add(w, number.coefficients)
+        }
+        #expect(abs(sum.plain.value - value) < 1e-14 && sum.plain.terms == count)
+        #expect(abs(sum.rest - rest) <= 1e-14 * rest && abs(sum.spread - spread) <= 1e-14 * spread)
+        #expect(sum.coefficients.count == coefficients.count)
+        #expect(
+          zip(sum.coefficients.elements, coefficients.elements).allSatisfy { abs($0 - $1) < 1e-14 },
+          "unit \(unit) of the row at \(start)")
       }
     }
   }

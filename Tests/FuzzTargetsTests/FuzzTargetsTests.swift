@@ -24,7 +24,8 @@ private let root = URL(filePath: #filePath)
   @Test("each target takes good files and survives changed ones", arguments: FuzzTarget.all.map(\.name))
   func changes(name: String) throws {
     let target = try #require(FuzzTarget.all.first { $0.name == name })
-    let fixtures = try Self.files(in: "fixtures").map { try ByteBuffer.open(path: $0.path) }
+    let fixtures = try (Self.files(in: "fixtures") + Self.files(in: "Tests/FuzzTargetsTests/Seeds/\(name)"))
+      .map { try ByteBuffer.open(path: $0.path) }
     let good = try (name == "rnnw" ? fixtures.compactMap(inOurFormat) : fixtures).filter(target.run)
     try #require(good.count > 1, "too few fixtures are read by this target")
     var generator = SeededGenerator(seed: 8)

@@ -5,13 +5,13 @@ internal import Tensors
 /// One node being run: its inputs, its attributes, and the errors that name it.
 struct Call<S: ReferenceScalar> {
   let step: Program.Step
-  let signature: Signature
   let inputs: [Value<S>?]
   let evaluation: Evaluation<S>
   /// The values around the node, for its subgraphs.
   let scope: Evaluation<S>.Scope
 
   var opset: Int64 { step.opset }
+  var signature: Signature { step.signature }
 
   // MARK: Errors
 

@@ -7,7 +7,8 @@ final class Evaluation<S: ReferenceScalar> {
   typealias Operation = (Call<S>) throws(ONNXError) -> [Value<S>?]
 
   let limits: Limits
-  private let operations: [String: Operation]
+  /// The operators' own functions that have been looked for.
+  private var operations: [String: Operation] = [:]
   private var stepsLeft: Int
   /// Elements of all values that are alive and were computed here.
   private var elements = 0
@@ -15,7 +16,6 @@ final class Evaluation<S: ReferenceScalar> {
   init(limits: Limits) {
     self.limits = limits
     stepsLeft = limits.evaluationSteps
-    operations = Self.operators
   }
 
   /// The values of one graph while it runs; names it does not hold are looked up in the graph around it.
@@ -86,16 +86,14 @@ final class Evaluation<S: ReferenceScalar> {
 
   private func outputs(of step: Program.Step, _ scope: Scope) throws(ONNXError) -> [(String, Value<S>)] {
     try spendStep(step.label)
-    guard let operation = operations[step.operation],
-      let signature = Signature.find(step.operation, opset: step.opset)
-    else {
+    guard let operation = operation(step.operation) else {
       throw .unknownOperator(node: step.label, domain: "", hint: "")
     }
     let inputs = step.inputs.map { $0.isEmpty ? nil : scope.value($0) }
     for (name, value) in zip(step.inputs, inputs) where !name.isEmpty && value == nil {
       throw .unknownValue(node: step.label, value: name)
     }
-    let call = Call(step: step, signature: signature, inputs: inputs, evaluation: self, scope: scope)
+    let call = Call(step: step, inputs: inputs, evaluation: self, scope: scope)
     let results = try operation(call)
     var named: [(String, Value<S>)] = []
     for (position, name) in step.outputs.enumerated() where !name.isEmpty {
@@ -107,19 +105,24 @@ final class Evaluation<S: ReferenceScalar> {
     return named
   }
 
-  /// Every operator's own function, by name. `Signature` says what each may be given.
-  private static var operators: [String: Operation] {
-    var table: [String: Operation] = [:]
-    for group in [
-      shapeOperators, sliceOperators, indexOperators, constantOperators, castOperators, elementwiseOperators,
-      arithmeticOperators, logicOperators, matrixOperators, reductionOperators, normalizationOperators,
-      controlOperators, recurrentOperators,
-    ] {
-      table.merge(group) { _, new in new }
-    }
-    return table
+  /// An operator's own function. `Signature` says what each may be given.
+  private func operation(_ name: String) -> Operation? {
+    if let known = operations[name] { return known }
+    let found = Self.groups.lazy.compactMap { $0()[name] }.first
+    operations[name] = found
+    return found
+  }
+
+  /// The operators' functions by name; a graph uses few of them, so that a group is made where it is looked into.
+  private static var groups: [() -> [String: Operation]] {
+    [
+      { recurrentOperators }, { shapeOperators }, { sliceOperators }, { indexOperators },
+      { constantOperators }, { castOperators }, { elementwiseOperators }, { arithmeticOperators },
+      { logicOperators }, { matrixOperators }, { reductionOperators }, { normalizationOperators },
+      { controlOperators },
+    ]
   }
 
   /// The operators that have a function; a test holds them against the signatures.
-  static var operatorNames: [String] { operators.keys.sorted() }
+  static var operatorNames: [String] { groups.flatMap { $0().keys }.sorted() }
 }

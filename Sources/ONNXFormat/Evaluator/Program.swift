@@ -6,6 +6,8 @@ struct Program: Sendable {
   struct Step: Sendable {
     let label: String
     let operation: String
+    /// What the operator may be given, by which the node was checked.
+    let signature: Signature
     /// The opset of the signature is in force; behaviour that changed by opset looks here.
     let opset: Int64
     let inputs: [String]
@@ -109,8 +111,8 @@ struct Program: Sendable {
       }
     }
     return Step(
-      label: node.label, operation: node.operation, opset: opset, inputs: node.inputs, outputs: node.outputs,
-      attributes: attributes, subgraphs: subgraphs)
+      label: node.label, operation: node.operation, signature: signature, opset: opset, inputs: node.inputs,
+      outputs: node.outputs, attributes: attributes, subgraphs: subgraphs)
   }
 
   /// Depth-first with a stack of its own; a graph that is in order stays as it is.

@@ -1,5 +1,5 @@
 /// What an operator of one opset may be given: its inputs, outputs and attributes.
-struct Signature {
+struct Signature: Sendable {
   let name: String
   /// The first opset that this is true of.
   let since: Int64
@@ -7,13 +7,13 @@ struct Signature {
   let outputs: [Parameter]
   let attributes: [String: Attribute]
 
-  struct Parameter {
-    enum Presence { case required, optional, variadic }
+  struct Parameter: Sendable {
+    enum Presence: Sendable { case required, optional, variadic }
     let name: String
     let presence: Presence
   }
 
-  struct Attribute {
+  struct Attribute: Sendable {
     let kind: String
     let required: Bool
     let standard: ONNXAttribute?

@@ -170,13 +170,15 @@ extension ONNXImporter {
     shape[axis] = picks.count
     // Other sizes of an empty tensor may be anything.
     if tensor.count == 0 { return try reshape(tensor, shape, node) }
-    return tensor.picked(shape: shape) { index in
-      var flat = 0
-      for (position, coordinate) in index.enumerated() {
-        flat = flat * tensor.shape[position] + (position == axis ? picks[coordinate] : coordinate)
+    do {
+      return try tensor.picked(shape: shape) { index in
+        var flat = 0
+        for (position, coordinate) in index.enumerated() {
+          flat = flat * tensor.shape[position] + (position == axis ? picks[coordinate] : coordinate)
+        }
+        return flat
       }
-      return flat
-    }
+    } catch { throw .invalid(node: node.label, reason: error.description) }
   }
 
   func gather(_ data: Tensor, _ axis: Int, indices: Tensor, _ node: ONNXNode) throws(ONNXError)

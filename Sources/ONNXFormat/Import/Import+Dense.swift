@@ -191,7 +191,7 @@ extension Tensor {
   func asVector(of count: Int) -> Tensor? {
     guard shape.dropLast().allSatisfy({ $0 == 1 }), elementType.isFloat else { return nil }
     if self.count == count { return try? reshaped([count]) }
-    if self.count == 1, count <= 1 << 24 { return picked(shape: [count]) { _ in 0 } }
+    if self.count == 1, count <= 1 << 24 { return try? picked(shape: [count]) { _ in 0 } }
     return nil
   }
 }

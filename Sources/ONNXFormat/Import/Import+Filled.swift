@@ -144,6 +144,8 @@ extension ONNXImporter {
     guard let count = checkedProduct(known), count <= min(limits.elements, 1 << 24) else {
       throw .overLimit(node: node.label, reason: "a constant of shape \(known) is too large")
     }
-    return .constant(base.broadcast(to: known))
+    do { return .constant(try base.broadcast(to: known)) } catch {
+      throw .invalid(node: node.label, reason: error.description)
+    }
   }
 }

@@ -188,6 +188,16 @@ extension ONNXImporter {
     default: return nil
     }
     try attributes.finish()
+    return try finite(activation, "alpha", node)
+  }
+
+  /// A model's numbers are numbers: what α = ∞ or NaN computes is no function.
+  func finite(_ activation: Activation, _ attribute: String, _ node: ONNXNode) throws(ONNXError) -> Activation
+  {
+    guard activation.alpha.isFinite, activation.beta.isFinite else {
+      throw .unsupportedAttribute(
+        node: node.label, attribute: attribute, reason: "\(activation): α and β must be finite")
+    }
     return activation
   }
 

@@ -48,10 +48,12 @@ extension ONNXImporter {
     }
     let batchFirst = try attributes.int("layout", default: 0) != 0
     let inputForget = cell == .lstm ? try attributes.int("input_forget", default: 0) != 0 : false
-    let clip = try attributes.float("clip")
-    if let clip, !(clip > 0) {
-      throw .unsupportedAttribute(node: node.label, attribute: "clip", reason: "\(clip) is not positive")
+    var clip = try attributes.float("clip")
+    if let threshold = clip, !(threshold > 0) {
+      throw .unsupportedAttribute(node: node.label, attribute: "clip", reason: "\(threshold) is not positive")
     }
+    // Nothing is cut off at infinity.
+    if clip == .infinity { clip = nil }
     let hiddenAttribute = try attributes.int("hidden_size")
     let activations = try activations(node, cell, direction, &attributes)
     try attributes.finish()
@@ -218,7 +220,8 @@ extension ONNXImporter {
       }
       let alpha = parameters >= 1 ? alphas.popFirst() ?? known.alpha : 0
       let beta = parameters >= 2 ? betas.popFirst() ?? known.beta : 0
-      list.append(Activation(known.kind, alpha: Double(alpha), beta: Double(beta)))
+      let activation = Activation(known.kind, alpha: Double(alpha), beta: Double(beta))
+      list.append(try finite(activation, "activation_alpha", node))
     }
     guard alphas.isEmpty, betas.isEmpty else {
       throw .unsupportedAttribute(
@@ -308,7 +311,9 @@ extension ONNXImporter {
       guard let count = checkedProduct(full), count <= limits.elements else {
         throw .overLimit(node: node.label, reason: "its \(input) of shape \(full) is too large")
       }
-      base = tensor.broadcast(to: full)
+      do { base = try tensor.broadcast(to: full) } catch {
+        throw .tensor(input, reason: error.description)
+      }
     case .sizes, .mask, .unbound:
       throw .notImportable(node: node.label, reason: "its \(input) cannot be understood")
     }
@@ -338,9 +343,9 @@ extension ONNXImporter {
 
 extension Tensor {
   /// Axes of size 1 repeated; the caller has checked that the shapes agree.
-  func broadcast(to target: [Int]) -> Tensor {
+  func broadcast(to target: [Int]) throws(TensorError) -> Tensor {
     if target == shape { return self }
-    return picked(shape: target) { index in
+    return try picked(shape: target) { index in
       var flat = 0
       for axis in shape.indices { flat = flat * shape[axis] + (shape[axis] == 1 ? 0 : index[axis]) }
       return flat

@@ -243,9 +243,7 @@ extension Evaluation {
 extension Call {
   /// The call with its first inputs alone.
   func keeping(_ count: Int) -> Call {
-    Call(
-      step: step, signature: signature, inputs: Array(inputs.prefix(count)), evaluation: evaluation,
-      scope: scope)
+    Call(step: step, inputs: Array(inputs.prefix(count)), evaluation: evaluation, scope: scope)
   }
 }
 

@@ -92,8 +92,7 @@ struct RecurrentScan<S: ReferenceScalar> {
       >] {
         (first..<(first + count)).map { gate in
           let start = (d * all + gate) * H * width
-          return Matrix(rows: H, columns: width, elements: Array(array.elements[start..<(start + H * width)]))
-            .transposed
+          return Matrix(transposing: array.elements[start..<(start + H * width)], rows: H, columns: width)
         }
       }
       let zeros = [Matrix<S>](repeating: Matrix(zeros: 1, H), count: gates)
