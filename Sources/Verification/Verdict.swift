@@ -154,8 +154,9 @@ extension OutputComparison {
       elements += 1
       let (a, b) = (left[index], right[index])
       let isSame = Verification.isSame(a, b)
-      // NaN passes for nothing but NaN: it is outside every bound.
-      let deviation = isSame ? 0 : abs(a - b)
+      // NaN passes for nothing but NaN: it is outside every finite bound. Where numbers may overflow, one order of a sum
+      // gives ∞ and another ∞ − ∞.
+      let deviation = isSame ? 0 : a.isNaN || b.isNaN ? .infinity : abs(a - b)
       let isIdentical = isSame && sameBits[index]
       var bound = bounds[index]
       var effort = 0
@@ -194,10 +195,10 @@ extension OutputComparison {
       if stepSize > 0 {
         let step = index / stepSize % stepCount
         while steps.count <= step { steps.append(Step()) }
-        steps[step].deviation = max(steps[step].deviation, deviation.isNaN ? .infinity : deviation)
+        steps[step].deviation = max(steps[step].deviation, deviation)
         steps[step].bound = max(steps[step].bound, bound.isNaN ? .infinity : bound)
       }
-      let ratio = deviation == 0 ? 0 : bound == 0 || deviation.isNaN ? .infinity : deviation / bound
+      let ratio = deviation == 0 ? 0 : bound == 0 || deviation == .infinity ? .infinity : deviation / bound
       if ratio > tightness || isFirst {
         tightness = ratio
         boundThere = bound
@@ -205,7 +206,7 @@ extension OutputComparison {
         isFirst = false
       }
       maxBound = max(maxBound, bound)
-      maxDeviation = max(maxDeviation, deviation.isNaN ? .infinity : deviation)
+      maxDeviation = max(maxDeviation, deviation)
     }
   }
 
