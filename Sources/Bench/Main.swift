@@ -9,7 +9,8 @@ struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "rnnconv-bench", abstract: "Measure rnnconv.",
     subcommands: [
-      ForwardBench.self, GrowthBench.self, LimitsBench.self, MemoryBench.self, OpenFile.self,
+      ForwardBench.self, BoundsBench.self, GrowthBench.self, LimitsBench.self, MemoryBench.self,
+      OpenFile.self,
     ])
 }
 
