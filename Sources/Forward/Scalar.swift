@@ -65,6 +65,12 @@ protocol Scalar: Sendable {
   static func run(
     _ recurrence: Recurrence, _ x: Numbers<Self>, lengths: [Int]?, h: Numbers<Self>?, c: Numbers<Self>?
   ) -> [Value<Self>]
+  /// Of recurrent layers upon one another y and the last states, from x and each layer's initial states; nil where
+  /// nothing is gained by running them together.
+  static func runTogether(
+    _ stack: [RecurrentLayer], _ x: Numbers<Self>, states: [InitialStates<Self>], _ rules: Rules,
+    recurrence: (Int) -> Recurrence
+  ) -> [[Value<Self>]]?
   /// Called with the states of one row after each of its steps, for numbers that remember; `symbols` is the most
   /// that they may remember.
   static func settle(_ states: inout [Self], symbols: Int)
@@ -73,6 +79,10 @@ protocol Scalar: Sendable {
 }
 
 extension Scalar {
+  static func runTogether(
+    _ stack: [RecurrentLayer], _ x: Numbers<Self>, states: [InitialStates<Self>], _ rules: Rules,
+    recurrence: (Int) -> Recurrence
+  ) -> [[Value<Self>]]? { nil }
   static func stored(_ tensor: Tensor, _ rules: Rules) -> Weights { weights(tensor) }
   static func matrix(_ tensor: Tensor, _ rules: Rules) -> Weights { stored(tensor, rules) }
   static func dot(_ weights: Weights, row: Int, _ x: [Self], at start: Int, count: Int) -> Sum {
