@@ -74,9 +74,12 @@ let package = Package(
     .executableTarget(
       name: "Bench",
       dependencies: [
-        "CMeasure", "Forward", "RNNConv", "Recurrent", "Tensors", "Verification",
+        "ByteIO", "CMeasure", "Forward", "NativeFormat", "ONNXFormat", "RNNConv", "Recurrent", "Tensors",
+        "Verification",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ], resources: [.embedInCode("forward_peers.py")], swiftSettings: settings),
+      ],
+      resources: ["peers.py", "forward_peers.py", "files_peers.py"].map { .embedInCode($0) },
+      swiftSettings: settings),
 
     .target(
       name: "TestSupport", dependencies: ["ByteIO", "Recurrent", "Tensors"], path: "Tests/TestSupport",

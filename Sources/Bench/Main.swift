@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import Foundation
 internal import RNNConv
 
-/// Measurements: of forward passes beside the peers, and for the scripts that play peers against rnnconv
+/// Measurements: of forward passes and of files beside the peers, and for the scripts that play peers against rnnconv
 /// (Tests/judges/live_*.py).
 @main
 struct Bench: ParsableCommand {
@@ -10,6 +10,7 @@ struct Bench: ParsableCommand {
     commandName: "rnnconv-bench", abstract: "Measure rnnconv.",
     subcommands: [
       ForwardBench.self, GrowthBench.self, LimitsBench.self, MemoryBench.self, OpenFile.self,
+      FilesBench.self, FileStepCommand.self,
     ])
 }
 

@@ -32,7 +32,11 @@ public enum AtomicFile {
   }
 
   /// Replaces several files that belong together, in this order: none is touched before all are on the disk.
-  public static func write(_ files: [NewFile]) throws(FileError) {
+  public static func write(_ files: [NewFile]) throws(FileError) { try write(files, sync: true) }
+
+  /// The same, by measurements also without waiting for the disk: what a process that is killed leaves behind is then as
+  /// good as ever, what a machine that loses its power leaves is not.
+  package static func write(_ files: [NewFile], sync: Bool) throws(FileError) {
     var staged: [StagedFile] = []
     var direct: [NewFile] = []
     for file in files {
@@ -43,19 +47,19 @@ public enum AtomicFile {
             path: file.path, action: "write",
             reason: "there is a symbolic link, or no regular file: remove it")
         }
-        staged.append(try StagedFile(file.chunks, for: place, path: file.path))
+        staged.append(try StagedFile(file.chunks, for: place, path: file.path, sync: sync))
       } else if try isDirect(file.path) {
         direct.append(file)
       } else {
         let place = try Place(try resolvedLink(file.path), path: file.path)
-        staged.append(try StagedFile(file.chunks, for: place, path: file.path))
+        staged.append(try StagedFile(file.chunks, for: place, path: file.path, sync: sync))
       }
     }
     for file in direct { try writeDirectly(file.chunks, to: file.path) }
     // Of two writers at once, one gives all of its names before the other.
     if staged.count > 1 { staged[0].lockFolder() }
     for file in staged { try file.commit() }
-    for file in staged { file.syncFolder() }
+    if sync { for file in staged { file.syncFolder() } }
   }
 
   /// Whether a path is standard output, a device or a pipe.

@@ -13,7 +13,7 @@ final class StagedFile {
   private var temporary: String?
 
   /// - Parameter path: what messages call the file.
-  init(_ chunks: [ByteBuffer], for place: consuming Place, path: String) throws(FileError) {
+  init(_ chunks: [ByteBuffer], for place: consuming Place, path: String, sync: Bool) throws(FileError) {
     Self.removeAbandoned(in: place.directory)
     (descriptor, temporary) = try Self.create(in: place.directory, path)
     let earlier = place.status
@@ -21,7 +21,7 @@ final class StagedFile {
     self.path = path
     if let earlier, earlier.st_mode & S_IFMT == S_IFREG { _ = fchmod(descriptor, earlier.st_mode & 0o7777) }
     try AtomicFile.writeAll(chunks, descriptor: descriptor, path: path)
-    guard fsync(descriptor) == 0 else { throw FileError(path: path, action: "sync", code: errno) }
+    guard !sync || fsync(descriptor) == 0 else { throw FileError(path: path, action: "sync", code: errno) }
   }
 
   deinit {
