@@ -38,7 +38,8 @@ let package = Package(
     .target(name: "CReferenceMath"),
     .target(name: "CKernels"),
 
-    library("ByteIO", ["CZlib"]),
+    .target(name: "CChecksum"),
+    library("ByteIO", ["CChecksum", "CZlib"]),
     library("Tensors", ["ByteIO"]),
     library(
       "Recurrent", ["ByteIO", "Tensors", .product(name: "Crypto", package: "swift-crypto")]),
@@ -93,7 +94,7 @@ let package = Package(
     tests(
       "FuzzTargets", ["ByteIO", "FuzzTargets", "NativeFormat", "RNNConv", "TestSupport"],
       exclude: ["Regressions", "Seeds"]),
-    tests("ByteIO", ["ByteIO", "TestSupport"], exclude: ["Recorded"]),
+    tests("ByteIO", ["ByteIO", "CZlib", "TestSupport"], exclude: ["Recorded"]),
     tests("Tensors", ["ByteIO", "Tensors", "TestSupport"]),
     tests("Recurrent", ["Recurrent", "Tensors", "TestSupport"]),
     tests("Forward", ["CKernels", "Forward", "Recurrent", "Tensors", "TestSupport"], exclude: ["Recorded"]),

@@ -57,6 +57,8 @@ struct FileResult: Encodable {
   let ours: FileFigures
   let peer: FileFigures?
   let ratio: Double?
+  /// The same of the quickest times.
+  let quickestRatio: Double?
   let must: Double
   let aim: Double
 
@@ -67,6 +69,7 @@ struct FileResult: Encodable {
     self.peer = peer
     must = item.must
     aim = item.aim
+    quickestRatio = item.measure == .time ? peer.map { ours.quickest / $0.quickest } : nil
     ratio =
       switch item.measure {
       case .time: peer.map { ours.seconds / $0.seconds }
@@ -76,7 +79,7 @@ struct FileResult: Encodable {
   }
 
   static let header =
-    "files                          of              ours      peer   ratio   must    aim  memory MiB      peer's"
+    "files                          of              ours      peer   ratio  quickest   must    aim  memory MiB      peer's"
 
   var line: String {
     func megabytes(_ figures: FileFigures?) -> String {
@@ -85,7 +88,8 @@ struct FileResult: Encodable {
     func seconds(_ figures: FileFigures?) -> String { figures?.seconds.fixed(4) ?? "–" }
     let verdict = ratio.map { $0 <= aim ? "  aim" : $0 <= must ? "  must" : "  NOT REACHED" } ?? ""
     let cells: [(String, Int)] = [
-      (seconds(ours), 9), (seconds(peer), 10), (ratio?.fixed(3) ?? "–", 8), (must.fixed(2), 7),
+      (seconds(ours), 9), (seconds(peer), 10), (ratio?.fixed(3) ?? "–", 8),
+      (quickestRatio?.fixed(3) ?? "–", 10), (must.fixed(2), 7),
       (aim.fixed(2), 7), (megabytes(ours), 12), (megabytes(peer), 12),
     ]
     return cells.reduce(name.padded(31, left: false) + measure.rawValue.padded(13, left: false)) {

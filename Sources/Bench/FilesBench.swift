@@ -18,7 +18,7 @@ struct FilesBench: ParsableCommand {
   var mib = 512
 
   @Option(help: "How many times each.")
-  var rounds = 7
+  var rounds = 11
 
   @Option(
     help: "Where a folder for the files is made and removed again; the system's temporary folder if left out."
@@ -52,11 +52,12 @@ struct FilesBench: ParsableCommand {
     let steps = try peers?.ask(["op": "prepare", "folder": folder.path])["steps"] as? [String] ?? []
 
     if !json { print(FileResult.header) }
+    let work = FileWork(folder)
     var measured: [FileStep: (FileFigures, FileFigures?)] = [:]
     var results: [FileResult] = []
     for item in FileCase.all where item.name.hasPrefix(only) {
       let peer = steps.contains(item.peer) ? peers : nil
-      let (ours, theirs) = try measured[item.ours] ?? measure(item, peer, folder)
+      let (ours, theirs) = try measured[item.ours] ?? measure(item, work, peer, folder)
       measured[item.ours] = (ours, theirs)
       results.append(FileResult(item, ours: ours, peer: theirs, fileBytes: fileBytes))
       if !json { print(results.last!.line) }
@@ -81,12 +82,12 @@ struct FilesBench: ParsableCommand {
 
   /// In turns; the first of each, which warms up, does not count.
   private func measure(
-    _ item: FileCase, _ peers: Peers?, _ folder: URL
+    _ item: FileCase, _ work: FileWork, _ peers: Peers?, _ folder: URL
   ) throws -> (FileFigures, FileFigures?) {
     var times: [Double] = []
     var peerTimes: [Double] = []
     for _ in 0...rounds {
-      times.append(try item.ours.measure(in: folder).seconds)
+      times.append(try work.measure(item.ours).seconds)
       if let peers { peerTimes.append(try peers.measure(item.peer, in: folder).seconds) }
     }
     let ours = FileFigures(times, try FileStepCommand.measure(item.ours, in: folder))

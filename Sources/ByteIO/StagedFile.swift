@@ -29,6 +29,11 @@ final class StagedFile {
     close(descriptor)
   }
 
+  /// What the disk has, as it will be read.
+  func content() throws(FileError) -> ByteBuffer {
+    try ByteBuffer.map(descriptor: descriptor, path: path, limit: .max)
+  }
+
   /// Takes its name, in place of the file that has it. A link of that name is replaced, not followed.
   func commit() throws(FileError) {
     let unnamed = "/proc/self/fd/\(descriptor)"
@@ -68,7 +73,7 @@ final class StagedFile {
   private static func create(in directory: Int32, _ path: String) throws(FileError) -> (Int32, String?) {
     // O_TMPFILE, whose macro Swift does not import; without /proc the file could not be named later.
     if access("/proc/self/fd", X_OK) == 0 {
-      let unnamed = openat(directory, ".", 0o20_000_000 | O_DIRECTORY | O_WRONLY | O_CLOEXEC, 0o666)
+      let unnamed = openat(directory, ".", 0o20_000_000 | O_DIRECTORY | O_RDWR | O_CLOEXEC, 0o666)
       if unnamed >= 0 {
         _ = flock(unnamed, LOCK_EX)
         return (unnamed, nil)
@@ -76,7 +81,7 @@ final class StagedFile {
     }
     while true {
       let name = temporaryName()
-      let descriptor = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+      let descriptor = openat(directory, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
       guard descriptor >= 0 else { throw FileError(path: path, action: "create", code: errno) }
       _ = flock(descriptor, LOCK_EX)
       // Before it was locked it may have been taken for abandoned.
