@@ -38,8 +38,8 @@ let package = Package(
     .target(name: "CReferenceMath"),
     .target(name: "CKernels"),
 
-    .target(name: "CChecksum"),
-    library("ByteIO", ["CChecksum", "CZlib"]),
+    .target(name: "CFiles"),
+    library("ByteIO", ["CFiles", "CZlib"]),
     library("Tensors", ["ByteIO"]),
     library(
       "Recurrent", ["ByteIO", "Tensors", .product(name: "Crypto", package: "swift-crypto")]),

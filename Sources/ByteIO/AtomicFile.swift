@@ -1,3 +1,4 @@
+internal import CFiles
 internal import Glibc
 
 /// Writes files so that a reader, or a crash, sees the old content or the new one and never half of it.
@@ -91,7 +92,7 @@ public enum AtomicFile {
   }
 
   static func writeAll(
-    _ chunks: [ByteBuffer], descriptor: Int32, path: String
+    _ chunks: [ByteBuffer], descriptor: Int32, path: String, startingSync: Bool = false
   ) throws(FileError) {
     for batch in batches(chunks) {
       var rest = batch
@@ -107,15 +108,17 @@ public enum AtomicFile {
         guard wrote > 0 else { throw FileError(path: path, action: "write", code: errno) }
         rest = dropping(wrote, from: rest)
       }
+      // The disk works while the next batches are copied. Whether it has everything is for `fsync` to say.
+      if startingSync { cf_start_sync(descriptor) }
       // What is written from a mapped file is not read again soon: a conversion keeps one batch at a time in memory.
       for piece in batch { piece.releasePages() }
     }
   }
 
-  /// The chunks cut where the file is at a multiple of 4 MiB, and joined in between as far as one call can take them: the
+  /// The chunks cut where the file is at a multiple of 2 MiB, and joined in between as far as one call can take them: the
   /// system then keeps the file in large pages, which are mapped at once when it is read.
   private static func batches(_ chunks: [ByteBuffer]) -> [[ByteBuffer]] {
-    let (batchBytes, vectorLimit) = (4 << 20, 1024)
+    let (batchBytes, vectorLimit) = (2 << 20, 1024)
     var batches: [[ByteBuffer]] = []
     var batch: [ByteBuffer] = []
     var position = 0

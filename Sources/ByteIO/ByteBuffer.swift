@@ -204,17 +204,22 @@ public struct ByteBuffer: Sendable {
 
     var parts: [ByteBuffer]? { state.withLock { $0.parts } }
 
-    /// Large parts are spread over the cores: much of the time the system makes pages for them.
+    /// Spread over the cores: much of the time the system makes pages. Of mapped files few are in memory meanwhile.
     private static func copy(_ parts: [ByteBuffer], to target: UnsafeMutableRawBufferPointer) {
       let pieces = parts.flatMap { $0.pieces(of: 1 << 20) }
       let places = pieces.indices.reduce(into: [0]) { $0.append($0[$1] + pieces[$1].count) }
       // Safe: each piece has its own part of the target, and nobody else knows the target yet.
       nonisolated(unsafe) let target = target
-      _ = concurrentMap(pieces.count, threads: min(processorCount, target.count >> 20)) { index in
-        pieces[index].withUnsafeBytes {
-          UnsafeMutableRawBufferPointer(rebasing: target[places[index]...]).copyMemory(from: $0)
+      for start in stride(from: 0, to: pieces.count, by: 16) {
+        let group = start..<min(start + 16, pieces.count)
+        let byteCount = places[group.upperBound] - places[start]
+        _ = concurrentMap(group.count, threads: min(processorCount, byteCount >> 20)) { offset in
+          let index = start + offset
+          pieces[index].withUnsafeBytes {
+            UnsafeMutableRawBufferPointer(rebasing: target[places[index]...]).copyMemory(from: $0)
+          }
         }
-        pieces[index].releasePages()
+        for piece in pieces[group] { piece.releasePages() }
       }
     }
 

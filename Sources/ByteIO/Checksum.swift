@@ -1,4 +1,4 @@
-internal import CChecksum
+internal import CFiles
 internal import CZlib
 
 /// CRC-32 (ISO 3309, as in zip and PNG); large buffers are spread over the cores.
@@ -38,13 +38,13 @@ private func combined(_ first: UInt32, _ second: UInt32, _ secondCount: Int) -> 
 }
 
 /// Zlib takes 6 GB/s of a core that folds 16.
-private let canFold = cc_can_fold() != 0
+private let canFold = cf_can_fold() != 0
 
 private func serialChecksum(_ buffer: ByteBuffer) -> UInt32 {
   buffer.withUnsafeBytes { bytes in
     let folded = canFold && bytes.count >= 64 ? bytes.count & ~15 : 0
     // Safe: the bytes are there, a multiple of 16 and at least 64 of them.
-    let start = folded > 0 ? cc_crc32(0, bytes.baseAddress, folded) : 0
+    let start = folded > 0 ? cf_crc32(0, bytes.baseAddress, folded) : 0
     let rest = UnsafeRawBufferPointer(rebasing: bytes[folded...]).bindMemory(to: UInt8.self)
     return UInt32(CZlib.crc32_z(UInt(start), rest.baseAddress, rest.count))
   }

@@ -20,7 +20,7 @@ final class StagedFile {
     self.place = place
     self.path = path
     if let earlier, earlier.st_mode & S_IFMT == S_IFREG { _ = fchmod(descriptor, earlier.st_mode & 0o7777) }
-    try AtomicFile.writeAll(chunks, descriptor: descriptor, path: path)
+    try AtomicFile.writeAll(chunks, descriptor: descriptor, path: path, startingSync: sync)
     guard !sync || fsync(descriptor) == 0 else { throw FileError(path: path, action: "sync", code: errno) }
   }
 

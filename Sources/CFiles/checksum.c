@@ -1,4 +1,4 @@
-#include "include/CChecksum.h"
+#include "include/CFiles.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -8,7 +8,7 @@
 // times x: what comes n bits later in the message is multiplied by it.
 #define FOLDED __attribute__((target("pclmul,sse4.1")))
 
-int cc_can_fold(void) { return __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("sse4.1"); }
+int cf_can_fold(void) { return __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("sse4.1"); }
 
 FOLDED static inline __m128i at(const uint8_t *bytes) { return _mm_loadu_si128((const __m128i *)bytes); }
 
@@ -19,7 +19,7 @@ FOLDED static inline __m128i fold(__m128i sum, __m128i constants, __m128i next) 
   return _mm_xor_si128(_mm_xor_si128(low, high), next);
 }
 
-FOLDED uint32_t cc_crc32(uint32_t crc, const void *start, size_t count) {
+FOLDED uint32_t cf_crc32(uint32_t crc, const void *start, size_t count) {
   const uint8_t *bytes = start;
   const uint8_t *end = bytes + count;
   const __m128i over512 = _mm_set_epi64x(0x1c6e41596, 0x154442bd4);  // x^480, x^544
@@ -51,9 +51,9 @@ FOLDED uint32_t cc_crc32(uint32_t crc, const void *start, size_t count) {
 
 #else
 
-int cc_can_fold(void) { return 0; }
+int cf_can_fold(void) { return 0; }
 
-uint32_t cc_crc32(uint32_t crc, const void *bytes, size_t count) {
+uint32_t cf_crc32(uint32_t crc, const void *bytes, size_t count) {
   (void)bytes;
   (void)count;
   return crc;
