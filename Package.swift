@@ -38,7 +38,8 @@ let package = Package(
     .target(name: "CReferenceMath"),
     .target(name: "CKernels"),
 
-    library("ByteIO", ["CZlib"]),
+    .target(name: "CFiles"),
+    library("ByteIO", ["CFiles", "CZlib"]),
     library("Tensors", ["ByteIO"]),
     library(
       "Recurrent", ["ByteIO", "Tensors", .product(name: "Crypto", package: "swift-crypto")]),
@@ -74,9 +75,12 @@ let package = Package(
     .executableTarget(
       name: "Bench",
       dependencies: [
-        "CMeasure", "Forward", "RNNConv", "Recurrent", "Tensors", "Verification",
+        "ByteIO", "CMeasure", "Forward", "NativeFormat", "ONNXFormat", "RNNConv", "Recurrent", "Tensors",
+        "Verification",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ], resources: [.embedInCode("forward_peers.py")], swiftSettings: settings),
+      ],
+      resources: ["peers.py", "forward_peers.py", "files_peers.py"].map { .embedInCode($0) },
+      swiftSettings: settings),
 
     .target(
       name: "TestSupport", dependencies: ["ByteIO", "Recurrent", "Tensors"], path: "Tests/TestSupport",
@@ -90,7 +94,7 @@ let package = Package(
     tests(
       "FuzzTargets", ["ByteIO", "FuzzTargets", "NativeFormat", "RNNConv", "TestSupport"],
       exclude: ["Regressions", "Seeds"]),
-    tests("ByteIO", ["ByteIO", "TestSupport"], exclude: ["Recorded"]),
+    tests("ByteIO", ["ByteIO", "CZlib", "TestSupport"], exclude: ["Recorded"]),
     tests("Tensors", ["ByteIO", "Tensors", "TestSupport"]),
     tests("Recurrent", ["Recurrent", "Tensors", "TestSupport"]),
     tests("Forward", ["CKernels", "Forward", "Recurrent", "Tensors", "TestSupport"], exclude: ["Recorded"]),

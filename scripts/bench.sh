@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What docs/BENCHMARKS.md records, measured here: forward passes beside the peers, rooflines, bounds, growth,
-# memory.
+# What docs/BENCHMARKS.md records, measured here: forward passes and files beside the peers, rooflines, bounds,
+# growth, memory.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -16,5 +16,6 @@ python=${RNNCONV_PYTHON:-}
 show "$bench" limits
 show "$bench" forward ${python:+--python "$python"} "$@"
 show "$bench" bounds
+show "$bench" files ${python:+--python "$python"}
 show "$bench" growth --svg docs/growth.svg
 show "$bench" memory --steps 100000

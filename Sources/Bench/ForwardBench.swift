@@ -36,7 +36,8 @@ struct ForwardBench: ParsableCommand {
     guard rounds > 0, burst >= 0, threads.allSatisfy({ $0 > 0 }) else {
       throw ValidationError("--rounds and --threads take numbers from 1 on, --burst one from 0 on")
     }
-    let peers = openPeers()
+    let peers = Peers.open(
+      python: python, script: PackageResources.forward_peers_py, needs: ["numpy", "onnx", "onnxruntime"])
     let cases = ForwardCase.all.filter { $0.text.hasPrefix(only) }
     if !json { print(ForwardResult.header) }
     var limits = Limits()
@@ -56,27 +57,8 @@ struct ForwardBench: ParsableCommand {
     print(String(decoding: try encoder.encode(report), as: UTF8.self))
   }
 
-  /// Says on standard error why there are none.
-  private func openPeers() -> ForwardPeers? {
-    guard let path = python ?? ProcessInfo.processInfo.environment["RNNCONV_PYTHON"] else {
-      note("no peers: --python PATH, or RNNCONV_PYTHON, names a Python with onnxruntime and torch")
-      return nil
-    }
-    do {
-      let peers = try ForwardPeers(python: path)
-      let versions = peers.versions.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
-      note(versions.joined(separator: ", "))
-      return peers
-    } catch {
-      note("no peers: \(error)")
-      return nil
-    }
-  }
-
-  private func note(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
-
   private func measure(
-    _ item: ForwardCase, threads: Int, roof: Double, _ peers: ForwardPeers?
+    _ item: ForwardCase, threads: Int, roof: Double, _ peers: Peers?
   ) throws -> ForwardResult {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("rnnconv-bench-\(getpid())")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -97,7 +79,7 @@ struct ForwardBench: ParsableCommand {
     var times: [String: [Double]] = [:]
     for _ in 0..<rounds {
       times["rnnconv", default: []] += try Self.burst(seconds: burst) { _ = try prepared.run(inputs) }
-      for name in names { times[name, default: []] += try peers!.run(name, seconds: burst) }
+      for name in names { times[name, default: []] += try peers!.passes(name, seconds: burst) }
     }
     return ForwardResult(item, threads: threads, times, roof: roof, deviation: deviation)
   }
@@ -203,5 +185,12 @@ extension ForwardCase {
   fileprivate func own() -> (Model, [String: Tensor], Tensor?) {
     let (model, inputs) = random(layers: 1)
     return (model, inputs, nil)
+  }
+}
+
+extension Peers {
+  /// Seconds of each pass of a peer, for about so long.
+  fileprivate func passes(_ peer: String, seconds: Double) throws -> [Double] {
+    try ask(["op": "run", "peer": peer, "seconds": seconds])["times"] as? [Double] ?? []
   }
 }

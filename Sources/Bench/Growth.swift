@@ -7,7 +7,7 @@ internal import Tensors
 struct GrowthBench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "growth",
-    abstract: "How a pass's time grows with T, B, H and layers: fitted exponents, and a plot.")
+    abstract: "How time grows with T, B, H, layers and the size of a file: fitted exponents, and a plot.")
 
   @Option(help: "The cell: RNN, LSTM or GRU.")
   var cell = "LSTM"
@@ -25,27 +25,45 @@ struct GrowthBench: ParsableCommand {
   }
 
   func run() throws {
-    let axes: [(name: String, values: [Int], item: (Int) -> (ForwardCase, layers: Int))] = [
+    let passes: [(name: String, values: [Int], item: (Int) -> (ForwardCase, layers: Int))] = [
       ("T", [32, 64, 128, 256, 512, 1024], { (item(steps: $0, batch: 1, size: 128), 1) }),
       ("B", [1, 2, 4, 8, 16, 32, 64, 128], { (item(steps: 32, batch: $0, size: 128), 1) }),
       ("H", [16, 32, 64, 128, 256, 512, 1024], { (item(steps: 32, batch: 1, size: $0), 1) }),
       ("layers", [1, 2, 3, 4, 6, 8], { (item(steps: 512, batch: 1, size: 64), $0) }),
     ]
-    var plots: [GrowthPlot] = []
-    for axis in axes {
-      let times = try axis.values.map { value in
+    var plots = try passes.map { axis in
+      try plot(axis.name, axis.values) { value in
         let (item, layers) = axis.item(value)
         return try seconds(item, layers: layers)
       }
-      let exponent = slope(axis.values.map { log(Double($0)) }, times.map { log($0) })
-      let figures = zip(axis.values, times).map { "\($0): \(($1 * 1e3).fixed(3))" }.joined(separator: ", ")
-      print("\(axis.name): time ~ \(axis.name)^\(exponent.fixed(2)) (ms: \(figures))")
-      plots.append(GrowthPlot(axis: axis.name, values: axis.values, seconds: times, exponent: exponent))
+    }
+    let steps: [(String, FileStep)] = [("MiB, read", .nativeRead), ("MiB, written", .nativeWrite)]
+    for (name, step) in steps {
+      plots.append(try plot(name, [8, 16, 32, 64, 128, 256]) { try seconds(step, mebibytes: $0) })
     }
     if let svg {
       try GrowthPlot.page(plots, title: "\(cell), \(threads == 1 ? "1 thread" : "\(threads) threads")").write(
         toFile: svg, atomically: true, encoding: .utf8)
     }
+  }
+
+  private func plot(_ axis: String, _ values: [Int], _ seconds: (Int) throws -> Double) rethrows -> GrowthPlot
+  {
+    let times = try values.map(seconds)
+    let exponent = slope(values.map { log(Double($0)) }, times.map { log($0) })
+    let figures = zip(values, times).map { "\($0): \(($1 * 1e3).fixed(3))" }.joined(separator: ", ")
+    print("\(axis): exponent \(exponent.fixed(2)) (ms: \(figures))")
+    return GrowthPlot(axis: axis, values: values, seconds: times, exponent: exponent)
+  }
+
+  /// The quickest of some times: a .rnnw file of so many MiB, with every checksum, in the cache and not synced.
+  private func seconds(_ step: FileStep, mebibytes: Int) throws -> Double {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("rnnconv-growth-\(getpid())")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    try FileStep.prepare(folder, mebibytes: mebibytes)
+    let work = FileWork(folder)
+    return try (0..<7).map { _ in try work.measure(step).seconds }.min()!
   }
 
   private func item(steps: Int, batch: Int, size: Int) -> ForwardCase {
@@ -85,7 +103,7 @@ struct GrowthPlot {
     return """
       <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(Int(2 * width)) \(Int(24 + rows * height))" \
       font-family="sans-serif" font-size="11" fill="#333">
-      <text x="8" y="16" font-size="13">Time of a forward pass: \(title)</text>
+      <text x="8" y="16" font-size="13">Time of a forward pass (\(title)), and of a file</text>
       \(parts.joined(separator: "\n"))
       </svg>
 
@@ -105,7 +123,7 @@ struct GrowthPlot {
         left + across * (Self.width - left - right), Self.height - bottom - up * (Self.height - top - bottom)
       )
     }
-    var parts = ["<text x=\"\(left)\" y=\"14\">time ~ \(axis)^\(exponent.fixed(2))</text>"]
+    var parts = ["<text x=\"\(left)\" y=\"14\">\(axis): exponent \(exponent.fixed(2))</text>"]
     for power in Int(low)...Int(high) {
       let y = Self.height - bottom - (Double(power) - low) / (high - low) * (Self.height - top - bottom)
       parts.append(

@@ -2,15 +2,16 @@ internal import ArgumentParser
 internal import Foundation
 internal import RNNConv
 
-/// Measurements: of forward passes beside the peers, and for the scripts that play peers against rnnconv
+/// Measurements: of forward passes and of files beside the peers, and for the scripts that play peers against rnnconv
 /// (Tests/judges/live_*.py).
 @main
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "rnnconv-bench", abstract: "Measure rnnconv.",
     subcommands: [
-      ForwardBench.self, BoundsBench.self, GrowthBench.self, LimitsBench.self, MemoryBench.self,
-      OpenFile.self,
+      ForwardBench.self, FilesBench.self, BoundsBench.self, GrowthBench.self, LimitsBench.self,
+      MemoryBench.self,
+      OpenFile.self, FileStepCommand.self,
     ])
 }
 

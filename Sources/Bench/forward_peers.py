@@ -1,27 +1,11 @@
-"""The peers' side of `rnnconv-bench forward`: one JSON request a line on standard input, one JSON answer a line.
+"""The peers' side of `rnnconv-bench forward`, behind peers.py.
 
-hello                                      versions of the peers that are there
 prepare cell T B I H threads folder        a model and its input in the folder, sessions ready to run
 run peer seconds                           the seconds of each pass, for about so long
 """
 
-import json
-import os
-import sys
-import time
-
 GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
 runners = {}
-
-
-def hello(_):
-    versions = {"python": sys.version.split()[0]}
-    for name in ("numpy", "onnx", "onnxruntime", "torch"):
-        try:
-            versions[name] = __import__(name).__version__
-        except ImportError:
-            pass
-    return versions
 
 
 def prepare(request):
@@ -108,10 +92,4 @@ def run(request):
     return {"times": times}
 
 
-for line in sys.stdin:
-    request = json.loads(line)
-    try:
-        answer = {"hello": hello, "prepare": prepare, "run": run}[request["op"]](request)
-    except Exception as error:  # The answer tells; the other side decides.
-        answer = {"error": f"{type(error).__name__}: {error}"}
-    print(json.dumps(answer), flush=True)
+operations = {"prepare": prepare, "run": run}

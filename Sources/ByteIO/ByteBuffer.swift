@@ -1,8 +1,7 @@
-#if canImport(Glibc)
-  internal import Glibc
-#endif
+internal import Glibc
+internal import Synchronization
 
-/// Immutable bytes with shared ownership: either heap memory or a mapped file.
+/// Immutable bytes with shared ownership: heap memory, a mapped file, or several buffers joined.
 ///
 /// A value is a window onto its owner; slicing copies nothing. Everything that parses bytes takes one.
 public struct ByteBuffer: Sendable {
@@ -21,16 +20,21 @@ public struct ByteBuffer: Sendable {
     self.init(unsafeUninitializedByteCount: bytes.count) { $0.copyBytes(from: bytes) }
   }
 
-  /// Copies the chunks, one after another.
+  /// The chunks, one after another. They are copied, to memory aligned to 64 bytes, when somebody first reads the bytes
+  /// as one; who takes `chunks` instead needs no copy.
   public init(joining chunks: [ByteBuffer]) {
-    self.init(unsafeUninitializedByteCount: chunks.reduce(0) { $0 + $1.count }) { target in
-      var offset = 0
-      for chunk in chunks {
-        chunk.withUnsafeBytes {
-          UnsafeMutableRawBufferPointer(rebasing: target[offset...]).copyMemory(from: $0)
-        }
-        offset += chunk.count
-      }
+    let joint = Joint(chunks.flatMap(\.chunks))
+    self.init(owner: Owner(.joined(joint)), start: 0, count: joint.count)
+  }
+
+  /// The bytes as what they are made of: several where they were joined and nobody has read them as one yet.
+  public var chunks: [ByteBuffer] {
+    guard case .joined(let joint) = owner.storage, let parts = joint.parts else { return [self] }
+    var offset = 0
+    return parts.compactMap { part in
+      let (from, to) = (max(start, offset) - offset, min(start + count, offset + part.count) - offset)
+      offset += part.count
+      return from < to ? part.slice(offset: from, count: to - from) : nil
     }
   }
 
@@ -47,8 +51,14 @@ public struct ByteBuffer: Sendable {
     unsafeUninitializedByteCount byteCount: Int,
     filledBy fill: (UnsafeMutableRawBufferPointer) throws -> Void
   ) rethrows {
-    let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: max(byteCount, 1), alignment: 64)
-    let owner = Owner(base: UnsafeRawPointer(memory.baseAddress!), kind: .heap)
+    let largePage = 2 << 20
+    let memory = UnsafeMutableRawBufferPointer.allocate(
+      byteCount: max(byteCount, 1), alignment: byteCount < largePage ? 64 : largePage)
+    // Making 512 small pages takes longer than to fill them.
+    if byteCount >= largePage {
+      madvise(memory.baseAddress, byteCount / largePage * largePage, MADV_HUGEPAGE)
+    }
+    let owner = Owner(.heap(UnsafeRawPointer(memory.baseAddress!)))
     try fill(UnsafeMutableRawBufferPointer(rebasing: memory[0..<byteCount]))
     self.init(owner: owner, start: 0, count: byteCount)
   }
@@ -82,7 +92,7 @@ public struct ByteBuffer: Sendable {
       throw FileError(path: path, action: "map", code: errno)
     }
     MappedFiles.add(base, size: size, path: path)
-    return ByteBuffer(owner: Owner(base: UnsafeRawPointer(base), kind: .mapped(size)), start: 0, count: size)
+    return ByteBuffer(owner: Owner(.mapped(UnsafeRawPointer(base), size)), start: 0, count: size)
   }
 
   private static func readAll(descriptor: Int32, path: String, limit: Int) throws(FileError) -> ByteBuffer {
@@ -123,29 +133,106 @@ public struct ByteBuffer: Sendable {
 
   public var array: [UInt8] { withUnsafeBytes { Array($0) } }
 
-  /// Whether the window starts at an address divisible by `alignment`.
-  public func isAligned(to alignment: Int) -> Bool { Int(bitPattern: owner.base + start) % alignment == 0 }
+  /// Windows onto `byteCount` bytes each, the last onto what is left; of what is not joined yet, of each chunk.
+  package func pieces(of byteCount: Int) -> [ByteBuffer] {
+    chunks.flatMap { chunk in
+      stride(from: 0, to: chunk.count, by: byteCount).map { offset in
+        chunk.slice(offset: offset, count: min(byteCount, chunk.count - offset))!
+      }
+    }
+  }
+
+  /// Whether the window starts at an address divisible by `alignment`, at most 64.
+  public func isAligned(to alignment: Int) -> Bool {
+    // What is not joined yet will be at a multiple of 64.
+    if case .joined = owner.storage { return start % alignment == 0 }
+    return Int(bitPattern: owner.base + start) % alignment == 0
+  }
+
+  /// Lets the pages of a mapped file go, those that it shares with its neighbours too: they leave the memory of this
+  /// process, stay in the system's cache, and are back when they are read again.
+  package func releasePages() {
+    guard case .mapped(let base, _) = owner.storage, count > 0 else { return }
+    let page = UInt(sysconf(Int32(_SC_PAGESIZE)))
+    let first = UInt(bitPattern: base + start) / page * page
+    let end = UInt(bitPattern: base + start + count)
+    // Safe: the mapping is private and never written, so that its pages are those of the file.
+    madvise(UnsafeMutableRawPointer(bitPattern: first), Int(end - first), MADV_DONTNEED)
+  }
 
   private final class Owner: Sendable {
-    enum Kind {
-      case heap
-      case mapped(Int)
+    enum Storage {
+      case heap(UnsafeRawPointer)
+      case mapped(UnsafeRawPointer, Int)
+      case joined(Joint)
     }
     // Safe: the memory is never written after `init`, so any thread may read it.
-    nonisolated(unsafe) let base: UnsafeRawPointer
-    let kind: Kind
+    nonisolated(unsafe) let storage: Storage
 
-    init(base: UnsafeRawPointer, kind: Kind) {
-      self.base = base
-      self.kind = kind
+    init(_ storage: Storage) { self.storage = storage }
+
+    var base: UnsafeRawPointer {
+      switch storage {
+      case .heap(let base), .mapped(let base, _): base
+      case .joined(let joint): joint.base
+      }
     }
 
     deinit {
-      switch kind {
-      case .heap: base.deallocate()
-      case .mapped(let size):
+      switch storage {
+      case .heap(let base): base.deallocate()
+      case .mapped(let base, let size):
         MappedFiles.remove(base)
         munmap(UnsafeMutableRawPointer(mutating: base), size)
+      case .joined: break
+      }
+    }
+  }
+
+  /// Buffers that become one when its memory is first asked for.
+  private final class Joint: Sendable {
+    let count: Int
+    /// The parts until they are one, and the one from then on.
+    private let state: Mutex<(parts: [ByteBuffer]?, whole: ByteBuffer?)>
+    /// Where `whole` is, so that only the first reader takes the lock.
+    private let address = Atomic<UInt>(0)
+
+    init(_ parts: [ByteBuffer]) {
+      count = parts.reduce(0) { $0 + $1.count }
+      state = Mutex((parts, nil))
+    }
+
+    var parts: [ByteBuffer]? { state.withLock { $0.parts } }
+
+    /// Spread over the cores: much of the time the system makes pages. Of mapped files few are in memory meanwhile.
+    private static func copy(_ parts: [ByteBuffer], to target: UnsafeMutableRawBufferPointer) {
+      let pieces = parts.flatMap { $0.pieces(of: 1 << 20) }
+      let places = pieces.indices.reduce(into: [0]) { $0.append($0[$1] + pieces[$1].count) }
+      // Safe: each piece has its own part of the target, and nobody else knows the target yet.
+      nonisolated(unsafe) let target = target
+      for start in stride(from: 0, to: pieces.count, by: 16) {
+        let group = start..<min(start + 16, pieces.count)
+        let byteCount = places[group.upperBound] - places[start]
+        _ = concurrentMap(group.count, threads: min(processorCount, byteCount >> 20)) { offset in
+          let index = start + offset
+          pieces[index].withUnsafeBytes {
+            UnsafeMutableRawBufferPointer(rebasing: target[places[index]...]).copyMemory(from: $0)
+          }
+        }
+        for piece in pieces[group] { piece.releasePages() }
+      }
+    }
+
+    var base: UnsafeRawPointer {
+      if let known = UnsafeRawPointer(bitPattern: address.load(ordering: .acquiring)) { return known }
+      return state.withLock { state in
+        if let whole = state.whole { return whole.owner.base }
+        let whole = ByteBuffer(unsafeUninitializedByteCount: count) { target in
+          Self.copy(state.parts ?? [], to: target)
+        }
+        state = (nil, whole)
+        address.store(UInt(bitPattern: whole.owner.base), ordering: .releasing)
+        return whole.owner.base
       }
     }
   }

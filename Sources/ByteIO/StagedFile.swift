@@ -13,20 +13,25 @@ final class StagedFile {
   private var temporary: String?
 
   /// - Parameter path: what messages call the file.
-  init(_ chunks: [ByteBuffer], for place: consuming Place, path: String) throws(FileError) {
+  init(_ chunks: [ByteBuffer], for place: consuming Place, path: String, sync: Bool) throws(FileError) {
     Self.removeAbandoned(in: place.directory)
     (descriptor, temporary) = try Self.create(in: place.directory, path)
     let earlier = place.status
     self.place = place
     self.path = path
     if let earlier, earlier.st_mode & S_IFMT == S_IFREG { _ = fchmod(descriptor, earlier.st_mode & 0o7777) }
-    try AtomicFile.writeAll(chunks, descriptor: descriptor, path: path)
-    guard fsync(descriptor) == 0 else { throw FileError(path: path, action: "sync", code: errno) }
+    try AtomicFile.writeAll(chunks, descriptor: descriptor, path: path, startingSync: sync)
+    guard !sync || fsync(descriptor) == 0 else { throw FileError(path: path, action: "sync", code: errno) }
   }
 
   deinit {
     if let temporary { unlinkat(place.directory, temporary, 0) }
     close(descriptor)
+  }
+
+  /// What the disk has, as it will be read.
+  func content() throws(FileError) -> ByteBuffer {
+    try ByteBuffer.map(descriptor: descriptor, path: path, limit: .max)
   }
 
   /// Takes its name, in place of the file that has it. A link of that name is replaced, not followed.
@@ -68,7 +73,7 @@ final class StagedFile {
   private static func create(in directory: Int32, _ path: String) throws(FileError) -> (Int32, String?) {
     // O_TMPFILE, whose macro Swift does not import; without /proc the file could not be named later.
     if access("/proc/self/fd", X_OK) == 0 {
-      let unnamed = openat(directory, ".", 0o20_000_000 | O_DIRECTORY | O_WRONLY | O_CLOEXEC, 0o666)
+      let unnamed = openat(directory, ".", 0o20_000_000 | O_DIRECTORY | O_RDWR | O_CLOEXEC, 0o666)
       if unnamed >= 0 {
         _ = flock(unnamed, LOCK_EX)
         return (unnamed, nil)
@@ -76,7 +81,7 @@ final class StagedFile {
     }
     while true {
       let name = temporaryName()
-      let descriptor = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+      let descriptor = openat(directory, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
       guard descriptor >= 0 else { throw FileError(path: path, action: "create", code: errno) }
       _ = flock(descriptor, LOCK_EX)
       // Before it was locked it may have been taken for abandoned.

@@ -48,18 +48,19 @@ public enum NativeFormat {
     do { try model.validated() } catch { throw .model(error) }
     var table = RNNWTensorTable(codec: codec)
     let layers = try model.layers.map { layer throws(RNNWError) in try layer.json(&table) }
+    let (entries, chunks) = try table.laidOut()
     let header: JSONValue = [
       "name": .string(model.name),
       "inputs": .array(model.inputs.map(\.json)),
       "outputs": .array(model.outputs.map(\.json)),
       "layers": .array(layers),
       "metadata": .object(model.metadata.map { JSONMember($0.key, .string($0.value)) }),
-      "tensors": .array(try table.entries.map { entry throws(RNNWError) in try entry.json }),
+      "tensors": .array(try entries.map { entry throws(RNNWError) in try entry.json }),
     ]
     let text: [UInt8]
     do { text = try header.canonicalBytes() } catch {
       throw .header(path: "header", reason: error.description)
     }
-    return try [RNNWPreamble.chunk(header: text, features: table.features)] + table.chunks
+    return try [RNNWPreamble.chunk(header: text, features: RNNWFeatures(entries.map(\.features)))] + chunks
   }
 }

@@ -84,22 +84,36 @@ struct RNNWTensors {
     _ entries: [RNNWTensorEntry], in file: ByteBuffer, from dataOffset: Int, limits: Limits, verify: Bool
   ) throws(RNNWError) {
     var end = dataOffset
+    var windows: [ByteBuffer] = []
+    var broken: RNNWError?
     for entry in entries {
-      let stored = try entry.stored(in: file, from: dataOffset, behind: end)
-      end = align(end) + entry.length
-      if verify {
-        let computed = crc32(stored)
-        guard computed == entry.checksum else {
-          throw .tensorChecksum(
-            tensor: entry.name, offset: end - entry.length, stored: entry.checksum, computed: computed)
-        }
+      do throws(RNNWError) { windows.append(try entry.stored(in: file, from: dataOffset, behind: end)) } catch
+      {
+        broken = error
+        break
       }
-      let tensor = try entry.tensor(stored, limits: limits)
-      guard unused.updateValue(tensor, forKey: ExactString(entry.name)) == nil else {
+      end = align(end) + entry.length
+    }
+    // Of several faults the first in the file is told: what a tensor holds comes before where the next one is.
+    let stored = Array(zip(entries, windows))
+    if verify {
+      for ((entry, _), computed) in zip(stored, crc32(of: windows)) where computed != entry.checksum {
+        throw .tensorChecksum(
+          tensor: entry.name, offset: dataOffset + entry.offset, stored: entry.checksum, computed: computed)
+      }
+    }
+    let tensors = concurrentMap(
+      stored.count, threads: stored.contains { $0.0.codec != .raw } ? processorCount : 1
+    ) { index -> Result<Tensor, RNNWError> in
+      Result { () throws(RNNWError) in try stored[index].0.tensor(stored[index].1, limits: limits) }
+    }
+    for (entry, tensor) in zip(entries, tensors) {
+      guard unused.updateValue(try tensor.get(), forKey: ExactString(entry.name)) == nil else {
         throw .duplicateTensor(entry.name)
       }
       names.append(entry.name)
     }
+    if let broken { throw broken }
     guard end == file.count else { throw .trailingBytes(offset: end, count: file.count - end) }
   }
 
@@ -169,39 +183,53 @@ extension RNNWTensorEntry {
 /// Collects the tensors of a model in the order of their use, and lays them out.
 struct RNNWTensorTable {
   let codec: NativeFormat.Codec
-  private(set) var entries: [RNNWTensorEntry] = []
-  /// The data section: padding and stored bytes in turn.
-  private(set) var chunks: [ByteBuffer] = []
-  private var end = 0
+  private var tensors: [(name: String, tensor: Tensor)] = []
   private var names: Set<ExactString> = []
   private var suffixes: [ExactString: Int] = [:]
 
   init(codec: NativeFormat.Codec) { self.codec = codec }
-
-  var features: RNNWFeatures { RNNWFeatures(entries.map(\.features)) }
 
   /// Adds a tensor and returns its name as the header's reference to it; nil for none.
   mutating func add(_ tensor: Tensor?, _ wanted: String) throws(RNNWError) -> JSONValue? {
     guard let tensor else { return nil }
     let name = unique(wanted)
     try checkQuantization(tensor.quantization, tensor.elementType, tensor: name)
-    let stored: ByteBuffer
-    switch codec {
-    case .raw: stored = tensor.bytes
-    case .shuffleDeflate:
-      do { stored = try folded(tensor.bytes, elementSize: tensor.elementType.size) } catch {
-        throw .codec(tensor: name, error)
+    tensors.append((name, tensor))
+    return .string(name)
+  }
+
+  /// The table's rows, and the data section: padding and stored bytes in turn.
+  func laidOut() throws(RNNWError) -> (entries: [RNNWTensorEntry], chunks: [ByteBuffer]) {
+    let stored = try self.stored()
+    // The header, which comes first, holds the checksums: each byte is read once for them, and once to be written.
+    let checksums = crc32(of: stored, releasing: true)
+    var entries: [RNNWTensorEntry] = []
+    var chunks: [ByteBuffer] = []
+    var end = 0
+    for (index, (name, tensor)) in tensors.enumerated() {
+      let offset = align(end)
+      if offset > end { chunks.append(ByteBuffer(byteCount: offset - end) { _ in }) }
+      if stored[index].count > 0 { chunks.append(stored[index]) }
+      end = offset + stored[index].count
+      entries.append(
+        RNNWTensorEntry(
+          name: name, elementType: tensor.elementType, shape: tensor.shape, quantization: tensor.quantization,
+          codec: codec, offset: offset, length: stored[index].count, checksum: checksums[index]))
+    }
+    return (entries, chunks)
+  }
+
+  private func stored() throws(RNNWError) -> [ByteBuffer] {
+    guard codec == .shuffleDeflate else { return tensors.map(\.tensor.bytes) }
+    let folds = concurrentMap(tensors.count) { [tensors] index -> Result<ByteBuffer, DeflateError> in
+      let tensor = tensors[index].tensor
+      return Result { () throws(DeflateError) in
+        try folded(tensor.bytes, elementSize: tensor.elementType.size)
       }
     }
-    let offset = align(end)
-    if offset > end { chunks.append(ByteBuffer(byteCount: offset - end) { _ in }) }
-    if stored.count > 0 { chunks.append(stored) }
-    end = offset + stored.count
-    entries.append(
-      RNNWTensorEntry(
-        name: name, elementType: tensor.elementType, shape: tensor.shape, quantization: tensor.quantization,
-        codec: codec, offset: offset, length: stored.count, checksum: crc32(stored)))
-    return .string(name)
+    return try zip(tensors, folds).map { tensor, fold throws(RNNWError) in
+      do throws(DeflateError) { return try fold.get() } catch { throw .codec(tensor: tensor.name, error) }
+    }
   }
 
   /// `wanted`, or with `#2`, `#3`, … where layers share a name.

@@ -7,6 +7,7 @@ internal import Tensors
 public enum ONNXEncoder {
   /// What a model becomes: the ModelProto, and the content of its external data file if it has one.
   public struct Encoded: Sendable {
+    /// Its chunks are windows onto the tensors, with what stands between them.
     public let model: ByteBuffer
     public let externalData: [ByteBuffer]
   }
@@ -19,19 +20,59 @@ public enum ONNXEncoder {
     let message = arena.model(model)
     let size = onnx__model_proto__get_packed_size(message)
     guard size <= Int(Int32.max) else { throw .tooLarge(bytes: size) }
-    let bytes = ByteBuffer(byteCount: size) { target in
-      // Safe: get_packed_size said how many bytes pack writes.
-      _ = onnx__model_proto__pack(message, target.bindMemory(to: UInt8.self).baseAddress)
+    return Encoded(model: arena.packed(message), externalData: arena.external)
+  }
+}
+
+/// Takes what libprotobuf-c packs, piece by piece.
+private final class PackedChunks {
+  private(set) var chunks: [ByteBuffer] = []
+  private var small = ByteWriter()
+  /// Tensors by the addresses that the messages give for their bytes.
+  private let tensors: [UnsafeRawPointer: ByteBuffer]
+
+  /// What libprotobuf-c knows as its buffer.
+  private struct Target {
+    var buffer: ProtobufCBuffer
+    let chunks: Unmanaged<PackedChunks>
+  }
+
+  init(_ message: UnsafePointer<Onnx__ModelProto>, tensors: [UnsafeRawPointer: ByteBuffer]) {
+    self.tensors = tensors
+    var target = Target(
+      buffer: ProtobufCBuffer { buffer, count, bytes in
+        // Safe: the buffer is the first member of the target below, which is there until packing is done.
+        let target = UnsafeRawPointer(buffer!).assumingMemoryBound(to: Target.self)
+        target.pointee.chunks.takeUnretainedValue().append(UnsafeRawPointer(bytes), count)
+      }, chunks: Unmanaged.passUnretained(self))
+    withUnsafeMutablePointer(to: &target) { target in
+      _ = onnx__model_proto__pack_to_buffer(
+        message, UnsafeMutableRawPointer(target).assumingMemoryBound(to: ProtobufCBuffer.self))
     }
-    return Encoded(model: bytes, externalData: arena.external)
+    flush()
+  }
+
+  private func append(_ bytes: UnsafeRawPointer?, _ count: Int) {
+    guard let bytes else { return }
+    if let tensor = tensors[bytes] {
+      flush()
+      chunks.append(tensor)
+    } else {
+      small.append(UnsafeRawBufferPointer(start: bytes, count: count))
+    }
+  }
+
+  private func flush() {
+    if !small.bytes.isEmpty { chunks.append(ByteBuffer(small.bytes)) }
+    small = ByteWriter()
   }
 }
 
 /// The C boundary, writing side: builds protobuf-c messages in memory that lives as long as the arena.
 private final class MessageArena {
   private var blocks: [UnsafeMutableRawPointer] = []
-  /// Tensors whose bytes the messages point into.
-  private var buffers: [ByteBuffer] = []
+  /// Tensors by an address that stands for their bytes: packing passes it on and reads nothing there.
+  private var tensors: [UnsafeRawPointer: ByteBuffer] = [:]
   private let externalName: String?
   /// What goes to the external file, in order, with its padding.
   private(set) var external: [ByteBuffer] = []
@@ -40,6 +81,10 @@ private final class MessageArena {
   init(externalData: String?) { externalName = externalData }
 
   deinit { for block in blocks { block.deallocate() } }
+
+  func packed(_ message: UnsafePointer<Onnx__ModelProto>) -> ByteBuffer {
+    ByteBuffer(joining: PackedChunks(message, tensors: tensors).chunks)
+  }
 
   private func new<Message>(_ value: Message) -> UnsafeMutablePointer<Message> {
     let pointer = UnsafeMutablePointer<Message>.allocate(capacity: 1)
@@ -212,13 +257,9 @@ private final class MessageArena {
       return new(message)
     }
     message.has_raw_data = 1
-    // Safe: the arena keeps the buffer, and packing only reads.
-    buffers.append(tensor.bytes)
-    message.raw_data = tensor.bytes.withUnsafeBytes {
-      ProtobufCBinaryData(
-        len: $0.count,
-        data: UnsafeMutableRawBufferPointer(mutating: $0).bindMemory(to: UInt8.self).baseAddress)
-    }
+    let token = list([0 as UInt8])
+    tensors[UnsafeRawPointer(token)] = tensor.bytes
+    message.raw_data = ProtobufCBinaryData(len: tensor.bytes.count, data: token)
     return new(message)
   }
 

@@ -3,19 +3,22 @@ internal import COnnx
 internal import CProtobufC
 internal import Tensors
 
-/// The C boundary, reading side: owns what libprotobuf-c unpacked and copies it into Swift values.
+/// The C boundary, reading side: owns what libprotobuf-c unpacked and copies it into Swift values, but for weights, which
+/// stay windows onto the file.
 struct ONNXMessage: ~Copyable {
   private let model: UnsafeMutablePointer<Onnx__ModelProto>
+  private let weights: [ByteBuffer]
 
   init(_ bytes: ByteBuffer, limits: Limits) throws(ONNXError) {
-    try WireScan.check(bytes, limits: limits)
-    let unpacked = bytes.withUnsafeBytes {
+    let scan = try WireScan(bytes, limits: limits)
+    let unpacked = scan.skeleton.withUnsafeBytes {
       onnx__model_proto__unpack(nil, $0.count, $0.bindMemory(to: UInt8.self).baseAddress)
     }
     guard let unpacked else {
       throw .notProtobuf(ParseError(offset: 0, reason: "libprotobuf-c cannot unpack it as a ModelProto"))
     }
     model = unpacked
+    weights = scan.weights
   }
 
   deinit { onnx__model_proto__free_unpacked(model, nil) }
@@ -212,15 +215,23 @@ struct ONNXMessage: ~Copyable {
       let fields = try entries(message.external_data, message.n_external_data)
       bytes = try folder.bytes(fields, byteCount: byteCount, tensor: name)
     } else if message.has_raw_data != 0 {
-      guard message.raw_data.len == byteCount else {
+      guard let weight = weight(message.raw_data) else { throw refuse("its raw_data cannot be found") }
+      guard weight.count == byteCount else {
         throw refuse(
-          "shape \(shape) of \(type.rawValue) takes \(byteCount) bytes, raw_data has \(message.raw_data.len)")
+          "shape \(shape) of \(type.rawValue) takes \(byteCount) bytes, raw_data has \(weight.count)")
       }
-      bytes = ByteBuffer(UnsafeRawBufferPointer(start: message.raw_data.data, count: byteCount))
+      bytes = weight
     } else {
       bytes = try typedField(message, type, count: byteCount / type.size, name)
     }
     do { return try Tensor(type, shape: shape, bytes: bytes) } catch { throw refuse(error.description) }
+  }
+
+  /// What the skeleton names by its position.
+  private func weight(_ place: ProtobufCBinaryData) -> ByteBuffer? {
+    guard place.len == 8 else { return nil }
+    let position = UInt64(littleEndian: UnsafeRawPointer(place.data).loadUnaligned(as: UInt64.self))
+    return position < weights.count ? weights[Int(position)] : nil
   }
 
   /// The values of the typed field that holds this element type (TensorProto's own table).

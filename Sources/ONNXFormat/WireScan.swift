@@ -4,8 +4,14 @@ internal import ByteIO
 ///
 /// libprotobuf-c recurses for each nested message and overflows the stack at a few hundred (512 KiB thread) or
 /// thousand levels; this scan refuses such files first, and bounds the number of nodes. Its strings end at the first
-/// NUL, so that two names could become one; the scan refuses texts that hold one.
-enum WireScan {
+/// NUL, so that two names could become one; the scan refuses texts that hold one. And it copies all that it unpacks; the
+/// scan leaves the weights out, where they are in the file.
+struct WireScan {
+  /// The message, but for the `raw_data` of tensors: each is its position in `weights`, as eight bytes.
+  let skeleton: ByteBuffer
+  /// The contents of `raw_data`: windows onto the message, but for short ones, which are copies.
+  let weights: [ByteBuffer]
+
   /// The messages that nest or hold text; every other length-delimited field is skipped whole.
   private enum Message {
     case model, graph, node, attribute, function, valueInfo, type, tensorType, typeHolder, shape, dimension
@@ -55,27 +61,88 @@ enum WireScan {
     }
   }
 
+  private static let rawData: UInt64 = 9
+  /// Below a page a window saves nothing: shapes and axes are read by every import.
+  private static let windowBytes = 4096
+
+  /// A message that is being walked.
+  private struct Frame {
+    let message: Message
+    /// Where its length stands.
+    let length: Range<Int>
+    let end: Int
+    /// How many bytes it is shorter in the skeleton.
+    var lost = 0
+  }
+
+  /// What stands in the skeleton instead of ranges of the file.
+  private struct Cuts {
+    private var list: [(range: Range<Int>, bytes: [UInt8])] = []
+
+    /// The length and content of a field; says how many bytes are lost by that.
+    mutating func replace(_ field: Range<Int>, byPosition position: Int) -> Int {
+      let bytes = withUnsafeBytes(of: UInt64(position).littleEndian) { [UInt8($0.count)] + $0 }
+      list.append((field, bytes))
+      return field.count - bytes.count
+    }
+
+    /// The length of a message that has lost bytes; says how many are lost in all.
+    mutating func shorten(_ frame: Frame) -> Int {
+      if frame.lost == 0 { return 0 }
+      let bytes = protobufVarint(UInt64(frame.end - frame.length.upperBound - frame.lost))
+      list.append((frame.length, bytes))
+      return frame.lost + frame.length.count - bytes.count
+    }
+
+    func applied(to bytes: ByteBuffer, releasing: Bool) -> ByteBuffer {
+      if list.isEmpty { return bytes }
+      var skeleton = ByteWriter()
+      var end = 0
+      func keep(_ range: Range<Int>) {
+        let kept = bytes.slice(offset: range.lowerBound, count: range.count)!
+        skeleton.append(kept)
+        if releasing { kept.releasePages() }
+      }
+      for (range, replacement) in list.sorted(by: { $0.range.lowerBound < $1.range.lowerBound }) {
+        keep(end..<range.lowerBound)
+        skeleton.append(replacement)
+        end = range.upperBound
+      }
+      keep(end..<bytes.count)
+      return ByteBuffer(skeleton.bytes)
+    }
+  }
+
   /// Throws where the wire format is broken, messages nest deeper than allowed, or there is too much of something.
-  static func check(_ bytes: ByteBuffer, limits: Limits) throws(ONNXError) {
+  init(_ bytes: ByteBuffer, limits: Limits) throws(ONNXError) {
     // A graph level takes three messages: graph, node, attribute. The innermost holds tensors and types.
     let maximumDepth = 3 * limits.nesting + 8
+    // Where the system keeps a file in large pages, a look at what stands between two weights maps megabytes of them.
+    let keepsLittle = bytes.count >= 16 << 20
     var nodes = 0
     var tensors = 0
     var failure: ONNXError?
+    var cuts = Cuts()
+    var weights: [ByteBuffer] = []
     bytes.withUnsafeBytes { raw in
-      var stack: [(message: Message, end: Int)] = [(.model, raw.count)]
+      var stack = [Frame(message: .model, length: 0..<0, end: raw.count)]
       var offset = 0
-      while let (message, end) = stack.last {
+      while let frame = stack.last {
+        let (message, end) = (frame.message, frame.end)
         if offset == end {
           stack.removeLast()
+          if !stack.isEmpty { stack[stack.count - 1].lost += cuts.shorten(frame) }
           continue
         }
         let start = offset
         func fail(_ reason: String) { failure = .notProtobuf(ParseError(offset: start, reason: reason)) }
-        guard let key = varint(raw, &offset, end) else { return fail("a field's key is cut off or too long") }
+        guard let key = Self.varint(raw, &offset, end) else {
+          return fail("a field's key is cut off or too long")
+        }
         guard key >> 3 != 0 else { return fail("field number 0") }
         switch key & 7 {
-        case 0: guard varint(raw, &offset, end) != nil else { return fail("a varint is cut off or too long") }
+        case 0:
+          guard Self.varint(raw, &offset, end) != nil else { return fail("a varint is cut off or too long") }
         case 1:
           guard end - offset >= 8 else { return fail("a 64-bit field is cut off") }
           offset += 8
@@ -83,8 +150,18 @@ enum WireScan {
           guard end - offset >= 4 else { return fail("a 32-bit field is cut off") }
           offset += 4
         case 2:
-          guard let length = varint(raw, &offset, end), length <= UInt64(end - offset) else {
+          let lengthStart = offset
+          guard let length = Self.varint(raw, &offset, end), length <= UInt64(end - offset) else {
             return fail("field \(key >> 3) is longer than the message that holds it")
+          }
+          if message == .tensor, key >> 3 == Self.rawData {
+            let field = lengthStart..<(offset + Int(length))
+            stack[stack.count - 1].lost += cuts.replace(field, byPosition: weights.count)
+            let content = bytes.slice(offset: offset, count: Int(length))!
+            weights.append(content.count < Self.windowBytes ? ByteBuffer(content.array) : content)
+            if keepsLittle { content.releasePages() }
+            offset = field.upperBound
+            continue
           }
           guard let nested = message.nested(key >> 3) else {
             if message.isText(key >> 3) {
@@ -114,7 +191,7 @@ enum WireScan {
               return
             }
           }
-          stack.append((nested, offset + Int(length)))
+          stack.append(Frame(message: nested, length: lengthStart..<offset, end: offset + Int(length)))
           if stack.count > maximumDepth {
             failure = .tooDeep(limit: limits.nesting, offset: start)
             return
@@ -124,6 +201,8 @@ enum WireScan {
       }
     }
     if let failure { throw failure }
+    self.weights = weights
+    skeleton = cuts.applied(to: bytes, releasing: keepsLittle)
   }
 
   /// Whether every field at the top is one of ModelProto's. A file that ends inside a field may still be one, cut short.
@@ -134,12 +213,12 @@ enum WireScan {
     return bytes.withUnsafeBytes { raw in
       var offset = 0
       while offset < raw.count {
-        guard let key = varint(raw, &offset, raw.count) else { return false }
+        guard let key = Self.varint(raw, &offset, raw.count) else { return false }
         switch (key & 7, key >> 3) {
         case (0, let field) where varints.contains(field):
-          guard varint(raw, &offset, raw.count) != nil else { return offset == raw.count }
+          guard Self.varint(raw, &offset, raw.count) != nil else { return offset == raw.count }
         case (2, let field) where lengths.contains(field):
-          guard let length = varint(raw, &offset, raw.count) else { return offset == raw.count }
+          guard let length = Self.varint(raw, &offset, raw.count) else { return offset == raw.count }
           guard length <= UInt64(raw.count - offset) else { return true }
           offset += Int(length)
         default: return false
@@ -162,4 +241,15 @@ enum WireScan {
     }
     return nil
   }
+}
+
+/// A number as protobuf writes it, in base 128.
+func protobufVarint(_ number: UInt64) -> [UInt8] {
+  var bytes: [UInt8] = []
+  var rest = number
+  while rest >= 0x80 {
+    bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+    rest >>= 7
+  }
+  return bytes + [UInt8(rest)]
 }

@@ -42,7 +42,7 @@ extension ConversionNote {
 extension ModelFile {
   /// Converts to another file and proves the result before anything is written.
   ///
-  /// The target is encoded in memory, read again by its own reader and compared with this file; only then does it
+  /// The target is written without a name, read again by its own reader and compared with this file; only then does it
   /// replace what was at `path`.
   /// - Throws: `RNNConvError.loss` where something would be lost without leave, `.notExpressible` where the target
   ///   lacks what a layer means. A verdict of `different` is not thrown: the report says so, and nothing is written.
@@ -81,14 +81,25 @@ extension ModelFile {
         .joined(separator: "\n")
       final = try target.write(model, options.write)
     }
+    var files = [AtomicFile.NewFile(final.chunks, path: path)]
+    if let external = final.external {
+      let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
+      files.insert(AtomicFile.NewFile(external.chunks, path: external.name, beneath: folder), at: 0)
+    }
+    let staged: StagedFiles
+    do { staged = try AtomicFile.stage(files) } catch { throw .file(error) }
     var report: VerificationReport?
     var movement: VerificationReport?
     if options.verify {
-      let bytes = final.chunks.count == 1 ? final.chunks[0] : ByteBuffer(joining: final.chunks)
-      // External data is only on disk once written; the check reads an encoding that holds it all.
-      var whole = options.write
-      whole.externalData = nil
-      let content = final.external == nil ? bytes : ByteBuffer(joining: try target.write(model, whole).chunks)
+      let content: ByteBuffer
+      if final.external == nil {
+        do { content = try staged.bytes(ofFile: 0) } catch { throw .file(error) }
+      } else {
+        // A reader finds external data by its name, which it does not have yet: read is an encoding that holds it all.
+        var whole = options.write
+        whole.externalData = nil
+        content = ByteBuffer(joining: try target.write(model, whole).chunks)
+      }
       let copy = try ModelFile(content, path: path, folder: nil, format: target.name)
       // Where the user asked for narrower weights, the rounded model is what the file must hold.
       let reference =
@@ -104,12 +115,7 @@ extension ModelFile {
         movement = try verify(against: copy, asked)
       }
     }
-    var files = [AtomicFile.NewFile(final.chunks, path: path)]
-    if let external = final.external {
-      let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
-      files.insert(AtomicFile.NewFile(external.chunks, path: external.name, beneath: folder), at: 0)
-    }
-    do { try AtomicFile.write(files) } catch { throw .file(error) }
+    do { try staged.commit() } catch { throw .file(error) }
     return Conversion(
       path: path, notes: notes, layerCount: model.layers.count, report: report, movement: movement)
   }

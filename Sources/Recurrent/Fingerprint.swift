@@ -84,7 +84,7 @@ private struct Digest {
       add(quantization.scale)
       add(quantization.zeroPoint)
     }
-    tensor.bytes.withUnsafeBytes { hash.update(bufferPointer: $0) }
+    for chunk in tensor.bytes.chunks { chunk.withUnsafeBytes { hash.update(bufferPointer: $0) } }
   }
 
   mutating func add(_ activation: Activation) {

@@ -32,6 +32,30 @@ import Testing
     #expect(try folder.names() == ["old"])
   }
 
+  @Test func `staged files are on the disk, and have no names before they are given them`() throws {
+    _ = try folder.write([9], to: "old")
+    let files = [("old", [ByteBuffer([1, 2]), ByteBuffer([3])]), ("new", [ByteBuffer([4])])].map {
+      AtomicFile.NewFile($1, path: folder.path($0))
+    }
+    do {
+      let staged = try AtomicFile.stage(files)
+      #expect(try staged.bytes(ofFile: 0).array == [1, 2, 3])
+      #expect(try staged.bytes(ofFile: 1).array == [4])
+    }
+    #expect(try folder.names() == ["old"])
+    #expect(try folder.read("old") == [9])
+    try AtomicFile.stage(files).commit()
+    #expect(try folder.read("old") == [1, 2, 3])
+    #expect(try folder.read("new") == [4])
+    #expect(try folder.names() == ["new", "old"])
+  }
+
+  @Test func `what can have no name is written when names are given`() throws {
+    let staged = try AtomicFile.stage([AtomicFile.NewFile([ByteBuffer([1])], path: "/dev/null")])
+    #expect(try staged.bytes(ofFile: 0).array == [1])
+    try staged.commit()
+  }
+
   @Test func `a file that is still mapped can be replaced by a part of itself`() throws {
     let path = try folder.write([1, 2, 3, 4], to: "file")
     let mapped = try ByteBuffer.open(path: path)

@@ -70,4 +70,50 @@ import Testing
     #expect(throws: FileError.self) { try ByteBuffer.open(path: limited, limit: 4_999) }
     withExtendedLifetime(second) {}
   }
+
+  @Test func `joined buffers stay what they are made of until they are read as one`() {
+    let parts = [[1, 2, 3], [], [4], [5, 6]].map { ByteBuffer($0 as [UInt8]) }
+    let joined = ByteBuffer(joining: parts)
+    let middle = joined.slice(offset: 1, count: 4)!
+    let twice = ByteBuffer(joining: [middle, joined])
+    #expect(joined.chunks.map(\.array) == [[1, 2, 3], [4], [5, 6]])
+    #expect(middle.chunks.map(\.array) == [[2, 3], [4], [5]])
+    #expect(twice.pieces(of: 2).map(\.array) == [[2, 3], [4], [5], [1, 2], [3], [4], [5, 6]])
+    #expect(joined.slice(offset: 3, count: 0)!.chunks.isEmpty)
+    #expect(joined.isAligned(to: 64) && !middle.isAligned(to: 2))
+
+    #expect(joined.array == [1, 2, 3, 4, 5, 6])
+    #expect(joined[4] == 5)
+    // One memory from now on, also for windows that were made before.
+    #expect(joined.chunks.count == 1 && middle.chunks.count == 1)
+    #expect(joined.isAligned(to: 64) && !middle.isAligned(to: 2))
+    #expect(middle.array == [2, 3, 4, 5])
+    #expect(twice.array == [2, 3, 4, 5, 1, 2, 3, 4, 5, 6])
+  }
+
+  @Test func `joined buffers are read by many threads at once`() {
+    for _ in 0..<50 {
+      let joined = ByteBuffer(joining: (0..<100).map { ByteBuffer([UInt8](repeating: $0, count: 1_000)) })
+      let sums = concurrentMap(8, threads: 8) { _ in
+        joined.chunks.reduce(0) { $0 + $1.count } + (0..<100).reduce(0) { $0 + Int(joined[$1 * 1_000]) }
+      }
+      #expect(sums == [Int](repeating: 100_000 + 4_950, count: 8))
+    }
+  }
+
+  @Test func `pages that were let go are back when they are read`() throws {
+    let content = (0..<50_000).map { UInt8(truncatingIfNeeded: $0 * 7) }
+    let buffer = try ByteBuffer.open(path: try folder.write(content, to: "file"))
+    #expect(buffer.array == content)
+    buffer.slice(offset: 100, count: 40_000)!.releasePages()
+    #expect(buffer.array == content)
+    let heap = ByteBuffer(content)
+    heap.releasePages()
+    #expect(heap.array == content)
+  }
+
+  @Test(arguments: [(0, 4), (1, 4), (1_000, 1), (1_000, 4), (3, 64)])
+  func `work spread over threads comes back in order`(count: Int, threads: Int) {
+    #expect(concurrentMap(count, threads: threads) { $0 * $0 } == (0..<count).map { $0 * $0 })
+  }
 }

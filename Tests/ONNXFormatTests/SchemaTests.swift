@@ -2,6 +2,7 @@ import ByteIO
 import Foundation
 import ONNXFormat
 import Recurrent
+import Tensors
 import TestSupport
 import Testing
 
@@ -68,6 +69,47 @@ import Testing
       let first = try ONNXEncoder.encode(try ONNXExporter.export(model).model)
       let second = try ONNXEncoder.encode(try ONNXExporter.export(model).model)
       #expect(first.model == second.model)
+    }
+  }
+
+  /// Recorded from packing in one piece by libprotobuf-c, before models were written as they are packed.
+  @Test func `an export has the bytes that libprotobuf-c packs in one piece`() throws {
+    let path = Repository.root.appending(path: "fixtures/demo/model.onnx").path
+    let model = try ONNXImporter.importModel(
+      try ONNXDecoder.decode(try ByteBuffer.open(path: path), folder: nil)
+    ).model
+    let encoded = try ONNXEncoder.encode(try ONNXExporter.export(model).model)
+    #expect(sha256(of: encoded.model) == "db49b63958537b8cc637fe0318f7c52067864952e4102f9f9622d26c84e09ca3")
+  }
+
+  @Test func `weights are read wherever a graph has them, those of a page and more as windows`() throws {
+    var generator = SeededGenerator(seed: 6)
+    // Eight bytes are as long as what stands for them while the file is scanned; 128 and 16,384 change lengths' lengths.
+    let counts = Array(0...40) + [1023, 1024, 4095, 4096, 5000]
+    let tensors = counts.map { generator.tensor([$0]) }
+    var graph = ONNXGraph(name: "g")
+    for (index, tensor) in tensors.enumerated() {
+      graph.initializers.append(.init("w\(index)", tensor))
+      let branch = ONNXGraph(name: "b", initializers: [.init("inner", tensor)])
+      graph.nodes.append(
+        ONNXNode(
+          "If", inputs: ["w\(index)"], outputs: [],
+          attributes: ["value": .tensor(tensor), "then_branch": .graph(branch)], index: index))
+    }
+    let source = ONNXModel(irVersion: 8, opsets: ["": 17], graph: graph)
+    let file = ByteBuffer(try ONNXEncoder.encode(source).model.array)
+    let read = try ONNXDecoder.decode(file, folder: nil)
+    #expect(read == source)
+    let bounds = addresses(file)
+    for initializer in read.graph.initializers where initializer.tensor.count >= 1024 {
+      let place = addresses(initializer.tensor.bytes)
+      #expect(bounds.lowerBound <= place.lowerBound && place.upperBound <= bounds.upperBound)
+    }
+  }
+
+  private func addresses(_ bytes: ByteBuffer) -> Range<UInt> {
+    bytes.withUnsafeBytes {
+      UInt(bitPattern: $0.baseAddress)..<(UInt(bitPattern: $0.baseAddress) + UInt($0.count))
     }
   }
 
