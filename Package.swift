@@ -76,7 +76,8 @@ let package = Package(
       dependencies: [
         "CMeasure", "Forward", "RNNConv", "Recurrent", "Tensors", "Verification",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ], resources: [.embedInCode("forward_peers.py")], swiftSettings: settings),
+      ], resources: [.embedInCode("forward_peers.py"), .embedInCode("check_peer.py")], swiftSettings: settings
+    ),
 
     .target(
       name: "TestSupport", dependencies: ["ByteIO", "Recurrent", "Tensors"], path: "Tests/TestSupport",

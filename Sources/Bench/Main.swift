@@ -10,7 +10,7 @@ struct Bench: ParsableCommand {
     commandName: "rnnconv-bench", abstract: "Measure rnnconv.",
     subcommands: [
       ForwardBench.self, BoundsBench.self, GrowthBench.self, LimitsBench.self, MemoryBench.self,
-      OpenFile.self,
+      CheckBench.self, OpenFile.self,
     ])
 }
 
