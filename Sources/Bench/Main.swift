@@ -9,9 +9,9 @@ struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "rnnconv-bench", abstract: "Measure rnnconv.",
     subcommands: [
-      ForwardBench.self, FilesBench.self, BoundsBench.self, GrowthBench.self, LimitsBench.self,
-      MemoryBench.self,
-      OpenFile.self, FileStepCommand.self,
+      ForwardBench.self, FilesBench.self, ProcessesBench.self, CheckBench.self, BoundsBench.self,
+      GrowthBench.self,
+      LimitsBench.self, MemoryBench.self, OpenFile.self, FileStepCommand.self,
     ])
 }
 

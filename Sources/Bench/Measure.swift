@@ -1,3 +1,4 @@
+internal import ArgumentParser
 internal import Foundation
 
 extension Duration {
@@ -29,5 +30,25 @@ enum Machine {
     let info = ProcessInfo.processInfo
     return "\(cpu ?? "unknown processor"), \(info.activeProcessorCount) cores, "
       + "\(info.physicalMemory >> 30) GiB, \(info.operatingSystemVersionString)"
+  }
+}
+
+/// Programs that run as whole processes.
+enum Program {
+  /// The one beside this.
+  static var rnnconv: String { Bundle.main.bundleURL.appendingPathComponent("rnnconv").path }
+
+  /// Seconds of a process, which must succeed; one that does not has said why.
+  static func seconds(_ command: [String]) throws -> Double {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = command
+    process.standardOutput = FileHandle.nullDevice
+    let took = try ContinuousClock().measure {
+      try process.run()
+      process.waitUntilExit()
+    }
+    guard process.terminationStatus == 0 else { throw ExitCode.failure }
+    return took.seconds
   }
 }
