@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What docs/BENCHMARKS.md records, measured here: forward passes and files beside the peers, rooflines, growth, memory.
+# What docs/BENCHMARKS.md records, measured here: forward passes and files beside the peers, rooflines, bounds, growth,
+# memory.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -14,6 +15,7 @@ python=${RNNCONV_PYTHON:-}
 
 show "$bench" limits
 show "$bench" forward ${python:+--python "$python"} "$@"
+show "$bench" bounds
 show "$bench" files ${python:+--python "$python"}
 show "$bench" growth --svg docs/growth.svg
 show "$bench" memory --steps 100000

@@ -29,7 +29,7 @@ struct GrowthBench: ParsableCommand {
       ("T", [32, 64, 128, 256, 512, 1024], { (item(steps: $0, batch: 1, size: 128), 1) }),
       ("B", [1, 2, 4, 8, 16, 32, 64, 128], { (item(steps: 32, batch: $0, size: 128), 1) }),
       ("H", [16, 32, 64, 128, 256, 512, 1024], { (item(steps: 32, batch: 1, size: $0), 1) }),
-      ("layers", [1, 2, 3, 4, 6, 8], { (item(steps: 64, batch: 1, size: 128), $0) }),
+      ("layers", [1, 2, 3, 4, 6, 8], { (item(steps: 512, batch: 1, size: 64), $0) }),
     ]
     var plots = try passes.map { axis in
       try plot(axis.name, axis.values) { value in

@@ -9,8 +9,8 @@ struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "rnnconv-bench", abstract: "Measure rnnconv.",
     subcommands: [
-      ForwardBench.self, GrowthBench.self, LimitsBench.self, MemoryBench.self, OpenFile.self,
-      FilesBench.self, FileStepCommand.self,
+      ForwardBench.self, BoundsBench.self, FilesBench.self, FileStepCommand.self, GrowthBench.self,
+      LimitsBench.self, MemoryBench.self, OpenFile.self,
     ])
 }
 

@@ -1,7 +1,9 @@
 // The kernels of one instruction set. The including file defines TABLE (the name of its table), LEVEL, VECTOR_BYTES,
-// WIDE(rows) and the fused operations FMA32 and FMA64, after a target attribute where it needs one.
+// WIDE(rows), BOUNDED_ROWS, BOUNDED_WIDE(rows) and the fused operations FMA32 and FMA64, after a target attribute where
+// it needs one.
 #include "include/CKernels.h"
 
+#include <float.h>
 #include <stdint.h>
 
 #pragma clang fp contract(off)
@@ -14,6 +16,7 @@
 #define FMA FMA64
 #define NAME(name) name##_f64
 #include "product.h"
+#include "bounded.h"
 #undef NAME
 #undef FMA
 #undef LANES
@@ -28,5 +31,6 @@
 
 const ck_kernels TABLE = {
     .level = LEVEL, .product = product_f32, .product64 = product_f64, .lstm = lstm_f32, .gru = gru_f32,
-    .rnn = rnn_f32, .sigmoid = sigmoid_f32, .tanh = tanh_f32,
+    .rnn = rnn_f32, .sigmoid = sigmoid_f32, .tanh = tanh_f32, .bounded = bounded_products, .linear = linear_products,
+    .unstored32 = unstored_float, .unstored64 = unstored_double,
 };

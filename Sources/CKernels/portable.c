@@ -5,6 +5,8 @@
 #define LEVEL CK_PORTABLE
 #define VECTOR_BYTES 16
 #define WIDE(rows) (rows == 1 ? 4 : rows <= 3 ? 2 : 1)
+#define BOUNDED_ROWS 1
+#define BOUNDED_WIDE(rows) 1
 
 #if defined(__FMA__) || !defined(__x86_64__)
 #define FMA32 __builtin_elementwise_fma

@@ -23,9 +23,45 @@ struct AffineSum: SumOfProducts {
   }
 }
 
+struct AffineProducts<Format: BoundedFormat>: Products {
+  private let plain: BoundedProducts<Format>
+  /// Σ|a|·spread and Σ|a|·rest, the second and the third of three.
+  private let shares: TripleSums
+  /// As of the plain sums Σ e_w (|x| + e_x), the second of three.
+  private let storage: TripleSums?
+  /// By row, then unit; nothing for a row without symbols.
+  private let coefficients: [[Coefficients]]
+  private let firstUnit: Int
+
+  init(_ weights: BoundedWeights, units: Range<Int>, _ x: [Affine<Format>], starts: [Int], count: Int) {
+    // The same numbers in one row: as many sums as there are rows and units share what follows.
+    let centers = starts.flatMap { start in x[start..<(start + count)].map(\.center) }
+    plain = BoundedProducts(
+      weights, units: units, centers, starts: starts.indices.map { $0 * count }, count: count)
+    let rows = TripleSums.rows(starts, count) { (0, x[$0].spread, x[$0].rest) }
+    shares = TripleSums(weights.panels!, units: units, rows, rows: starts.count)
+    storage = weights.errorPanels.map { errors in
+      let rows = TripleSums.rows(starts, count) { (0, x[$0].center.magnitude, 0) }
+      return TripleSums(errors, units: units, rows, rows: starts.count)
+    }
+    coefficients = starts.map { start in
+      Coefficients.products(weights.values, units, x[start..<(start + count)].map(\.coefficients))
+    }
+    firstUnit = units.lowerBound
+  }
+
+  func sum(_ k: Int, _ r: Int) -> AffineSum {
+    let row = coefficients[r]
+    return AffineSum(
+      plain: plain.sum(k, r), coefficients: row.isEmpty ? Coefficients() : row[k - firstUnit],
+      rest: shares.third(k, r) + (storage?.second(k, r) ?? 0), spread: shares.second(k, r))
+  }
+}
+
 extension Affine: Scalar {
   typealias Rules = RoundingModel
   typealias Sum = AffineSum
+  typealias Sums = AffineProducts<Format>
   typealias Weights = BoundedWeights
 
   static var zero: Affine { Affine(.zero) }
@@ -38,6 +74,9 @@ extension Affine: Scalar {
   static func stored(_ tensor: Tensor, _ rules: RoundingModel) -> BoundedWeights {
     Bounded<Format>.stored(tensor, rules)
   }
+  static func matrix(_ tensor: Tensor, _ rules: RoundingModel) -> BoundedWeights {
+    Bounded<Format>.matrix(tensor, rules)
+  }
   static func element(_ weights: BoundedWeights, _ index: Int) -> Affine {
     Affine(Bounded<Format>.element(weights, index))
   }
@@ -46,41 +85,6 @@ extension Affine: Scalar {
   }
 
   var detached: Affine { Affine(center) }
-
-  static func dot(
-    _ weights: BoundedWeights, row: Int, _ x: [Affine], at start: Int, count: Int
-  ) -> AffineSum {
-    products(weights, units: row..<(row + 1), x, starts: [start], count: count)![0]
-  }
-
-  static func products(
-    _ weights: BoundedWeights, units: Range<Int>, _ x: [Affine], starts: [Int], count: Int
-  ) -> [AffineSum]? {
-    // The same numbers in one row: as many sums as there are rows and units share what follows.
-    let centers = starts.flatMap { start in x[start..<(start + count)].map(\.center) }
-    let rows = starts.indices.map { $0 * count }
-    let plain = Bounded<Format>.products(weights, units: units, centers, starts: rows, count: count)!
-    // Σ|a|·spread and Σ|a|·rest, and as of the plain sums Σ e_w (|x| + e_x).
-    let packed = Bounded<Format>.packed(starts, count) { row, k in (0, x[row + k].spread, x[row + k].rest) }
-    let shares = Bounded<Format>.products(weights.values, units, packed, rows: starts.count, count: count)
-    let storage = weights.errors.map { errors in
-      let packed = Bounded<Format>.packed(starts, count) { row, k in (0, x[row + k].center.magnitude, 0) }
-      return Bounded<Format>.products(errors, units, packed, rows: starts.count, count: count)
-    }
-    var sums = plain.indices.map { index in
-      AffineSum(
-        plain: plain[index], rest: shares[index].propagated + (storage?[index].magnitude ?? 0),
-        spread: shares[index].magnitude)
-    }
-    for (row, start) in starts.enumerated() {
-      let coefficients = Coefficients.products(
-        weights.values, units, x[start..<(start + count)].map(\.coefficients))
-      for (unit, coefficients) in coefficients.enumerated() {
-        sums[unit * starts.count + row].coefficients = coefficients
-      }
-    }
-    return sums
-  }
 
   static func + (left: AffineSum, right: Affine) -> AffineSum {
     var sum = left

@@ -8,11 +8,15 @@ protocol BoundedFormat: BinaryFloatingPoint, Sendable {
 }
 
 extension Float: BoundedFormat {
-  static func holds(_ numbers: [Double]) -> Bool { unstored_float(numbers, numbers.count) == 0 }
+  static func holds(_ numbers: [Double]) -> Bool {
+    InstructionSet.best.kernels.unstored32(numbers.count, numbers) == 0
+  }
 }
 
 extension Double: BoundedFormat {
-  static func holds(_ numbers: [Double]) -> Bool { unstored_double(numbers, numbers.count) == 0 }
+  static func holds(_ numbers: [Double]) -> Bool {
+    InstructionSet.best.kernels.unstored64(numbers.count, numbers) == 0
+  }
 }
 
 /// A Float64 number and a bound on how far any evaluation in `Format` may be from it.

@@ -1,11 +1,17 @@
 internal import CKernels
 internal import Tensors
 
-/// A sum of products under way, with what bounds every order of summing it: Σab, Σ|a||b|, what the errors of a and b add,
-/// Σ(|a|e_b + |b|e_a + e_a e_b), and n.
-typealias BoundedSum = bounded_sum
+/// A sum of products under way, with what bounds every order of summing it.
+struct BoundedSum: SumOfProducts, BitwiseCopyable {
+  /// Σab
+  var value = 0.0
+  /// Σ|a||b|
+  var magnitude = 0.0
+  /// What the errors of a and b add: Σ(|a|e_b + |b|e_a + e_a e_b)
+  var propagated = 0.0
+  /// n
+  var terms = 0
 
-extension BoundedSum: SumOfProducts {
   static func + (left: BoundedSum, right: BoundedSum) -> BoundedSum {
     BoundedSum(
       value: left.value + right.value, magnitude: left.magnitude + right.magnitude,
@@ -17,11 +23,102 @@ extension BoundedSum: SumOfProducts {
 struct BoundedWeights: Sendable {
   var values: [Double]
   var errors: [Double]?
+  /// The same in panels, of a matrix that products are made of.
+  private(set) var panels: PackedMatrix<Double>?
+  private(set) var errorPanels: PackedMatrix<Double>?
+
+  init(values: [Double], errors: [Double]?) {
+    self.values = values
+    self.errors = errors
+  }
+
+  /// A matrix `[N, columns]`.
+  func packed(columns: Int) -> BoundedWeights {
+    func panels(_ numbers: [Double]) -> PackedMatrix<Double> {
+      PackedMatrix(numbers, outputs: columns == 0 ? 0 : numbers.count / columns, depth: columns, bias: nil)
+    }
+    var result = self
+    result.panels = panels(values)
+    result.errorPanels = errors.map(panels)
+    return result
+  }
+}
+
+/// Sums of three products at once, Σ w·x, Σ|w|·y and Σ|w|·z, of some units with rows of (x, y, z).
+struct TripleSums {
+  /// `[rows, 3, width]`
+  private let sums: [Double]
+  private let width: Int
+  /// The first unit of `sums`.
+  private let first: Int
+
+  /// - Parameters:
+  ///   - units: some of those in the panels.
+  ///   - x: `[rows, depth, 3]`
+  init(_ matrix: PackedMatrix<Double>, units: Range<Int>, _ x: [Double], rows: Int) {
+    let panel = PackedMatrix<Double>.width
+    let panels =
+      (units.lowerBound / panel)..<max(units.lowerBound / panel, (units.upperBound + panel - 1) / panel)
+    first = panels.lowerBound * panel
+    width = panels.count * panel
+    sums = matrix.tripleProducts(panels, x, rows: rows)
+  }
+
+  @inline(__always)
+  func first(_ unit: Int, _ row: Int) -> Double { sums[row * 3 * width + unit - first] }
+  @inline(__always)
+  func second(_ unit: Int, _ row: Int) -> Double { sums[(row * 3 + 1) * width + unit - first] }
+  @inline(__always)
+  func third(_ unit: Int, _ row: Int) -> Double { sums[(row * 3 + 2) * width + unit - first] }
+
+  /// For each row the three numbers of every element.
+  static func rows(
+    _ starts: [Int], _ count: Int, _ element: (Int) -> (Double, Double, Double)
+  ) -> [Double] {
+    [Double](unsafeUninitializedCapacity: starts.count * 3 * count) { packed, initialized in
+      var target = 0
+      for start in starts {
+        for k in start..<(start + count) {
+          // Inside: three numbers for each of `count` elements of each row.
+          (packed[target], packed[target + 1], packed[target + 2]) = element(k)
+          target += 3
+        }
+      }
+      initialized = target
+    }
+  }
+}
+
+struct BoundedProducts<Format: BoundedFormat>: Products {
+  private let exact: TripleSums
+  /// Σ e_w (|x| + e_x), the second of three.
+  private let storage: TripleSums?
+  private let count: Int
+
+  init(
+    _ weights: BoundedWeights, units: Range<Int>, _ x: [Bounded<Format>], starts: [Int], count: Int
+  ) {
+    self.count = count
+    let rows = TripleSums.rows(starts, count) { (x[$0].value, abs(x[$0].value), x[$0].error) }
+    exact = TripleSums(weights.panels!, units: units, rows, rows: starts.count)
+    storage = weights.errorPanels.map { errors in
+      let rows = TripleSums.rows(starts, count) { (0, x[$0].magnitude, 0) }
+      return TripleSums(errors, units: units, rows, rows: starts.count)
+    }
+  }
+
+  @inline(__always)
+  func sum(_ k: Int, _ r: Int) -> BoundedSum {
+    BoundedSum(
+      value: exact.first(k, r), magnitude: exact.second(k, r),
+      propagated: exact.third(k, r) + (storage?.second(k, r) ?? 0), terms: count)
+  }
 }
 
 extension Bounded {
   typealias Sum = BoundedSum
   typealias Weights = BoundedWeights
+  typealias Sums = BoundedProducts<Format>
 
   static var emptySum: BoundedSum { BoundedSum() }
 
@@ -53,71 +150,16 @@ extension Bounded {
     return result
   }
 
+  static func matrix(_ tensor: Tensor, _ rules: RoundingModel) -> BoundedWeights {
+    stored(tensor, rules).packed(columns: tensor.shape[1])
+  }
+
   static func element(_ weights: BoundedWeights, _ index: Int) -> Bounded {
     Bounded(weights.values[index], weights.errors?[index] ?? 0, own: 0)
   }
 
   static func elements(_ weights: BoundedWeights) -> [Bounded] {
     weights.values.indices.map { element(weights, $0) }
-  }
-
-  static func dot(
-    _ weights: BoundedWeights, row: Int, _ x: [Bounded], at start: Int, count: Int
-  ) -> BoundedSum {
-    products(weights, units: row..<(row + 1), x, starts: [start], count: count)![0]
-  }
-
-  static func products(
-    _ weights: BoundedWeights, units: Range<Int>, _ x: [Bounded], starts: [Int], count: Int
-  ) -> [BoundedSum]? {
-    var packed = Self.packed(starts, count) { row, k in
-      let number = x[row + k]
-      return (number.value, abs(number.value), number.error)
-    }
-    var sums = products(weights.values, units, packed, rows: starts.count, count: count)
-    guard let errors = weights.errors else { return sums }
-    // Σ e_w (|x| + e_x)
-    for first in stride(from: 0, to: packed.count, by: max(1, 3 * count)) {
-      for k in first..<(first + count) { packed[k + count] += packed[k + 2 * count] }
-    }
-    for (index, sum) in products(errors, units, packed, rows: starts.count, count: count).enumerated() {
-      sums[index].propagated += sum.magnitude
-    }
-    return sums
-  }
-
-  /// For each row the first of three numbers of every element, then the second, then the third.
-  static func packed(
-    _ starts: [Int], _ count: Int, _ element: (_ row: Int, _ k: Int) -> (Double, Double, Double)
-  ) -> [Double] {
-    [Double](unsafeUninitializedCapacity: starts.count * 3 * count) { packed, initialized in
-      for (row, start) in starts.enumerated() {
-        let target = 3 * row * count
-        for k in 0..<count {
-          // Inside: `target` and three times `count` end where the next row begins.
-          (packed[target + k], packed[target + count + k], packed[target + 2 * count + k]) = element(start, k)
-        }
-      }
-      initialized = starts.count * 3 * count
-    }
-  }
-
-  /// Of exact weights with rows that are `packed`.
-  static func products(
-    _ weights: [Double], _ units: Range<Int>, _ x: [Double], rows: Int, count: Int
-  ) -> [BoundedSum] {
-    // Safe: these are the sizes that the C function stays under.
-    precondition(
-      units.lowerBound >= 0 && units.upperBound * count <= weights.count && x.count == rows * 3 * count)
-    return [BoundedSum](unsafeUninitializedCapacity: units.count * rows) { sums, initialized in
-      weights.withUnsafeBufferPointer { weights in
-        x.withUnsafeBufferPointer { x in
-          let first = weights.baseAddress.map { $0 + units.lowerBound * count }
-          bounded_products(first, x.baseAddress, sums.baseAddress, units.count, rows, count)
-        }
-      }
-      initialized = units.count * rows
-    }
   }
 
   static func + (left: BoundedSum, right: Bounded) -> BoundedSum {
@@ -127,7 +169,7 @@ extension Bounded {
   }
 
   /// γ_n Σ|â||b̂| for the evaluation's roundings (Higham 2002, eq. 3.5, any order), the same in Float64 for ours,
-  /// what was propagated, and n underflows.
+  /// what was propagated, and n underflows. γ_n = nu / (1 − nu) ≤ nu (1 + 2nu) where nu ≤ ½.
   init(_ sum: BoundedSum) {
     // Two more than the terms: a factor 1/n, or a bias that starts from 0.
     let n = Double(sum.terms + 2)
@@ -135,8 +177,8 @@ extension Bounded {
       self = .unknown
       return
     }
-    let gamma = n * Self.u / (1 - n * Self.u)
-    let ownGamma = n * ownUnit / (1 - n * ownUnit)
+    let gamma = n * Self.u * (1 + 2 * n * Self.u)
+    let ownGamma = n * ownUnit * (1 + 2 * n * ownUnit)
     // Our own n additions of numbers ≥ 0 lose at most a share γ_n of them.
     let magnitude = sum.magnitude * (1 + 2 * ownGamma)
     let propagated = sum.propagated * (1 + 2 * ownGamma)

@@ -32,12 +32,12 @@ struct DirectionWeights<Number: Scalar>: Sendable {
     outputSize = layer.outputSize
     coupled = layer.inputForget
     clip = layer.clip.map { Number.constant($0) }
-    W = Number.stored(parameters.inputWeight, rules)
-    R = Number.stored(parameters.recurrentWeight, rules)
+    W = Number.matrix(parameters.inputWeight, rules)
+    R = Number.matrix(parameters.recurrentWeight, rules)
     bW = parameters.inputBias.map { Number.stored($0, rules) }
     bR = parameters.recurrentBias.map { Number.stored($0, rules) }
     P = parameters.peepholes.map { Number.stored($0, rules) }
-    projection = parameters.projection.map { Number.stored($0, rules) }
+    projection = parameters.projection.map { Number.matrix($0, rules) }
     gateActivation = parameters.gateActivation
     candidateActivation = parameters.candidateActivation
     outputActivation = parameters.outputActivation
@@ -71,8 +71,8 @@ extension DirectionWeights {
   /// h_t = a(W x_t + b_W + R h_{t−1} + b_R)
   private func rnn(_ x: [Number], _ rows: [ActiveRow], _ state: inout CellState<Number>) {
     let (wx, rh) = (inputs(x, rows), recurrents(state.h, rows))
-    for j in 0..<hiddenSize {
-      for (r, row) in rows.enumerated() {
+    for (r, row) in rows.enumerated() {
+      for j in 0..<hiddenSize {
         let h = candidate(input(0, j, wx, r) + recurrent(0, j, rh, r))
         state.h[row.batch * hiddenSize + j] = h
       }
@@ -84,9 +84,11 @@ extension DirectionWeights {
   private func lstm(_ x: [Number], _ rows: [ActiveRow], _ state: inout CellState<Number>) {
     let (wx, rh) = (inputs(x, rows), recurrents(state.h, rows))
     var hidden = projection == nil ? [] : [Number](repeating: .zero, count: state.c.count)
-    for j in 0..<hiddenSize {
-      for (r, row) in rows.enumerated() {
-        func sum(_ gate: Int) -> Number.Sum { input(gate, j, wx, r) + recurrent(gate, j, rh, r) }
+    for (r, row) in rows.enumerated() {
+      for j in 0..<hiddenSize {
+        @inline(__always) func sum(_ gate: Int) -> Number.Sum {
+          input(gate, j, wx, r) + recurrent(gate, j, rh, r)
+        }
         let at = row.batch * hiddenSize + j
         let c0 = state.c[at]
 
@@ -103,11 +105,11 @@ extension DirectionWeights {
     }
     guard let projection else { return }
     // h_t = projection · (o⊙a(c_t))
-    let products = Products<Number>(
+    let products = Number.Sums(
       projection, units: 0..<outputSize, hidden, starts: rows.map { $0.batch * hiddenSize }, count: hiddenSize
     )
-    for k in 0..<outputSize {
-      for (r, row) in rows.enumerated() {
+    for (r, row) in rows.enumerated() {
+      for k in 0..<outputSize {
         state.h[row.batch * outputSize + k] = Number(products.sum(k, r))
       }
     }
@@ -118,8 +120,8 @@ extension DirectionWeights {
   private func gruResetAfter(_ x: [Number], _ rows: [ActiveRow], _ state: inout CellState<Number>) {
     let last = state.h
     let (wx, rh) = (inputs(x, rows), recurrents(last, rows))
-    for j in 0..<hiddenSize {
-      for (b, row) in rows.enumerated() {
+    for (b, row) in rows.enumerated() {
+      for j in 0..<hiddenSize {
         let at = row.batch * hiddenSize + j
 
         let r = gate(input(0, j, wx, b) + recurrent(0, j, rh, b))
@@ -140,16 +142,16 @@ extension DirectionWeights {
     // The candidate's rows of R see r⊙h instead.
     let rh = recurrents(last, rows, gates: 0..<2)
     var reset = last
-    for j in 0..<hiddenSize {
-      for (b, row) in rows.enumerated() {
+    for (b, row) in rows.enumerated() {
+      for j in 0..<hiddenSize {
         let at = row.batch * hiddenSize + j
         let r = gate(input(0, j, wx, b) + recurrent(0, j, rh, b))
         reset[at] = r * last[at]
       }
     }
     let rn = recurrents(reset, rows, gates: 2..<3)
-    for j in 0..<hiddenSize {
-      for (b, row) in rows.enumerated() {
+    for (b, row) in rows.enumerated() {
+      for j in 0..<hiddenSize {
         let at = row.batch * hiddenSize + j
         let z = gate(input(1, j, wx, b) + recurrent(1, j, rh, b))
         let n = candidate(input(2, j, wx, b) + recurrent(2, j, rn, b))
@@ -160,21 +162,21 @@ extension DirectionWeights {
   }
 
   /// W x_t, of every unit and row.
-  private func inputs(_ x: [Number], _ rows: [ActiveRow]) -> Products<Number> {
-    Products(W, units: 0..<(cell.gateCount * hiddenSize), x, starts: rows.map(\.x), count: inputSize)
+  private func inputs(_ x: [Number], _ rows: [ActiveRow]) -> Number.Sums {
+    Number.Sums(W, units: 0..<(cell.gateCount * hiddenSize), x, starts: rows.map(\.x), count: inputSize)
   }
 
   /// R h, of every unit of some gates, all where nil, and every row.
-  private func recurrents(_ h: [Number], _ rows: [ActiveRow], gates: Range<Int>? = nil) -> Products<Number> {
+  private func recurrents(_ h: [Number], _ rows: [ActiveRow], gates: Range<Int>? = nil) -> Number.Sums {
     let gates = gates ?? 0..<cell.gateCount
-    return Products(
+    return Number.Sums(
       R, units: (gates.lowerBound * hiddenSize)..<(gates.upperBound * hiddenSize), h,
       starts: rows.map { $0.batch * outputSize }, count: outputSize)
   }
 
   /// W x_t + b_W: unit j of a gate in row r of the step.
   @inline(__always)
-  private func input(_ gate: Int, _ j: Int, _ wx: Products<Number>, _ r: Int) -> Number.Sum {
+  private func input(_ gate: Int, _ j: Int, _ wx: Number.Sums, _ r: Int) -> Number.Sum {
     let k = gate * hiddenSize + j
     let sum = wx.sum(k, r)
     return bW.map { sum + Number.element($0, k) } ?? sum
@@ -182,7 +184,7 @@ extension DirectionWeights {
 
   /// R h + b_R: unit j of a gate in row r of the step.
   @inline(__always)
-  private func recurrent(_ gate: Int, _ j: Int, _ rh: Products<Number>, _ r: Int) -> Number.Sum {
+  private func recurrent(_ gate: Int, _ j: Int, _ rh: Number.Sums, _ r: Int) -> Number.Sum {
     let k = gate * hiddenSize + j
     let sum = rh.sum(k, r)
     return bR.map { sum + Number.element($0, k) } ?? sum

@@ -36,7 +36,9 @@ struct Coefficients: Sendable {
   }
 
   /// Σ w[unit][j] · rows[j] for some units of the weights; nothing where no row has symbols.
-  static func products(_ weights: [Double], _ units: Range<Int>, _ rows: [Coefficients]) -> [Coefficients] {
+  static func products(
+    _ weights: [Double], _ units: Range<Int>, _ rows: [Coefficients], instructions: InstructionSet = .best
+  ) -> [Coefficients] {
     let count = rows.count
     let columns = rows.reduce(0) { max($0, $1.count) }
     if columns == 0 { return [] }
@@ -52,7 +54,8 @@ struct Coefficients: Sendable {
       weights.withUnsafeBufferPointer { weights in
         x.withUnsafeBufferPointer { x in
           let first = weights.baseAddress! + units.lowerBound * count
-          linear_products(first, x.baseAddress, sums.baseAddress, units.count, count, columns)
+          instructions.kernels.linear(
+            units.count, count, columns, first, x.baseAddress!, sums.baseAddress!)
         }
       }
       initialized = units.count * columns

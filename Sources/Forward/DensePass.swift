@@ -17,14 +17,14 @@ struct DensePass<Number: Scalar>: DenseLayer {
   private let outputs: Int
 
   init(weight: Tensor, bias: Tensor?, _ rules: Number.Rules) {
-    self.weight = Number.stored(weight, rules)
+    self.weight = Number.matrix(weight, rules)
     self.bias = bias.map { Number.stored($0, rules) }
     outputs = weight.shape[0]
   }
 
   func run(_ x: Numbers<Number>) -> Numbers<Number> {
     var y = Numbers<Number>(zeros: x.steps, batch: x.batch, features: outputs)
-    let products = Products<Number>(
+    let products = Number.Sums(
       weight, units: 0..<outputs, x.elements, starts: (0..<x.groups).map { $0 * x.features },
       count: x.features)
     for k in 0..<outputs {

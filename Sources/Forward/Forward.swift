@@ -90,12 +90,8 @@ func run<Number: Scalar>(
     return try runInBlocks(model, inputs, steps: steps) { layers[$0] }
   }
   var values = inputs.values
-  for (index, wiring) in model.layers.enumerated() {
-    let outputs = try layer(index).run(wiring.inputs.map { $0.flatMap { values[$0] } }, batch: inputs.batch)
-    for (name, output) in zip(wiring.outputs, outputs) {
-      if let name { values[name] = output }
-    }
-  }
+  var carried = CarriedStates<Number>(layers: model.layers.count)
+  try carried.advance(model, layers: layer, &values, batch: inputs.batch)
   return values
 }
 

@@ -79,6 +79,25 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     }
   }
 
+  /// The outputs of this layer and of those upon it, all of which are recurrent; nil where running them together would not
+  /// pay.
+  ///
+  /// - Parameters:
+  ///   - stack: all of them; empty where there is but this one.
+  ///   - inputs: of each, whose sequences but the first are not there yet.
+  func runTogether(
+    _ stack: [RecurrentLayer], _ inputs: [[Value<Number>?]], upper: (Int) -> PreparedLayer
+  ) -> [[Value<Number>]]? {
+    guard stack.count > 1, let x = inputs[0][0]?.numbers else { return nil }
+    let states = inputs.map { inputs in
+      InitialStates(
+        h: inputs.count > 2 ? inputs[2]?.numbers : nil, c: inputs.count > 3 ? inputs[3]?.numbers : nil)
+    }
+    return Number.runTogether(stack, x, states: states, rules) {
+      $0 == 0 ? recurrent! : upper($0).recurrent!
+    }
+  }
+
   private func runRecurrent(_ inputs: [Value<Number>?]) throws(ForwardError) -> [Value<Number>] {
     func input(_ index: Int) -> Value<Number>? { index < inputs.count ? inputs[index] : nil }
     let x = inputs[0]!.numbers

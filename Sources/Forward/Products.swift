@@ -1,27 +1,32 @@
 /// The sums of products of some units of weights `[…, count]` with the rows of a step.
-struct Products<Number: Scalar> {
+protocol Products<Number, Weights, Sum> {
+  associatedtype Number
+  associatedtype Weights
+  associatedtype Sum
+
+  /// - Parameter starts: where each row begins in x.
+  init(_ weights: Weights, units: Range<Int>, _ x: [Number], starts: [Int], count: Int)
+
+  /// Unit k, counted from the first of the weights, with row r.
+  func sum(_ k: Int, _ r: Int) -> Sum
+}
+
+/// Each sum when it is asked for.
+struct ProductsOnDemand<Number: Scalar>: Products {
   private let weights: Number.Weights
   private let x: [Number]
   private let starts: [Int]
   private let count: Int
-  private let firstUnit: Int
-  /// `[units, rows]`, where the arithmetic computes all at once; otherwise each when it is asked for.
-  private let ready: [Number.Sum]?
 
-  /// - Parameter starts: where each row begins in x.
   init(_ weights: Number.Weights, units: Range<Int>, _ x: [Number], starts: [Int], count: Int) {
     self.weights = weights
     self.x = x
     self.starts = starts
     self.count = count
-    firstUnit = units.lowerBound
-    ready = Number.products(weights, units: units, x, starts: starts, count: count)
   }
 
-  /// Unit k, counted from the first of the weights, with row r.
   @inline(__always)
   func sum(_ k: Int, _ r: Int) -> Number.Sum {
-    if let ready { return ready[(k - firstUnit) * starts.count + r] }
-    return Number.dot(weights, row: k, x, at: starts[r], count: count)
+    Number.dot(weights, row: k, x, at: starts[r], count: count)
   }
 }

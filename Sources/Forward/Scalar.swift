@@ -14,6 +14,7 @@ protocol Scalar: Sendable {
   /// A tensor's numbers, converted once a pass.
   associatedtype Weights: Sendable
   associatedtype Sum: SumOfProducts
+  associatedtype Sums: Products<Self, Weights, Sum> = ProductsOnDemand<Self>
   /// What the arithmetic must be told: how native numbers run, the rounding model for bounds.
   associatedtype Rules: Sendable
   /// A recurrent and a dense layer ready for passes.
@@ -29,6 +30,8 @@ protocol Scalar: Sendable {
   static func weights(_ tensor: Tensor) -> Weights
   /// A tensor of the model, which an evaluation may hold in a narrower storage.
   static func stored(_ tensor: Tensor, _ rules: Rules) -> Weights
+  /// The same of a matrix that products are made of.
+  static func matrix(_ tensor: Tensor, _ rules: Rules) -> Weights
   static func element(_ weights: Weights, _ index: Int) -> Self
   static func elements(_ weights: Weights) -> [Self]
   /// A number of the model that is no tensor, such as α or a clip threshold.
@@ -36,11 +39,6 @@ protocol Scalar: Sendable {
 
   /// Row `row` of the weights `[…, count]` times `x[at ..< at + count]`.
   static func dot(_ weights: Weights, row: Int, _ x: [Self], at: Int, count: Int) -> Sum
-  /// The sums of some units with the rows of x that begin at `starts`, `[units, rows]`; nil where nothing is gained by
-  /// computing them together.
-  static func products(
-    _ weights: Weights, units: Range<Int>, _ x: [Self], starts: [Int], count: Int
-  ) -> [Sum]?
 
   init(_ sum: Sum)
   static func + (left: Sum, right: Self) -> Sum
@@ -67,6 +65,12 @@ protocol Scalar: Sendable {
   static func run(
     _ recurrence: Recurrence, _ x: Numbers<Self>, lengths: [Int]?, h: Numbers<Self>?, c: Numbers<Self>?
   ) -> [Value<Self>]
+  /// Of recurrent layers upon one another y and the last states, from x and each layer's initial states; nil where
+  /// nothing is gained by running them together.
+  static func runTogether(
+    _ stack: [RecurrentLayer], _ x: Numbers<Self>, states: [InitialStates<Self>], _ rules: Rules,
+    recurrence: (Int) -> Recurrence
+  ) -> [[Value<Self>]]?
   /// Called with the states of one row after each of its steps, for numbers that remember; `symbols` is the most
   /// that they may remember.
   static func settle(_ states: inout [Self], symbols: Int)
@@ -75,10 +79,15 @@ protocol Scalar: Sendable {
 }
 
 extension Scalar {
+  static func runTogether(
+    _ stack: [RecurrentLayer], _ x: Numbers<Self>, states: [InitialStates<Self>], _ rules: Rules,
+    recurrence: (Int) -> Recurrence
+  ) -> [[Value<Self>]]? { nil }
   static func stored(_ tensor: Tensor, _ rules: Rules) -> Weights { weights(tensor) }
-  static func products(
-    _ weights: Weights, units: Range<Int>, _ x: [Self], starts: [Int], count: Int
-  ) -> [Sum]? { nil }
+  static func matrix(_ tensor: Tensor, _ rules: Rules) -> Weights { stored(tensor, rules) }
+  static func dot(_ weights: Weights, row: Int, _ x: [Self], at start: Int, count: Int) -> Sum {
+    Sums(weights, units: row..<(row + 1), x, starts: [start], count: count).sum(row, 0)
+  }
   static func settle(_ states: inout [Self], symbols: Int) {}
   var detached: Self { self }
 }

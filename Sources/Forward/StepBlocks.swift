@@ -13,20 +13,34 @@ struct CarriedStates<Number: Scalar>: Sendable {
     batch: Int
   ) throws(ForwardError) {
     var newStates = states
-    for (index, wiring) in model.layers.enumerated() {
-      var arguments = wiring.inputs.map { $0.flatMap { values[$0] } }
-      if !states[index].isEmpty {
-        // x, no lengths, h, c
-        arguments = [arguments[0], nil] + states[index].map { $0 }
+    var next = 0
+    while next < model.layers.count {
+      let layer = layers(next)
+      let stack = model.stack(at: next)
+      let arguments = (0..<max(1, stack.count)).map { self.arguments(model, next + $0, values) }
+      let outputs: [[Value<Number>]]
+      if let together = layer.runTogether(stack, arguments, upper: { layers(next + $0) }) {
+        outputs = together
+      } else {
+        outputs = [try layer.run(arguments[0], batch: batch)]
       }
-      let layer = layers(index)
-      let outputs = try layer.run(arguments, batch: batch)
-      if case .recurrent = layer.operation { newStates[index] = Array(outputs.dropFirst()) }
-      for (name, output) in zip(wiring.outputs, outputs) {
-        if let name { values[name] = output }
+      for output in outputs {
+        if case .recurrent = model.layers[next].operation { newStates[next] = Array(output.dropFirst()) }
+        for (name, value) in zip(model.layers[next].outputs, output) {
+          if let name { values[name] = value }
+        }
+        next += 1
       }
     }
     states = newStates
+  }
+
+  private func arguments(
+    _ model: Model, _ index: Int, _ values: [String: Value<Number>]
+  ) -> [Value<Number>?] {
+    let arguments = model.layers[index].inputs.map { $0.flatMap { values[$0] } }
+    // x, no lengths, h, c
+    return states[index].isEmpty ? arguments : [arguments[0], nil] + states[index].map { $0 }
   }
 }
 

@@ -74,3 +74,9 @@ struct Integers: Sendable {
 
   func isUndecided(_ index: Int) -> Bool { undecided?[index] ?? false }
 }
+
+/// h `[B, D·O]` and c `[B, D·H]` that a recurrent layer begins with; zero where nil.
+struct InitialStates<Number: Scalar> {
+  var h: Numbers<Number>?
+  var c: Numbers<Number>?
+}

@@ -98,7 +98,7 @@ import Testing
       check(a * b, curved: true) { a, b, _ in a * b }
       check(.blend(a, b, c, .relu, .float32), curved: true) { n, h, z in (1 - z) * n + z * h }
       check(.clip(a, .constant(0.75)), curved: false) { a, _, _ in min(max(a, -0.75), 0.75) }
-      let weights = BoundedWeights(values: [0.5, -1.25, 3], errors: nil)
+      let weights = BoundedWeights(values: [0.5, -1.25, 3], errors: nil).packed(columns: 3)
       check(Number(Number.dot(weights, row: 0, [a, b, c], at: 0, count: 3) + a), curved: false) {
         a, b, c in 0.5 * a - 1.25 * b + 3 * c + a
       }
@@ -164,8 +164,10 @@ import Testing
   /// Sizes on both sides of whole vectors and of the tiles' units.
   static let sizes = [1, 2, 3, 4, 5, 8, 15, 16, 17, 23, 37]
 
-  @Test(arguments: sizes)
-  func `Products of coefficients are the fused sums in order, to the bit`(columns: Int) {
+  @Test(arguments: sizes, InstructionSet.available)
+  func `Products of coefficients are the fused sums in order, to the bit`(
+    columns: Int, set: InstructionSet
+  ) {
     var generator = SeededGenerator(seed: 54)
     for count in [1, 2, 5, 8] {
       let weights = (0..<(7 * count)).map { _ in Double.random(in: -1...1, using: &generator) }
@@ -175,7 +177,7 @@ import Testing
           let own = row == count / 2 ? columns : Int.random(in: 0...columns, using: &generator)
           return Coefficients(elements: (0..<own).map { _ in Double.random(in: -1...1, using: &generator) })
         }
-        let products = Coefficients.products(weights, units, rows)
+        let products = Coefficients.products(weights, units, rows, instructions: set)
         #expect(products.count == units.count)
         for (unit, product) in zip(units, products) {
           let expected = (0..<columns).map { column in
@@ -203,13 +205,14 @@ import Testing
   }
 
   @Test(arguments: [1, 3, 4, 9], [false, true])
-  func `Products of rows are the sums of their elements`(count: Int, isStored: Bool) throws {
+  func `Products of rows are the sums of their elements`(count: Int, isStored: Bool) {
     var generator = SeededGenerator(seed: 56)
     func random() -> Double { Double.random(in: -1...1, using: &generator) }
     let units = 5
     let weights = BoundedWeights(
       values: (0..<(units * count)).map { _ in random() },
-      errors: isStored ? (0..<(units * count)).map { _ in abs(random()) / 64 } : nil)
+      errors: isStored ? (0..<(units * count)).map { _ in abs(random()) / 64 } : nil
+    ).packed(columns: count)
     for rows in 1...6 {
       let x = (0..<(rows * count + 2)).map { index in
         // A third without symbols.
@@ -219,26 +222,26 @@ import Testing
       }
       // Not where the array starts, and the last one first.
       let starts = (0..<rows).map { 2 + $0 * count }.reversed() as [Int]
-      let products = try #require(
-        Number.products(weights, units: 1..<units, x, starts: starts, count: count))
-      #expect(products.count == (units - 1) * rows)
-      for (index, sum) in products.enumerated() {
-        let (unit, start) = (1 + index / rows, starts[index % rows])
-        var (value, rest, spread) = (0.0, 0.0, 0.0)
-        var coefficients = Coefficients()
-        for k in 0..<count {
-          let (w, number) = (weights.values[unit * count + k], x[start + k])
-          value += w * number.center.value
-          rest += abs(w) * number.rest + (weights.errors?[unit * count + k] ?? 0) * number.center.magnitude
-          spread += abs(w) * number.spread
-          coefficients.add(w, number.coefficients)
+      let products = AffineProducts(weights, units: 1..<units, x, starts: starts, count: count)
+      for (row, start) in starts.enumerated() {
+        for unit in 1..<units {
+          let sum = products.sum(unit, row)
+          var (value, rest, spread) = (0.0, 0.0, 0.0)
+          var coefficients = Coefficients()
+          for k in 0..<count {
+            let (w, number) = (weights.values[unit * count + k], x[start + k])
+            value += w * number.center.value
+            rest += abs(w) * number.rest + (weights.errors?[unit * count + k] ?? 0) * number.center.magnitude
+            spread += abs(w) * number.spread
+            coefficients.add(w, number.coefficients)
+          }
+          #expect(abs(sum.plain.value - value) < 1e-14 && sum.plain.terms == count)
+          #expect(abs(sum.rest - rest) <= 1e-14 * rest && abs(sum.spread - spread) <= 1e-14 * spread)
+          #expect(sum.coefficients.count == coefficients.count)
+          #expect(
+            zip(sum.coefficients.elements, coefficients.elements).allSatisfy { abs($0 - $1) < 1e-14 },
+            "unit \(unit) of the row at \(start)")
         }
-        #expect(abs(sum.plain.value - value) < 1e-14 && sum.plain.terms == count)
-        #expect(abs(sum.rest - rest) <= 1e-14 * rest && abs(sum.spread - spread) <= 1e-14 * spread)
-        #expect(sum.coefficients.count == coefficients.count)
-        #expect(
-          zip(sum.coefficients.elements, coefficients.elements).allSatisfy { abs($0 - $1) < 1e-14 },
-          "unit \(unit) of the row at \(start)")
       }
     }
   }

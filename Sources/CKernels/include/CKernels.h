@@ -8,8 +8,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "bounded.h"
-
 enum { CK_PORTABLE = 0, CK_AVX2 = 1, CK_AVX512 = 2 };
 
 /// A panel is one cache line wide: 16 columns of float, 8 of double.
@@ -44,6 +42,17 @@ typedef struct {
   /// y = σ(x) and y = tanh(x); x and y may be one.
   void (*sigmoid)(size_t count, const float *x, float *y);
   void (*tanh)(size_t count, const float *x, float *y);
+
+  // Bounds of rounding.
+
+  /// Σ w·x, Σ |w|·|x| and Σ |w|·e, each in the order of depth: sums `[rows, 3, units]` with as many units as the panels of W
+  /// are wide, from x `[rows, depth, 3]`, which holds numbers, their absolute values and their errors.
+  void (*bounded)(size_t rows, size_t panels, size_t depth, const double *x, const double *w, double *sums);
+  /// sums `[units, columns]` = W `[units, depth]` · x `[depth, columns]`, each in the order of depth.
+  void (*linear)(size_t units, size_t depth, size_t columns, const double *w, const double *x, double *sums);
+  /// How many of the numbers float or double does not hold as they are: rounded, subnormal, or not finite.
+  size_t (*unstored32)(size_t count, const double *numbers);
+  size_t (*unstored64)(size_t count, const double *numbers);
 } ck_kernels;
 
 /// The best instruction set of this machine.

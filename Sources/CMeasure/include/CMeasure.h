@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-/// Twelve independent chains of fused multiply-adds in registers: how many operations `rounds` rounds make.
+/// Independent chains of fused multiply-adds in registers: how many operations `rounds` rounds make.
 double cm_fused_operations(size_t rounds);
 /// Reads `count` floats, a multiple of 128, once; returns something of them.
 float cm_read(const float *numbers, size_t count);

@@ -70,3 +70,26 @@ struct PackedMatrix<Number: Panelled>: Sendable {
     }
   }
 }
+
+extension PackedMatrix<Double> {
+  static var width: Int { Double.panelWidth }
+
+  /// Σ w·x, Σ|w|·y and Σ|w|·z of the units of some panels with `rows` rows of (x, y, z), `[rows, depth, 3]`; returns
+  /// `[rows, 3, units]`, the same bits with all instructions.
+  func tripleProducts(
+    _ range: Range<Int>, _ x: [Double], rows: Int, instructions: InstructionSet = .best
+  ) -> [Double] {
+    // Safe: these are the sizes that the C function stays under.
+    precondition(range.lowerBound >= 0 && range.upperBound <= panels && x.count == rows * depth * 3)
+    let count = rows * 3 * range.count * Self.width
+    return [Double](unsafeUninitializedCapacity: count) { sums, initialized in
+      elements.withUnsafeBufferPointer { elements in
+        x.withUnsafeBufferPointer { x in
+          let start = elements.baseAddress! + first + range.lowerBound * depth * Self.width
+          instructions.kernels.bounded(rows, range.count, depth, x.baseAddress, start, sums.baseAddress)
+        }
+      }
+      initialized = count
+    }
+  }
+}

@@ -50,28 +50,35 @@ struct PackedRecurrence<Number: Panelled>: Sendable {
   }
 
   private func run(_ rows: BatchRows, _ pointers: PassPointers<Number>) {
-    let sharing = Sharing(layer, rows, threads: execution.threads)
-    withThreads(sharing.members) { threads in
+    withThreads(Sharing(layer, rows, threads: execution.threads).members) { threads in
       // Fewer than wanted: shared out anew.
-      let sharing = Sharing(layer, rows, threads: threads)
-      let ld = (max(directions[0].blocks, directions[0].outputBlocks) + 1) * Number.panelWidth
-      let states = Workspace<Number>(directions.count * StatePointers<Number>.count(rows.batch, ld))
-      let barriers = (0..<sharing.teams).map { _ in ck_barrier_make(Int32(sharing.teamSize)) }
-      defer { for barrier in barriers { ck_barrier_free(barrier) } }
-      for d in directions.indices {
-        let state = StatePointers(states.start, direction: d, batch: rows.batch, ld: ld)
-        state.load(pointers, d, layer, rows)
-      }
-      concurrently(sharing.members) { member in
-        for share in sharing.shares(of: member) {
-          let isReverse = layer.direction == .reverse || share.direction == 1
-          let run = DirectionRun(
-            weights: directions[share.direction], kernels: execution.instructions.kernels, rows: rows,
-            pointers: pointers, isReverse: isReverse, share: share, directions: directions.count,
-            state: StatePointers(states.start, direction: share.direction, batch: rows.batch, ld: ld),
-            barrier: barriers[share.team])
-          run.run()
-        }
+      run(rows, pointers, Sharing(layer, rows, threads: threads))
+    }
+  }
+
+  /// On the thread that calls it: `pointers.lastH` and `lastC` are the initial states and become the last ones.
+  func runAlone(_ rows: BatchRows, _ pointers: PassPointers<Number>) {
+    run(rows, pointers, Sharing(layer, rows, threads: 1))
+  }
+
+  private func run(_ rows: BatchRows, _ pointers: PassPointers<Number>, _ sharing: Sharing) {
+    let ld = (max(directions[0].blocks, directions[0].outputBlocks) + 1) * Number.panelWidth
+    let states = Workspace<Number>(directions.count * StatePointers<Number>.count(rows.batch, ld))
+    let barriers = (0..<sharing.teams).map { _ in ck_barrier_make(Int32(sharing.teamSize)) }
+    defer { for barrier in barriers { ck_barrier_free(barrier) } }
+    for d in directions.indices {
+      let state = StatePointers(states.start, direction: d, batch: rows.batch, ld: ld)
+      state.load(pointers, d, layer, rows)
+    }
+    concurrently(sharing.members) { member in
+      for share in sharing.shares(of: member) {
+        let isReverse = layer.direction == .reverse || share.direction == 1
+        let run = DirectionRun(
+          weights: directions[share.direction], kernels: execution.instructions.kernels, rows: rows,
+          pointers: pointers, isReverse: isReverse, share: share, directions: directions.count,
+          state: StatePointers(states.start, direction: share.direction, batch: rows.batch, ld: ld),
+          barrier: barriers[share.team])
+        run.run()
       }
     }
   }

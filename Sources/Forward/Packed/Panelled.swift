@@ -69,4 +69,11 @@ extension Panelled {
   ) -> [Value<Self>] {
     recurrence.run(x, lengths: lengths, h: h, c: c)
   }
+  static func runTogether(
+    _ stack: [RecurrentLayer], _ x: Numbers<Self>, states: [InitialStates<Self>], _ execution: Execution,
+    recurrence: (Int) -> PackedRecurrence<Self>
+  ) -> [[Value<Self>]]? {
+    Wavefront(stack, steps: x.steps ?? 1, batch: x.batch, execution)?.run(
+      stack.indices.map(recurrence), x, states)
+  }
 }

@@ -106,6 +106,35 @@ private func ulps(_ found: Float, _ expected: Double) -> Double {
   }
 
   /// Where the machine has no fused operation, the portable kernels compute it from exact products.
+  @Test(arguments: InstructionSet.available, [(1, 3), (1, 75), (2, 40), (3, 20), (4, 17), (7, 33), (13, 9)])
+  func `Each of three sums at once is one chain of fused operations`(
+    _ set: InstructionSet, _ size: (Int, Int)
+  ) {
+    let (rows, outputs) = size
+    var generator = SeededGenerator(seed: UInt64(outputs))
+    for depth in [1, 2, 5, 300] {
+      let weight = generator.floats(outputs * depth, scale: 1).map { Double($0) / 3 }
+      let x = generator.floats(rows * depth * 3, scale: 1).map { Double($0) / 7 }
+      let matrix = PackedMatrix(weight, outputs: outputs, depth: depth, bias: nil)
+      // All panels, and some in the middle.
+      for panels in [0..<matrix.panels, (matrix.panels / 2)..<matrix.panels] {
+        let sums = matrix.tripleProducts(panels, x, rows: rows, instructions: set)
+        let width = panels.count * 8
+        var differing = 0
+        for (row, place) in (0..<(rows * 3)).map({ ($0 / 3, $0 % 3) }) {
+          for unit in (panels.lowerBound * 8)..<outputs {
+            let sum = (0..<depth).reduce(0.0) { sum, k in
+              let w = weight[unit * depth + k]
+              return sum.addingProduct(x[(row * depth + k) * 3 + place], place == 0 ? w : abs(w))
+            }
+            if sums[(row * 3 + place) * width + unit - panels.lowerBound * 8] != sum { differing += 1 }
+          }
+        }
+        #expect(differing == 0, "\(depth) terms")
+      }
+    }
+  }
+
   @Test func `Portable fused operations round once, also where they overflow or underflow`() {
     let numbers: [Float] = [
       0, -0.0, 1, -1, 1 + 0x1p-23, 1 - 0x1p-24, 0x1p-126, -0x1p-149, 0x1.fffffep127, -0x1.fffffep127, 0x1p-75,
