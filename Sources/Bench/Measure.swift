@@ -40,15 +40,20 @@ enum Program {
 
   /// Seconds of a process, which must succeed; one that does not has said why.
   static func seconds(_ command: [String]) throws -> Double {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = command
-    process.standardOutput = FileHandle.nullDevice
-    let took = try ContinuousClock().measure {
-      try process.run()
-      process.waitUntilExit()
+    // Foundation's Process notices an end up to 50 ms later.
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0)
+    let arguments = command.map { strdup($0) } + [nil]
+    defer { for argument in arguments { free(argument) } }
+    var status: Int32 = 1
+    let took = ContinuousClock().measure {
+      var process: pid_t = 0
+      guard posix_spawnp(&process, command[0], &actions, nil, arguments, environ) == 0 else { return }
+      while waitpid(process, &status, 0) == -1 && errno == EINTR {}
     }
-    guard process.terminationStatus == 0 else { throw ExitCode.failure }
+    guard status == 0 else { throw ExitCode.failure }
     return took.seconds
   }
 }

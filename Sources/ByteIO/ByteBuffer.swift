@@ -75,7 +75,11 @@ public struct ByteBuffer: Sendable {
   }
 
   /// Maps the file behind an open descriptor, which the caller still closes.
-  static func map(descriptor: Int32, path: String, limit: Int) throws(FileError) -> ByteBuffer {
+  /// - Parameter place: where the file is, if `path` says so only to those who know the folder. A fault in the mapping
+  ///   is reported by a signal handler, which does not.
+  static func map(
+    descriptor: Int32, path: String, limit: Int, place: String? = nil
+  ) throws(FileError) -> ByteBuffer {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw FileError(path: path, action: "inspect", code: errno) }
     switch status.st_mode & S_IFMT {
@@ -91,7 +95,7 @@ public struct ByteBuffer: Sendable {
     guard let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {
       throw FileError(path: path, action: "map", code: errno)
     }
-    MappedFiles.add(base, size: size, path: path)
+    MappedFiles.add(base, size: size, path: place ?? path)
     return ByteBuffer(owner: Owner(.mapped(UnsafeRawPointer(base), size)), start: 0, count: size)
   }
 

@@ -139,7 +139,8 @@ struct JSONTests {
       again = json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
       print("same" if again.encode() == text else "different")
       """
-    let path = try temporaryFile("canonical.json", text)
+    let folder = try TemporaryFolder()
+    let path = try folder.write(text, to: "canonical.json")
     #expect(try runPython(["-c", script, path]) == "same\n")
   }
 

@@ -36,6 +36,11 @@ enum Tool {
 
   static let timeout = 60.0
 
+  /// What `make sanitize` sets for every process; nothing else of the tests' own environment reaches the tool.
+  private static let inherited = ProcessInfo.processInfo.environment.filter {
+    $0.key.hasSuffix("SAN_OPTIONS") || $0.key == "SWIFT_BACKTRACE"
+  }
+
   /// `RNNCONV_BINARY`, or the binary of the same build as these tests.
   static let binary = Result { () throws(Failure) -> URL in
     var candidates: [URL] = []
@@ -80,7 +85,9 @@ enum Tool {
     let error = try screen?.user ?? opened("error", [], O_WRONLY)
     let child = try Child.run(
       try binary.get(), arguments,
-      environment: ["PATH": "/usr/bin:/bin", "TERM": "xterm"].merging(environment) { $1 },
+      environment: inherited.merging(["PATH": "/usr/bin:/bin", "TERM": "xterm"]) { $1 }.merging(environment) {
+        $1
+      },
       in: folder.map { URL(filePath: $0) } ?? Repository.root,
       streams: (source.fileDescriptor, output.fileDescriptor, error.fileDescriptor), timeout: timeout)
     return Outcome(

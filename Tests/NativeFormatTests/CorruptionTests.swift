@@ -27,8 +27,9 @@ struct CorruptionTests {
           except Exception:
               pass
       """
+    let folder = try TemporaryFolder()
     let paths = try Corruption.allCases.filter { !$0.isBeyondTheLayout }.map {
-      try temporaryFile("\($0).rnnw", $0.file().bytes)
+      try folder.write($0.file().bytes, to: "\($0).rnnw")
     }
     #expect(try runPython(["-c", script] + paths) == "")
   }

@@ -28,7 +28,8 @@ struct PythonReaderTests {
     for type in Samples.elementTypes { models.append(try Samples.recurrent(.lstm, .bidirectional, type)) }
     for codec in NativeFormat.Codec.allCases {
       let files = try models.map { joined(try NativeFormat.encode($0, codec: codec)) }
-      let paths = try files.map { try temporaryFile("model.rnnw", $0.array) }
+      let folder = try TemporaryFolder()
+      let paths = try files.enumerated().map { try folder.write($1.array, to: "\($0).rnnw") }
       let lines = try runPython(["schemas/rnnw_reader.py"] + paths).split(separator: "\n")
       #expect(lines.count == files.count)
       for (line, file) in zip(lines, files) {

@@ -70,7 +70,8 @@ struct RoundTripTests {
   @Test("a file on disk, mapped, is aligned as well and reads back equal")
   func mappedFile() throws {
     let model = try Samples.recurrent(.gru(resetAfter: true), .bidirectional, .float32)
-    let path = try temporaryFile("mapped.rnnw", [])
+    let folder = try TemporaryFolder()
+    let path = folder.path("mapped.rnnw")
     try AtomicFile.write(try NativeFormat.encode(model), to: path)
     let back = try NativeFormat.decode(ByteBuffer.open(path: path), verifyChecksums: false)
     #expect(back == model)

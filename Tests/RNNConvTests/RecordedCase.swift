@@ -34,13 +34,11 @@ struct RecordedCase {
 
 /// Judges exports of many cases by onnxruntime in one process.
 struct ExportJudge {
-  let folder: URL
+  private let place: TemporaryFolder
   private var lines: [String] = []
+  var folder: URL { place.url }
 
-  init() throws {
-    folder = FileManager.default.temporaryDirectory.appending(path: "rnnconv-judge-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-  }
+  init() throws { place = try TemporaryFolder() }
 
   /// Writes an export of `model` for the judge; returns the path.
   mutating func add(_ model: Model, _ name: String, opset: Int64, inputs: String) throws -> String {

@@ -32,12 +32,3 @@ public func runPython(_ arguments: [String]) throws -> String {
   }
   return text
 }
-
-/// Writes `bytes` to a file of its own folder below the system's temporary one; returns its path.
-public func temporaryFile(_ name: String, _ bytes: [UInt8]) throws -> String {
-  let folder = FileManager.default.temporaryDirectory.appending(path: "rnnconv-\(UUID().uuidString)")
-  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-  let path = folder.appending(path: name)
-  try Data(bytes).write(to: path)
-  return path.path
-}
