@@ -19,3 +19,11 @@ show "$bench" bounds
 show "$bench" files ${python:+--python "$python"}
 show "$bench" growth --svg docs/growth.svg
 show "$bench" memory --steps 100000
+
+# Whole processes need the binary as users have it, and a Python to compare with.
+if [ -n "$python" ]; then
+  say "Building rnnconv"
+  build_release
+  show "$bench" processes --python "$python" --rnnconv .build/release/rnnconv
+  show "$bench" check --python "$python" --rnnconv .build/release/rnnconv
+fi
