@@ -26,6 +26,8 @@ extension ByteBuffer {
         reason: "it is a hard link, which can lead out of the model's folder: copy the file, and use the copy"
       )
     }
-    return try map(descriptor: file, path: path, limit: limit, place: "\(folder)/\(path)")
+    return try map(
+      descriptor: file, path: path, limit: limit,
+      place: folder.hasSuffix("/") ? folder + path : "\(folder)/\(path)")
   }
 }

@@ -2,8 +2,13 @@
 
 #include <string.h>
 
-// Without hardware for it a fused multiply-add is a call of the C library: slow, and the same bits.
-#if defined(__x86_64__)
+#ifndef __has_feature
+#define __has_feature(name) 0
+#endif
+
+// Without hardware for it a fused multiply-add is a call of the C library: slow, and the same bits. Clones are chosen while the
+// program is loaded, before the thread sanitizer can be called.
+#if defined(__x86_64__) && !__has_feature(thread_sanitizer)
 #define VECTOR_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
 #else
 #define VECTOR_CLONES

@@ -92,6 +92,61 @@ import Testing
     }
   }
 
+  @Test(arguments: ["inputs", "expected"], [true, false])
+  func `a limit of the user's binds check, for tensors' files too`(list: String, isExceeded: Bool) throws {
+    let folder = try TemporaryFolder()
+    _ = try folder.write(Sample.lstm(seed: 1), to: "m.rnnw")
+    let good = try Sample.npy(Tensor([Float](repeating: 0, count: 12), shape: [2, 2, 3]))
+    _ = try folder.write(good, to: "x.npy")
+    let run = try Tool.run(
+      "run", folder.path("m.rnnw"), "--input", folder.path("x.npy"), "-o", folder.path("y.npz"))
+    #expect(run.code == 0, "\(run)")
+    // Longer than the model, which the limit lets pass.
+    let long = try Sample.npy(Tensor([Float](repeating: 0, count: 300_000), shape: [50_000, 2, 3]))
+    let (inputs, expected) =
+      list == "inputs" && isExceeded
+      ? ("x=long.npy", "y.npz") : ("x.npy", list == "expected" && isExceeded ? "y=long.npy" : "y.npz")
+    _ = try folder.write(long, to: "long.npy")
+    _ = try folder.write(
+      Array(
+        """
+        { "rnnconv_check": 1, "fixtures": [
+          { "name": "f", "models": ["m.rnnw"], "inputs": ["\(inputs)"], "expected": ["\(expected)"] }
+        ] }
+        """.utf8), to: "rnnconv.json")
+    let outcome = try Tool.run("check", folder.url.path, "--limit", "file-bytes=100000")
+    #expect(outcome.code == (isExceeded ? 1 : 0), "\(outcome)")
+    #expect(outcome.output.contains("over the limit of 100000") == isExceeded, "\(outcome)")
+    #expect(outcome.output.contains("long.npy") == isExceeded, "\(outcome)")
+  }
+
+  @Test(arguments: limits)
+  func `check refuses a model over a limit of the user's`(
+    limit: (setting: String, native: Bool, word: String)
+  ) throws {
+    let folder = try TemporaryFolder()
+    let name = limit.native ? "m.rnnw" : "m.onnx"
+    _ = try folder.write(
+      limit.native ? try Sample.lstm(seed: 1) : Array(Data(contentsOf: URL(filePath: Sample.demo))), to: name)
+    _ = try folder.write(
+      Array("{ \"rnnconv_check\": 1, \"fixtures\": [{ \"name\": \"f\", \"models\": [\"\(name)\"] }] }".utf8),
+      to: "rnnconv.json")
+    let good = try Tool.run("check", folder.url.path)
+    #expect(good.code == 0, "\(good)")
+    let outcome = try Tool.run("check", folder.url.path, "--limit", limit.setting)
+    #expect(outcome.code == 1 && outcome.output.contains(limit.word), "\(outcome)")
+  }
+
+  @Test func `a limit of the user's binds the inputs of a run`() throws {
+    let folder = try TemporaryFolder()
+    let outcome = try Tool.run(
+      "run", Sample.demo, "--input", Sample.demoInputs, "-o", folder.path("y.npz"), "--limit",
+      "header-bytes=20")
+    // The model has no textual header.
+    #expect(outcome.code == 4 && outcome.error.contains("over the limit of 20"), "\(outcome)")
+    #expect(try folder.names().isEmpty)
+  }
+
   @Test(arguments: ["nodes", "nodes=", "nodes=0", "nodes=-1", "nodes=many", "walls=3", ""])
   func `a limit that is none is 2, and the message lists them`(setting: String) throws {
     let outcome = try Tool.run("inspect", Sample.demo, "--limit", setting)
