@@ -19,7 +19,7 @@ scripts/matrix.sh
 # Names of functions take minutes, and what lives until a process ends is no leak. Tests measure memory: what was freed
 # must not stay for long. `halt_on_error` makes every report a failure.
 export ASAN_OPTIONS=symbolize=0:quarantine_size_mb=16:detect_leaks=0
-export TSAN_OPTIONS=halt_on_error=1
+export TSAN_OPTIONS=halt_on_error=1:suppressions=$root/scripts/tsan-suppressions.txt
 # Swift's own handler of crashes does not get on with the sanitizers'.
 export SWIFT_BACKTRACE=enable=no
 
