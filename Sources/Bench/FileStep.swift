@@ -112,7 +112,7 @@ final class FileWork {
 
 extension Model {
   /// One number of each page, so that each page has been there.
-  fileprivate var sumOfPages: Float {
+  var sumOfPages: Float {
     tensors.reduce(0) { sum, each in
       each.tensor.bytes.withUnsafeBytes { bytes in
         stride(from: 0, to: bytes.count, by: 4096).reduce(sum) { sum, offset in
