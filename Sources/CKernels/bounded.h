@@ -4,9 +4,10 @@
 #define PANEL (CK_PANEL_BYTES / sizeof(double))
 #define VECTORS (PANEL / LANES)
 
-/// `rows` × `panels` panels of sums in registers; both are constants where this is inlined.
-INLINE void bounded_tile(const size_t rows, const size_t panels, size_t depth, const double *x, const double *w,
-                         double *sums, size_t width) {
+/// `rows` × `panels` panels of sums in registers; both, and whether the third numbers are all 0, are constants where this
+/// is inlined.
+INLINE void bounded_tile(const size_t rows, const size_t panels, const bool is_exact, size_t depth, const double *x,
+                         const double *w, double *sums, size_t width) {
   NAME(vec) value[BOUNDED_ROWS][8 * VECTORS], magnitude[BOUNDED_ROWS][8 * VECTORS],
       propagated[BOUNDED_ROWS][8 * VECTORS];
   UNROLL for (size_t r = 0; r < rows; r++)
@@ -19,7 +20,7 @@ INLINE void bounded_tile(const size_t rows, const size_t panels, size_t depth, c
         const double *const number = x + (r * depth + k) * 3;
         value[r][v] = FMA((NAME(vec))(number[0]), column, value[r][v]);
         magnitude[r][v] = FMA((NAME(vec))(number[1]), size, magnitude[r][v]);
-        propagated[r][v] = FMA((NAME(vec))(number[2]), size, propagated[r][v]);
+        if (!is_exact) propagated[r][v] = FMA((NAME(vec))(number[2]), size, propagated[r][v]);
       }
     }
   }
@@ -33,10 +34,10 @@ INLINE void bounded_tile(const size_t rows, const size_t panels, size_t depth, c
   }
 }
 
-#define TILE(R, P) case R * 16 + P: bounded_tile(R, P, depth, x, w, sums, width); break
+#define TILE(R, P) case R * 16 + P: bounded_tile(R, P, is_exact, depth, x, w, sums, width); break
 
-static void bounded_tiles(size_t rows, size_t panels, size_t depth, const double *x, const double *w, double *sums,
-                          size_t width) {
+INLINE void bounded_tiles(size_t rows, size_t panels, const bool is_exact, size_t depth, const double *x,
+                          const double *w, double *sums, size_t width) {
   switch (rows * 16 + panels) {
     TILE(1, 1);
 #if BOUNDED_ROWS >= 2
@@ -53,14 +54,22 @@ static void bounded_products(size_t rows, size_t panels, size_t depth, const dou
                              double *sums) {
   const size_t width = panels * PANEL;
   const size_t most = rows < BOUNDED_ROWS ? rows : BOUNDED_ROWS;
+  // A model's inputs are what they are: their errors are 0, and so is what these add.
+  bool is_exact = true;
+  for (size_t k = 0; k < rows * depth && is_exact; k++) is_exact = x[k * 3 + 2] == 0;
   for (size_t panel = 0; panel < panels;) {
     size_t count = BOUNDED_WIDE(most);
     while (count > panels - panel) count /= 2;
     // The weights of these panels are read from afar once.
     for (size_t row = 0; row < rows;) {
       const size_t some = rows - row < most ? rows - row : most;
-      bounded_tiles(some, count, depth, x + row * depth * 3, w + panel * depth * PANEL,
-                    sums + row * 3 * width + panel * PANEL, width);
+      const double *const number = x + row * depth * 3, *const weight = w + panel * depth * PANEL;
+      double *const sum = sums + row * 3 * width + panel * PANEL;
+      if (is_exact) {
+        bounded_tiles(some, count, true, depth, number, weight, sum, width);
+      } else {
+        bounded_tiles(some, count, false, depth, number, weight, sum, width);
+      }
       row += some;
     }
     panel += count;
