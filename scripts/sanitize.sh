@@ -36,8 +36,12 @@ for sanitizer in "${sanitizers[@]}"; do
   swift build "${build[@]}" --build-tests
   log=$folder/test.log
   # For tests that measure what a sanitizer changes.
-  export RNNCONV_SANITIZER=$sanitizer
-  swift test --skip-build "${build[@]}" ${TESTS:+--filter "$TESTS"} 2>&1 | tee "$log"
+  run=(env RNNCONV_SANITIZER="$sanitizer")
+  if [ "$sanitizer" = thread ]; then
+    "$swift_root/bin/clang" -O1 -shared -fPIC -o "$folder/tsan-mutex.so" scripts/tsan-mutex.c
+    run+=(LD_PRELOAD="$root/$folder/tsan-mutex.so")
+  fi
+  "${run[@]}" swift test --skip-build "${build[@]}" ${TESTS:+--filter "$TESTS"} 2>&1 | tee "$log"
   # Processes that the tests start write their reports elsewhere; they end with a code that no test expects.
   ! grep -E 'ERROR: AddressSanitizer|WARNING: ThreadSanitizer' "$log" ||
     fail "the $sanitizer sanitizer reported something: $log"

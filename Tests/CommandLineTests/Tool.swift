@@ -38,7 +38,7 @@ enum Tool {
 
   /// What `make sanitize` sets for every process; nothing else of the tests' own environment reaches the tool.
   private static let inherited = ProcessInfo.processInfo.environment.filter {
-    $0.key.hasSuffix("SAN_OPTIONS") || $0.key == "SWIFT_BACKTRACE"
+    $0.key.hasSuffix("SAN_OPTIONS") || ["SWIFT_BACKTRACE", "LD_PRELOAD"].contains($0.key)
   }
 
   /// `RNNCONV_BINARY`, or the binary of the same build as these tests.
