@@ -2,14 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite struct MemoryTests {
-  /// Sanitizers keep a shadow of all memory, and count as the process's own.
-  private static let isSanitized = ProcessInfo.processInfo.environment["RNNCONV_SANITIZER"] != nil
-
+/// Sanitizers keep a shadow of all memory, which counts as the process's own.
+@Suite(.disabled(if: Tool.isSanitized, "a sanitizer's own memory would be measured"))
+struct MemoryTests {
   /// One value [T, B, H] alone would be 25 MB here; a pass that kept its steps would hold four of them and more.
-  @Test(
-    .disabled(if: isSanitized, "a sanitizer's own memory would be measured"),
-    arguments: [(100_000, 1), (1600, 64)])
+  @Test(arguments: [(100_000, 1), (1600, 64)])
   func `A pass that needs the last step only takes memory for a block of steps`(steps: Int, batch: Int) throws
   {
     let bench = try Tool.binary.get().deletingLastPathComponent().appending(path: "rnnconv-bench")
