@@ -4,6 +4,7 @@
 #define LEVEL CK_AVX2
 #define VECTOR_BYTES 32
 #define WIDE(rows) (rows == 1 ? 4 : rows <= 3 ? 2 : 1)
+#define LINEAR_UNITS 2
 #define BOUNDED_ROWS 2
 #define BOUNDED_WIDE(rows) (rows == 1 ? 2 : 1)
 #define FMA32 __builtin_elementwise_fma

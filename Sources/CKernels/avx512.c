@@ -4,6 +4,7 @@
 #define LEVEL CK_AVX512
 #define VECTOR_BYTES 64
 #define WIDE(rows) (rows == 1 ? 8 : 4)
+#define LINEAR_UNITS 4
 #define BOUNDED_ROWS 4
 #define BOUNDED_WIDE(rows) (rows == 1 ? 8 : rows == 2 ? 4 : 2)
 #define HAS_WIDE_TILES

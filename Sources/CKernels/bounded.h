@@ -1,5 +1,6 @@
 // Sums of products with what bounds their rounding, in double; products of symbols' coefficients; what a format holds.
-// A template: BOUNDED_ROWS and BOUNDED_WIDE(rows) are the rows and panels of a tile whose sums fit the registers.
+// A template: BOUNDED_ROWS and BOUNDED_WIDE(rows) are the rows and panels of a tile whose sums fit the registers, LINEAR_UNITS
+// the units of one that is four vectors wide.
 
 #define PANEL (CK_PANEL_BYTES / sizeof(double))
 #define VECTORS (PANEL / LANES)
@@ -76,49 +77,33 @@ static void bounded_products(size_t rows, size_t panels, size_t depth, const dou
   }
 }
 
-/// `units` rows of sums by `vectors` vectors, held in registers over all of `depth`.
-INLINE void linear_tile(const size_t units, const size_t vectors, size_t depth, const double *w, const double *x,
-                        double *sums, size_t columns) {
-  NAME(vec) sum[2][4];
+/// `units` rows of sums by four vectors, held in registers over all of `depth`.
+INLINE void linear_tile(const size_t units, size_t depth, const double *w, const double *x, double *sums, size_t width) {
+  NAME(vec) sum[LINEAR_UNITS][4];
   UNROLL for (size_t u = 0; u < units; u++)
-    UNROLL for (size_t v = 0; v < vectors; v++) sum[u][v] = (NAME(vec))(0.0);
+    UNROLL for (size_t v = 0; v < 4; v++) sum[u][v] = (NAME(vec))(0.0);
   for (size_t k = 0; k < depth; k++) {
-    UNROLL for (size_t v = 0; v < vectors; v++) {
+    UNROLL for (size_t v = 0; v < 4; v++) {
       NAME(vec) right;
-      __builtin_memcpy(&right, x + k * columns + v * LANES, sizeof right);
+      __builtin_memcpy(&right, x + k * CK_STRIP + v * LANES, sizeof right);
       UNROLL for (size_t u = 0; u < units; u++) sum[u][v] = FMA((NAME(vec))(w[u * depth + k]), right, sum[u][v]);
     }
   }
   UNROLL for (size_t u = 0; u < units; u++)
-    UNROLL for (size_t v = 0; v < vectors; v++)
-      __builtin_memcpy(sums + u * columns + v * LANES, &sum[u][v], sizeof(NAME(vec)));
+    UNROLL for (size_t v = 0; v < 4; v++)
+      __builtin_memcpy(sums + u * width + v * LANES, &sum[u][v], sizeof(NAME(vec)));
 }
 
-INLINE void linear_strip(const size_t vectors, size_t units, size_t depth, const double *w, const double *x,
-                         double *sums, size_t columns) {
-  size_t unit = 0;
-  for (; unit + 2 <= units; unit += 2)
-    linear_tile(2, vectors, depth, w + unit * depth, x, sums + unit * columns, columns);
-  if (unit < units) linear_tile(1, vectors, depth, w + unit * depth, x, sums + unit * columns, columns);
-}
-
-static void linear_products(size_t units, size_t depth, size_t columns, const double *w, const double *x,
-                            double *sums) {
-  size_t column = 0;
-  for (; column + 4 * LANES <= columns; column += 4 * LANES)
-    linear_strip(4, units, depth, w, x + column, sums + column, columns);
-  for (; column + LANES <= columns; column += LANES)
-    linear_strip(1, units, depth, w, x + column, sums + column, columns);
-  if (column == columns) return;
-  const size_t rest = columns - column;
-  for (size_t unit = 0; unit < units; unit++) {
-    NAME(vec) sum = (NAME(vec))(0.0);
-    for (size_t k = 0; k < depth; k++) {
-      NAME(vec) right = (NAME(vec))(0.0);
-      __builtin_memcpy(&right, x + k * columns + column, rest * sizeof(double));
-      sum = FMA((NAME(vec))(w[unit * depth + k]), right, sum);
-    }
-    __builtin_memcpy(sums + unit * columns + column, &sum, rest * sizeof(double));
+static void linear_products(size_t units, size_t depth, size_t strips, const double *w, const double *x, double *sums) {
+  const size_t width = strips * CK_STRIP;
+  for (size_t column = 0; column < width; column += 4 * LANES) {
+    // A strip stays in the cache while all units pass.
+    const double *const strip = x + column / CK_STRIP * CK_STRIP * depth + column % CK_STRIP;
+    size_t unit = 0;
+    for (; unit + LINEAR_UNITS <= units; unit += LINEAR_UNITS)
+      linear_tile(LINEAR_UNITS, depth, w + unit * depth, strip, sums + unit * width + column, width);
+    for (; unit < units; unit++)
+      linear_tile(1, depth, w + unit * depth, strip, sums + unit * width + column, width);
   }
 }
 

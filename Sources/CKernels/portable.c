@@ -5,6 +5,7 @@
 #define LEVEL CK_PORTABLE
 #define VECTOR_BYTES 16
 #define WIDE(rows) (rows == 1 ? 4 : rows <= 3 ? 2 : 1)
+#define LINEAR_UNITS 2
 #define BOUNDED_ROWS 1
 #define BOUNDED_WIDE(rows) 1
 

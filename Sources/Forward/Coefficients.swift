@@ -2,6 +2,9 @@ internal import CKernels
 
 /// The coefficients of a number's error in the symbols ε₀, ε₁, …; those behind the end are 0.
 struct Coefficients: Sendable {
+  /// Below so many multiplications a thread is not worth waking.
+  private static let leastWork = 1 << 20
+
   private(set) var elements: [Double] = []
 
   var count: Int { elements.count }
@@ -42,26 +45,42 @@ struct Coefficients: Sendable {
     let count = rows.count
     let columns = rows.reduce(0) { max($0, $1.count) }
     if columns == 0 { return [] }
+    // Strips of columns, each of which is read from one place for unit after unit.
+    let strip = Int(CK_STRIP)
+    let strips = (columns + strip - 1) / strip
     var x: [Double] = []
-    x.reserveCapacity(count * columns)
-    for row in rows {
-      x.append(contentsOf: row.elements)
-      x.append(contentsOf: repeatElement(0, count: columns - row.count))
+    x.reserveCapacity(strips * count * strip)
+    for start in stride(from: 0, to: columns, by: strip) {
+      for row in rows {
+        let part = row.elements.dropFirst(start).prefix(strip)
+        x.append(contentsOf: part)
+        x.append(contentsOf: repeatElement(0, count: strip - part.count))
+      }
     }
     // Safe: these are the sizes that the C function stays under.
     precondition(units.lowerBound >= 0 && units.upperBound * count <= weights.count)
-    let sums = [Double](unsafeUninitializedCapacity: units.count * columns) { sums, initialized in
+    let width = strips * strip
+    let sums = [Double](unsafeUninitializedCapacity: units.count * width) { sums, initialized in
       weights.withUnsafeBufferPointer { weights in
         x.withUnsafeBufferPointer { x in
-          let first = weights.baseAddress! + units.lowerBound * count
-          instructions.kernels.linear(
-            units.count, count, columns, first, x.baseAddress!, sums.baseAddress!)
+          // Safe: each thread writes its own units' rows.
+          nonisolated(unsafe) let sums = sums
+          let worthwhile = units.count * count * width / Self.leastWork
+          withThreads(min(Execution.current.threads, worthwhile)) { threads in
+            concurrently(threads) { member in
+              let first = units.count * member / threads
+              let last = units.count * (member + 1) / threads
+              instructions.kernels.linear(
+                last - first, count, strips, weights.baseAddress! + (units.lowerBound + first) * count,
+                x.baseAddress!, sums.baseAddress! + first * width)
+            }
+          }
         }
       }
-      initialized = units.count * columns
+      initialized = units.count * width
     }
     return (0..<units.count).map {
-      Coefficients(elements: Array(sums[($0 * columns)..<(($0 + 1) * columns)]))
+      Coefficients(elements: Array(sums[($0 * width)..<($0 * width + columns)]))
     }
   }
 

@@ -1,4 +1,5 @@
 public import Recurrent
+internal import Synchronization
 public import Tensors
 
 /// Perturbed passes of an envelope: one rounding all upwards, one all downwards, the others by chance.
@@ -20,24 +21,7 @@ public func stochasticEnvelope(
   _ model: Model, inputs: [String: Tensor], rounding: RoundingModel, seed: UInt64
 ) throws(ForwardError) -> [String: BoundedTensor] {
   let reference = try forward(model, inputs: inputs, precision: .float64)
-  var distances = reference.mapValues { [Double](repeating: 0, count: $0.count) }
-  for pass in 0..<envelopePasses {
-    let noise: Noise = pass == 0 ? .up : pass == 1 ? .down : pass.isMultiple(of: 2) ? .uniform : .extreme
-    let outputs = try perturbedForward(
-      model, inputs: inputs, rounding: rounding, noise: noise, seed: seed &+ UInt64(pass))
-    for (name, output) in outputs {
-      let values = reference[name]!.doubles
-      guard output.shape == reference[name]!.shape else {
-        // It stopped elsewhere: a token was another one, and nothing is known.
-        distances[name] = [Double](repeating: .infinity, count: values.count)
-        continue
-      }
-      for (index, found) in output.doubles.enumerated() {
-        let distance = abs(found - values[index])
-        distances[name]![index] = max(distances[name]![index], distance.isNaN ? .infinity : distance)
-      }
-    }
-  }
+  let distances = try strayed(from: reference, model, inputs, rounding, seed: seed)
   var result: [String: BoundedTensor] = [:]
   for port in model.outputs {
     guard let tensor = reference[port.name], let distances = distances[port.name] else { continue }
@@ -48,6 +32,56 @@ public func stochasticEnvelope(
       isInteger: isInteger)
   }
   return result
+}
+
+/// For each output how far its elements are at most from the reference in any of the passes.
+private func strayed(
+  from reference: [String: Tensor], _ model: Model, _ inputs: [String: Tensor], _ rounding: RoundingModel,
+  seed: UInt64
+) throws(ForwardError) -> [String: [Double]] {
+  let passes = Mutex(0..<envelopePasses)
+  let outcome = Mutex(
+    Result<[String: [Double]], ForwardError>.success(
+      reference.mapValues { [Double](repeating: 0, count: $0.count) }))
+  withThreads(min(Execution.current.threads, envelopePasses)) { threads in
+    concurrently(threads) { _ in
+      // Which thread takes a pass changes nothing: each has its own seed, and the greatest distance counts.
+      while let pass = passes.withLock({ $0.popFirst() }) {
+        let noise: Noise = pass == 0 ? .up : pass == 1 ? .down : pass.isMultiple(of: 2) ? .uniform : .extreme
+        let outputs = Result { () throws(ForwardError) in
+          try perturbedForward(
+            model, inputs: inputs, rounding: rounding, noise: noise, seed: seed &+ UInt64(pass))
+        }
+        outcome.withLock { outcome in
+          outcome = outcome.flatMap { distances in
+            outputs.map { distances.stretched(to: $0, from: reference) }
+          }
+        }
+      }
+    }
+  }
+  return try outcome.withLock { $0 }.get()
+}
+
+extension [String: [Double]] {
+  /// The greater of these distances and those of a pass.
+  fileprivate consuming func stretched(
+    to outputs: [String: Tensor], from reference: [String: Tensor]
+  ) -> Self {
+    for (name, output) in outputs {
+      let values = reference[name]!.doubles
+      guard output.shape == reference[name]!.shape else {
+        // It stopped elsewhere: a token was another one, and nothing is known.
+        self[name] = [Double](repeating: .infinity, count: values.count)
+        continue
+      }
+      for (index, found) in output.doubles.enumerated() {
+        let distance = abs(found - values[index])
+        self[name]![index] = Swift.max(self[name]![index], distance.isNaN ? .infinity : distance)
+      }
+    }
+    return self
+  }
 }
 
 /// One perturbed pass: a tensor for each output port, in its axes' arrangement.

@@ -208,7 +208,7 @@ public func verify(
       bounds: bounded?.errors
         ?? Array(repeating: tolerance == nil || derived != nil ? .infinity : 0, count: ours.count),
       sameBits: Array(repeating: true, count: ours.count),
-      negligible: max(0x1p-44, rounding.tanh.relative + rounding.tanh.absolute),
+      negligible: max(0x1p-44, rounding.negligible(left.model)),
       sharpBounds: [{ sharp(derived?.sharperBounds) }, { sharp(derived?.sharpBounds) }],
       wideBounds: { nil }, envelope: { derived?.envelope?.errors(of: name, shape: ours.shape) },
       timeAxis: left.model?.timeAxis(ofOutput: name))
@@ -274,4 +274,24 @@ func matched(
   if Set(left) == Set(right) { return Dictionary(uniqueKeysWithValues: left.map { ($0, $0) }) }
   guard left.count == right.count else { throw failure(left, right) }
   return Dictionary(uniqueKeysWithValues: zip(left, right))
+}
+
+extension RoundingModel {
+  /// A share of an output's range that no bound of a recording is below but by chance: what a tanh may be off by, and what
+  /// the roundings of one sum make where they do not conspire.
+  fileprivate func negligible(_ model: Model?) -> Double {
+    let terms = model.map { $0.layers.map(\.operation.longestSum).max() ?? 0 } ?? 0
+    return tanh.relative + tanh.absolute + 2 * unitRoundoff * Double(terms).squareRoot()
+  }
+}
+
+extension Operation {
+  /// The terms of a recurrent layer's sums.
+  fileprivate var longestSum: Int {
+    switch self {
+    case .recurrent(let layer): layer.inputSize + layer.outputSize
+    case .generate(let generate): generate.body.map(\.operation.longestSum).max() ?? 0
+    default: 0
+    }
+  }
 }

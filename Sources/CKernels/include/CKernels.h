@@ -12,6 +12,8 @@ enum { CK_PORTABLE = 0, CK_AVX2 = 1, CK_AVX512 = 2 };
 
 /// A panel is one cache line wide: 16 columns of float, 8 of double.
 enum { CK_PANEL_BYTES = 64 };
+/// The columns of `linear` that are kept together: four of the widest vectors of double.
+enum { CK_STRIP = 32 };
 
 typedef struct {
   int level;
@@ -48,8 +50,9 @@ typedef struct {
   /// Σ w·x, Σ |w|·|x| and Σ |w|·e, each in the order of depth: sums `[rows, 3, units]` with as many units as the panels of W
   /// are wide, from x `[rows, depth, 3]`, which holds numbers, their absolute values and their errors.
   void (*bounded)(size_t rows, size_t panels, size_t depth, const double *x, const double *w, double *sums);
-  /// sums `[units, columns]` = W `[units, depth]` · x `[depth, columns]`, each in the order of depth.
-  void (*linear)(size_t units, size_t depth, size_t columns, const double *w, const double *x, double *sums);
+  /// sums `[units, strips · CK_STRIP]` = W `[units, depth]` · x, each in the order of depth, from x in strips of columns:
+  /// `[strips, depth, CK_STRIP]`.
+  void (*linear)(size_t units, size_t depth, size_t strips, const double *w, const double *x, double *sums);
   /// How many of the numbers float or double does not hold as they are: rounded, subnormal, or not finite.
   size_t (*unstored32)(size_t count, const double *numbers);
   size_t (*unstored64)(size_t count, const double *numbers);
