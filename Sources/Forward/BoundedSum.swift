@@ -154,6 +154,8 @@ extension Bounded {
     stored(tensor, rules).packed(columns: tensor.shape[1])
   }
 
+  // Inlined: handing over the weights costs ten times what is done with them.
+  @inline(__always)
   static func element(_ weights: BoundedWeights, _ index: Int) -> Bounded {
     Bounded(weights.values[index], weights.errors?[index] ?? 0, own: 0)
   }
