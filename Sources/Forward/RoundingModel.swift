@@ -19,7 +19,10 @@ public enum Symbols: Sendable, Hashable {
   case none
   /// A few times the states: enough where the recurrence contracts.
   case few
+  /// Up to 32 a state; none in layers where they would take more than a second.
   case many
+  /// As many, and four a state in layers where they take up to some seconds.
+  case most
 }
 
 /// What is assumed of the arithmetic of an evaluation: the format's rounding and its elementary functions.

@@ -13,7 +13,7 @@ final class Derivation {
   let bounds: [String: BoundedTensor]
   /// The same, with what a few symbols know of each other, and with what many do.
   private(set) lazy var sharperBounds = rounding.storage == nil ? try? derived(rounding, .few) : bounds
-  private(set) lazy var sharpBounds = rounding.storage == nil ? try? derived(rounding) : bounds
+  private(set) lazy var sharpBounds = rounding.storage == nil ? try? derived(rounding, .most) : bounds
   /// Of Float32 arithmetic.
   private(set) lazy var wideBounds = try? derived(RoundingModel.float32.storing(rounding.storage))
   /// How far evaluations stray in practice, in the arithmetic of the bounds and in Float32.
@@ -40,7 +40,7 @@ final class Derivation {
     _ model: Model, _ inputs: [String: Tensor], _ rounding: RoundingModel
   ) throws(ForwardError) -> [String: BoundedTensor] {
     try boundedForward(
-      model, inputs: inputs, rounding: rounding, symbols: rounding.storage == nil ? .none : .many)
+      model, inputs: inputs, rounding: rounding, symbols: rounding.storage == nil ? .none : .most)
   }
 
   private func derived(

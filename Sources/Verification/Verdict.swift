@@ -160,7 +160,8 @@ extension OutputComparison {
       let isIdentical = isSame && sameBits[index]
       var bound = bounds[index]
       var effort = 0
-      while effort < sides.sharpBounds.count, !isIdentical, !isSharp(bound, deviation) {
+      // What is outside one bound is outside every lesser one.
+      while effort < sides.sharpBounds.count, !isIdentical, deviation <= bound, !isSharp(bound, deviation) {
         if effort == sharp.count { sharp.append(sides.sharpBounds[effort]() ?? bounds) }
         bound = min(bound, sharp[effort][index])
         effort += 1
