@@ -11,22 +11,21 @@ __attribute__((weak)) void __tsan_release(void *address);
 #define SWIFT __attribute__((swiftcall))
 #define SELF __attribute__((swift_context)) void *self
 
-// Synchronization._MutexHandle._lockSlow(_: UInt32)
-SWIFT void lock_slow(uint32_t thread, SELF) __asm__(
-    "$s15Synchronization12_MutexHandleV9_lockSlowyys6UInt32VF");
-// Synchronization._MutexHandle._unlockSlow()
-SWIFT void unlock_slow(SELF) __asm__("$s15Synchronization12_MutexHandleV11_unlockSlowyyF");
+// Synchronization._MutexHandle._lockSlow(_: UInt32) and ._unlockSlow()
+#define LOCK_SLOW "$s15Synchronization12_MutexHandleV9_lockSlowyys6UInt32VF"
+#define UNLOCK_SLOW "$s15Synchronization12_MutexHandleV11_unlockSlowyyF"
+
+SWIFT void lock_slow(uint32_t thread, SELF) __asm__(LOCK_SLOW);
+SWIFT void unlock_slow(SELF) __asm__(UNLOCK_SLOW);
 
 SWIFT void lock_slow(uint32_t thread, SELF) {
-  SWIFT void (*const lock)(uint32_t, SELF) =
-      dlsym(RTLD_NEXT, "$s15Synchronization12_MutexHandleV9_lockSlowyys6UInt32VF");
+  SWIFT void (*const lock)(uint32_t, SELF) = dlsym(RTLD_NEXT, LOCK_SLOW);
   lock(thread, self);
   if (__tsan_acquire) __tsan_acquire(self);
 }
 
 SWIFT void unlock_slow(SELF) {
-  SWIFT void (*const unlock)(SELF) =
-      dlsym(RTLD_NEXT, "$s15Synchronization12_MutexHandleV11_unlockSlowyyF");
+  SWIFT void (*const unlock)(SELF) = dlsym(RTLD_NEXT, UNLOCK_SLOW);
   if (__tsan_release) __tsan_release(self);
   unlock(self);
 }

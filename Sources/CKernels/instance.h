@@ -1,6 +1,6 @@
 // The kernels of one instruction set. The including file defines TABLE (the name of its table), LEVEL, VECTOR_BYTES,
-// WIDE(rows), BOUNDED_ROWS, BOUNDED_WIDE(rows), LINEAR_UNITS and the fused operations FMA32 and FMA64, after a target attribute where
-// it needs one.
+// WIDE(rows), BOUNDED_ROWS, BOUNDED_WIDE(rows), LINEAR_UNITS and the fused operations FMA32 and FMA64, after a target
+// attribute where it needs one.
 #include "include/CKernels.h"
 
 #include <float.h>

@@ -34,18 +34,15 @@ extension Bounded {
   /// How many symbols a number may have: many for small layers, a few times the states for larger ones, none where
   /// even they would take longer than was asked for.
   private static func affordableSymbols(_ layer: RecurrentLayer, steps: Int, _ wanted: Symbols) -> Int {
+    if wanted == .none { return 0 }
     let states = layer.outputSize + (layer.cell == .lstm ? layer.hiddenSize : 0)
     let matrices = layer.cell.gateCount + (layer.projectionSize == nil ? 0 : 1)
-    // Products for one symbol a state, through all steps; a core does 2³⁴ in a second or so. Beyond 2³⁶ sampling begins to
-    // be quicker.
-    let products = steps * matrices * layer.hiddenSize * layer.outputSize * states
-    let each = min(max((1 << 28) / max(products, 1), 4), 32) * states
-    return switch wanted {
-    case .none: 0
-    case .few: products > 1 << 36 ? 0 : 2 * states
-    case .many: products > 1 << 31 ? 0 : each
-    case .most: products > 1 << 36 ? 0 : each
-    }
+    // Products for one symbol a state, through all steps; more of them than an integer holds are too many as well. A core
+    // does 2³⁴ in a second or so. Beyond 2³⁶ sampling begins to be quicker.
+    let products = [steps, matrices, layer.hiddenSize, layer.outputSize, states].reduce(1) { $0 * Double($1) }
+    if products > (wanted == .many ? 0x1p31 : 0x1p36) { return 0 }
+    let each = Int(0x1p28 / max(products, 1))
+    return min(max(each, 4), wanted == .few ? 2 : 32) * states
   }
 }
 

@@ -39,22 +39,21 @@ private func strayed(
   from reference: [String: Tensor], _ model: Model, _ inputs: [String: Tensor], _ rounding: RoundingModel,
   seed: UInt64
 ) throws(ForwardError) -> [String: [Double]] {
-  let passes = Mutex(0..<envelopePasses)
   let outcome = Mutex(
     Result<[String: [Double]], ForwardError>.success(
       reference.mapValues { [Double](repeating: 0, count: $0.count) }))
   withThreads(min(Execution.current.threads, envelopePasses)) { threads in
-    concurrently(threads) { _ in
+    concurrently(threads) { member in
       // Which thread takes a pass changes nothing: each has its own seed, and the greatest distance counts.
-      while let pass = passes.withLock({ $0.popFirst() }) {
+      for pass in stride(from: member, to: envelopePasses, by: threads) {
         let noise: Noise = pass == 0 ? .up : pass == 1 ? .down : pass.isMultiple(of: 2) ? .uniform : .extreme
-        let outputs = Result { () throws(ForwardError) in
+        let found = Result { () throws(ForwardError) in
           try perturbedForward(
             model, inputs: inputs, rounding: rounding, noise: noise, seed: seed &+ UInt64(pass))
-        }
+        }.map { distances(of: $0, from: reference) }
         outcome.withLock { outcome in
-          outcome = outcome.flatMap { distances in
-            outputs.map { distances.stretched(to: $0, from: reference) }
+          outcome = outcome.flatMap { known in
+            found.map { known.merging($0) { zip($0, $1).map { max($0, $1) } } }
           }
         }
       }
@@ -63,25 +62,22 @@ private func strayed(
   return try outcome.withLock { $0 }.get()
 }
 
-extension [String: [Double]] {
-  /// The greater of these distances and those of a pass.
-  fileprivate consuming func stretched(
-    to outputs: [String: Tensor], from reference: [String: Tensor]
-  ) -> Self {
-    for (name, output) in outputs {
-      let values = reference[name]!.doubles
-      guard output.shape == reference[name]!.shape else {
-        // It stopped elsewhere: a token was another one, and nothing is known.
-        self[name] = [Double](repeating: .infinity, count: values.count)
-        continue
-      }
-      for (index, found) in output.doubles.enumerated() {
-        let distance = abs(found - values[index])
-        self[name]![index] = Swift.max(self[name]![index], distance.isNaN ? .infinity : distance)
-      }
-    }
-    return self
+/// For each output how far the elements of one pass are from the reference.
+private func distances(
+  of outputs: [String: Tensor], from reference: [String: Tensor]
+) -> [String: [Double]] {
+  var result: [String: [Double]] = [:]
+  for (name, output) in outputs {
+    let expected = reference[name]!
+    // Else it stopped elsewhere: a token was another one, and nothing is known.
+    result[name] =
+      output.shape == expected.shape
+      ? zip(output.doubles, expected.doubles).map { found, value in
+        let distance = abs(found - value)
+        return distance.isNaN ? .infinity : distance
+      } : [Double](repeating: .infinity, count: expected.count)
   }
+  return result
 }
 
 /// One perturbed pass: a tensor for each output port, in its axes' arrangement.
