@@ -1,0 +1,317 @@
+internal import ByteIO
+internal import Recurrent
+internal import Tensors
+
+// The tensors of two corresponding layers, number by number. Tensors are read in pieces, so that comparing two files takes no
+// more memory than a piece of each.
+
+extension Structure {
+  /// Lays two models side by side.
+  ///
+  /// - Parameters:
+  ///   - inputs: which input of the right model is which of the left one, by name.
+  ///   - outputs: the same for outputs.
+  init(_ left: Model, _ right: Model, inputs: [String: String], outputs: [String: String]) {
+    let alignment = Alignment(left, right, inputs: inputs, outputs: outputs)
+    unaligned = alignment.failure
+    attributes = alignment.attributes
+    if unaligned != nil { return }
+    for (one, other) in alignment.pairs { compare(one, other) }
+  }
+
+  private mutating func compare(_ a: Layer, _ b: Layer) {
+    func add(_ role: String, _ x: Numbers?, _ y: Numbers?, _ gates: [Gate] = []) {
+      tensors += 1
+      parameters += max(x?.count ?? 0, y?.count ?? 0)
+      guard let difference = ParameterDifference(a.name, b.name, role, x, y, gates) else { return }
+      differences.append(difference)
+    }
+    // The alignment has made sure that both are of one kind.
+    switch a.operation {
+    case .recurrent(let x):
+      guard case .recurrent(let y) = b.operation else { return }
+      let gates = x.cell.gateOrder.gates
+      for (name, (p, q)) in zip(x.directionNames, zip(x.directions, y.directions)) {
+        // Coupled gates leave the rows of f unread.
+        let read = x.inputForget && y.inputForget ? Array(gates.dropFirst()) : gates
+        let skipped = gates.count - read.count
+        func rows(_ tensor: Tensor?) -> Numbers? {
+          tensor.map { Numbers($0, from: skipped * x.hiddenSize) }
+        }
+        add("\(name).inputWeight", rows(p.inputWeight), rows(q.inputWeight), read)
+        add("\(name).recurrentWeight", rows(p.recurrentWeight), rows(q.recurrentWeight), read)
+        if p.peepholes != nil || q.peepholes != nil {
+          let peepholes = GateOrder.peepholes.gates
+          add("\(name).peepholes", rows(p.peepholes), rows(q.peepholes), Array(peepholes.dropFirst(skipped)))
+        }
+        if p.projection != nil || q.projection != nil {
+          add("\(name).projection", p.projection.map { Numbers($0) }, q.projection.map { Numbers($0) })
+        }
+        guard p.hasBias || q.hasBias else { continue }
+        let isSame = p.inputBias == q.inputBias && p.recurrentBias == q.recurrentBias
+        // Of a GRU that resets afterwards, the candidate's two biases do different things.
+        let added = x.cell == .gru(resetAfter: true) ? 2 * x.hiddenSize : gates.count * x.hiddenSize
+        let all = skipped * x.hiddenSize..<gates.count * x.hiddenSize
+        let range = all.clamped(to: 0..<added)
+        if isSame {
+          add("\(name).bias", nil, nil)
+          parameters += all.count
+          continue
+        }
+        add(
+          "\(name).bias", p.sum(range), q.sum(range),
+          Array(read.prefix(x.cell == .gru(resetAfter: true) ? 2 : read.count)))
+        guard added < all.upperBound else { continue }
+        let apart = added..<all.upperBound
+        add(
+          "\(name).inputBias", p.inputBias.map { Numbers($0, apart) }, q.inputBias.map { Numbers($0, apart) },
+          [.new])
+        add(
+          "\(name).recurrentBias", p.recurrentBias.map { Numbers($0, apart) },
+          q.recurrentBias.map { Numbers($0, apart) }, [.new])
+      }
+    case .embedding(let x):
+      guard case .embedding(let y) = b.operation else { return }
+      add("table", Numbers(x), Numbers(y))
+    case .dense(let x, let p):
+      guard case .dense(let y, let q) = b.operation else { return }
+      add("weight", Numbers(x), Numbers(y))
+      if p != nil || q != nil { add("bias", p.map { Numbers($0) }, q.map { Numbers($0) }) }
+    case .arithmetic(_, let x, _):
+      guard let x, case .arithmetic(_, let y?, _) = b.operation else { return }
+      add("constant", Numbers(x), Numbers(y))
+    case .constant(let x):
+      guard case .constant(let y) = b.operation else { return }
+      add("value", Numbers(x), Numbers(y))
+    // The layers of a loop's body are aligned on their own; the others have no tensors.
+    case .generate, .activation, .softmax, .logSoftmax, .select, .concat, .slice, .reverse, .dropout, .argMax:
+      break
+    }
+  }
+}
+
+extension DirectionParameters {
+  fileprivate var hasBias: Bool { inputBias != nil || recurrentBias != nil }
+
+  /// b_W + b_R of some rows, exactly but for Float64's rounding of the sum.
+  fileprivate func sum(_ range: Range<Int>) -> Numbers? {
+    guard let a = inputBias, let b = recurrentBias else {
+      return (inputBias ?? recurrentBias).map { Numbers($0, range) }
+    }
+    let (x, y) = (a.doubles, b.doubles)
+    return Numbers(
+      sums: range.map { x[$0] + y[$0] }, isSum: range.contains { x[$0] != 0 && y[$0] != 0 },
+      type: a.elementType)
+  }
+}
+
+/// The numbers of a tensor, or sums of two, read in pieces.
+private struct Numbers {
+  let type: ElementType
+  let shape: [Int]
+  /// Nil for sums.
+  let tensor: Tensor?
+  private var sums: [Double] = []
+  /// Whether two numbers were added.
+  private(set) var isSum = false
+
+  var count: Int { shape.reduce(1, *) }
+  var quantization: Tensor.Quantization? { tensor?.quantization }
+
+  /// Rows of axis 0 from `first` on.
+  init(_ tensor: Tensor, from first: Int = 0) {
+    self.init(tensor, first..<(tensor.shape.first ?? 1))
+  }
+
+  init(_ tensor: Tensor, _ rows: Range<Int>) {
+    type = tensor.elementType
+    let whole = tensor.shape.isEmpty || rows == 0..<tensor.shape[0]
+    self.tensor = whole ? tensor : tensor.rows(rows)
+    shape = self.tensor!.shape
+  }
+
+  init(sums: [Double], isSum: Bool, type: ElementType) {
+    self.type = type
+    shape = [sums.count]
+    tensor = nil
+    self.sums = sums
+    self.isSum = isSum
+  }
+
+  /// The largest magnitude.
+  var largest: Double { doubles(0..<count).reduce(0) { max($0, abs($1)) } }
+
+  /// Numbers `range`, counted row-major; one number stands for as many as are asked for.
+  func doubles(_ range: Range<Int>) -> [Double] {
+    guard let tensor else { return Array(sums[range]) }
+    if tensor.count == 1 { return Array(repeating: tensor.doubles[0], count: range.count) }
+    let size = type.size
+    return tensor.bytes.slice(offset: range.lowerBound * size, count: range.count * size)!.chunks.flatMap {
+      chunk in
+      // Chunks are whole rows of a tensor.
+      (try? Tensor(type, shape: [chunk.count / size], bytes: chunk, quantization: tensor.quantization))?
+        .doubles ?? []
+    }
+  }
+}
+
+extension Tensor {
+  /// Whether both hold the same bits, compared in pieces: what was mapped need not stay in memory.
+  func hasSameBits(_ other: Tensor) -> Bool {
+    guard elementType == other.elementType, shape == other.shape, quantization == other.quantization else {
+      return false
+    }
+    let piece = 1 << 20
+    let isLarge = bytes.count > 4 * piece
+    return stride(from: 0, to: bytes.count, by: piece).allSatisfy { offset in
+      let count = min(piece, bytes.count - offset)
+      // Within both.
+      var mine = bytes.slice(offset: offset, count: count)!.chunks[...]
+      var theirs = other.bytes.slice(offset: offset, count: count)!.chunks[...]
+      while var a = mine.first, var b = theirs.first {
+        let common = min(a.count, b.count)
+        guard a.slice(offset: 0, count: common)! == b.slice(offset: 0, count: common)! else { return false }
+        if isLarge { for side in [a, b] { side.slice(offset: 0, count: common)!.releasePages() } }
+        (a, b) = (
+          a.slice(offset: common, count: a.count - common)!, b.slice(offset: common, count: b.count - common)!
+        )
+        mine.removeFirst()
+        theirs.removeFirst()
+        if a.count > 0 { mine = [a] + mine }
+        if b.count > 0 { theirs = [b] + theirs }
+      }
+      return true
+    }
+  }
+}
+
+extension ParameterDifference {
+  /// Nil where both sides hold the same numbers; a side that has none holds zeros.
+  fileprivate init?(
+    _ left: String, _ right: String, _ role: String, _ a: Numbers?, _ b: Numbers?, _ gates: [Gate]
+  ) {
+    guard let shape = (a.map { $0.count >= b?.count ?? 0 } ?? false ? a : b)?.shape else { return nil }
+    if let x = a?.tensor, let y = b?.tensor, x.hasSameBits(y) { return nil }
+    self.init(
+      left: left, right: right, role: role, relation: .near, elements: shape.reduce(1, *), differing: 0,
+      unexplained: 0,
+      largestUlps: 0, largestDifference: 0, gates: [], rows: 0, rowCount: shape.first ?? 1,
+      first: Place(index: [], left: 0, right: 0))
+    let pair = NumberPair(a, b)
+    let width = max(1, elements / max(rowCount, 1))
+    let height = gates.isEmpty ? rowCount : max(1, rowCount / gates.count)
+    var (isRounded, lastRow) = (true, -1)
+    var guilty = Set<Int>()
+    // Numbers of vectors may be what sums of larger ones left.
+    let usual = shape.count < 2 ? pair.usual(elements, height) : []
+    for start in stride(from: 0, to: elements, by: 1 << 16) {
+      let range = start..<min(start + 1 << 16, elements)
+      let (x, y) = pair.doubles(range)
+      for k in x.indices where x[k] != y[k] {
+        let index = start + k
+        let own = max(abs(x[k]), abs(y[k]))
+        let term = usual.isEmpty ? own : max(own, usual[index / height])
+        let fits = pair.rounds(x[k], y[k], index)
+        let ulps = fits ? 0 : pair.ulps(x[k], y[k], term)
+        isRounded = isRounded && fits
+        largestUlps = max(largestUlps, ulps)
+        largestDifference = max(largestDifference, abs(x[k] - y[k]))
+        let isExplained = ulps <= Structure.nearUlps
+        if differing == 0 || !isExplained && unexplained == 0 {
+          first = Place(index: Self.place(index, shape), left: x[k], right: y[k])
+        }
+        differing += 1
+        guard !isExplained else { continue }
+        unexplained += 1
+        guilty.insert(index / width / height)
+        if index / width != lastRow { (rows, lastRow) = (rows + 1, index / width) }
+      }
+    }
+    guard differing > 0 else { return nil }
+    if unexplained > 0 {
+      relation = .different
+      self.gates = gates.indices.filter { guilty.contains($0) }.map { gates[$0] }
+    } else if isRounded {
+      relation = .rounded(pair.rounding)
+    }
+  }
+
+  private static func place(_ flat: Int, _ shape: [Int]) -> [Int] {
+    var (rest, index) = (flat, [Int]())
+    for size in shape.reversed() {
+      index.insert(rest % max(size, 1), at: 0)
+      rest /= max(size, 1)
+    }
+    return index
+  }
+}
+
+/// Two sides' numbers of one role, and the rounding that may lie between them.
+private struct NumberPair {
+  private let a: Numbers?
+  private let b: Numbers?
+  /// The narrower type: what is rounded is rounded to it.
+  private let type: ElementType
+  /// Of quantised sides, where a quantisation would choose them.
+  private let scales: [Double]
+  let rounding: ParameterDifference.Rounding
+
+  init(_ a: Numbers?, _ b: Numbers?) {
+    (self.a, self.b) = (a, b)
+    let types = [a?.type, b?.type].compactMap { $0 }.filter(\.isFloat)
+    type = types.max { $0.unitRoundoff < $1.unitRoundoff } ?? .float32
+    scales = [(a, b), (b, a)].compactMap { own, other in own?.quantization.map { ($0.scale, other) } }
+      .filter { scale, other in scale <= 2.04 / 127 * (other?.largest ?? 0) }.map(\.0)
+    rounding =
+      if let scale = scales.max() { .quantised(scale: scale) } else if Set(types).count > 1 {
+        .narrowed(to: type.rawValue)
+      } else { .merged }
+  }
+
+  func doubles(_ range: Range<Int>) -> ([Double], [Double]) {
+    func numbers(_ side: Numbers?) -> [Double] {
+      side?.doubles(range) ?? Array(repeating: 0, count: range.count)
+    }
+    return (numbers(a), numbers(b))
+  }
+
+  /// The median magnitude of each gate of a vector, on the side where it is less: one large number must not make room for
+  /// the others to differ.
+  func usual(_ count: Int, _ height: Int) -> [Double] {
+    let (x, y) = doubles(0..<count)
+    return stride(from: 0, to: count, by: height).map { start in
+      let range = start..<min(start + height, count)
+      return min(x[range].map(abs).sorted()[range.count / 2], y[range].map(abs).sorted()[range.count / 2])
+    }
+  }
+
+  /// Whether one of two different numbers is what one rounding makes of the other.
+  func rounds(_ x: Double, _ y: Double, _ index: Int) -> Bool {
+    if !scales.isEmpty {
+      // Half a step, and what Float32's product of scale and integer is off by.
+      return scales.contains { abs(x - y) <= 0.5 * $0 * (1 + 0x1p-20) + 0x1p-22 * max(abs(x), abs(y)) }
+    }
+    let isNarrowed = a?.type != b?.type && a != nil && b != nil
+    guard isNarrowed || a?.isSum ?? false || b?.isSum ?? false else { return false }
+    func rounded(_ value: Double) -> Double {
+      switch type {
+      case .float16: Double(Float16(value))
+      case .bfloat16: Double(BFloat16.float(BFloat16.bits(Float(value))))
+      case .float64: value
+      default: Double(Float(value))
+      }
+    }
+    // A sum is rounded to Float32 before it is narrowed, or not.
+    return rounded(x) == rounded(y) || rounded(Double(Float(x))) == y || rounded(Double(Float(y))) == x
+  }
+
+  /// How far two numbers are apart in units in the last place at the term that they came from.
+  func ulps(_ x: Double, _ y: Double, _ term: Double) -> Double {
+    // ∞ − ∞, and terms below the least normal number, are apart by any number of units.
+    let unit =
+      term.isNormal
+      ? 2 * type.unitRoundoff * Double(sign: .plus, exponent: Int(term.exponent), significand: 1) : 0
+    let ulps = abs(x - y) / unit
+    return ulps.isNaN ? .infinity : ulps
+  }
+}
