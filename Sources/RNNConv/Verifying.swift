@@ -17,6 +17,8 @@ public struct VerificationOptions: Sendable {
   public var tolerance: Tolerance?
   /// How accurate the runtime is that made expected outputs.
   public var runtime: Runtime
+  /// Whether to find out where and why two sides differ.
+  public var isDiagnosing = true
 
   /// The runtimes whose activations were measured (docs/activation-accuracy.md).
   public enum Runtime: String, Sendable, CaseIterable {
@@ -100,7 +102,8 @@ extension ModelFile {
     do {
       return try Verification.verify(
         subject, other.subject, probes: probes, tolerance: options.tolerance,
-        seed: options.inputs == nil ? options.seed : nil, storage: options.storage)
+        seed: options.inputs == nil ? options.seed : nil, storage: options.storage,
+        isDiagnosing: options.isDiagnosing)
     } catch {
       // Inputs made up to fit the file do not fit it: the file contradicts itself.
       if case .cannotRun(let side, let probe, let reason) = error, options.inputs == nil {
@@ -132,7 +135,7 @@ extension ModelFile {
     do {
       return try Verification.verify(
         subject, expected: expected, from: source, probe: Probe(name: "given inputs", inputs: inputs),
-        rounding: options.runtime.rounding, tolerance: options.tolerance)
+        rounding: options.runtime.rounding, tolerance: options.tolerance, isDiagnosing: options.isDiagnosing)
     } catch { throw .inputs(error.description) }
   }
 

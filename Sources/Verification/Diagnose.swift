@@ -7,7 +7,11 @@ public import Tensors
 /// The parameters tell where both sides have models that can be laid side by side; only where they cannot, the sides run.
 /// The left side is the trusted one: a mistake that, made in it, gives the right side is the right side's. The left side is
 /// charged only with what loses something that the right side still has.
-public func diagnose(left: Subject, right: Subject, probes: [Probe]) throws(VerificationError) -> Diagnosis {
+///
+/// - Parameter storage: what the right side may have stored the left side's weights as.
+public func diagnose(
+  left: Subject, right: Subject, probes: [Probe], storage: WeightStorage? = nil
+) throws(VerificationError) -> Diagnosis {
   var diagnosis = Diagnosis(suspect: right.name, reference: left.name)
   let pairing = try InputPairing(left, right)
   diagnosis.places = try firstSteps(left, right, pairing, probes)
@@ -15,7 +19,7 @@ public func diagnose(left: Subject, right: Subject, probes: [Probe]) throws(Veri
     let names = try matched(mine.outputs.map(\.name), theirs.outputs.map(\.name)) {
       .outputsDiffer(left: $0, right: $1)
     }
-    let search = WeightSearch(mine, theirs, inputs: pairing.names, outputs: names)
+    let search = WeightSearch(mine, theirs, inputs: pairing.names, outputs: names, storage: storage)
     diagnosis.places += search.places(pairing, probes)
     diagnosis.take(search.run())
     if diagnosis.explanations.isEmpty {

@@ -49,7 +49,7 @@ public struct Diagnosis: Sendable, Equatable {
   public var summary: String {
     let all = explanations.prefix(4).map { "\($0.name) (\($0.place))" }.joined(separator: "; or ")
     if isCertain {
-      let isOpen = explanations[0].isMutual && explanations[0].evidence == .outputs
+      let isOpen = explanations[0].isMutual && (explanations[0].evidence == .outputs || suggestion != nil)
       return "certain\(isOpen ? " if \(reference) is right" : ""): in \(suspect), \(all)"
     }
     switch explanations.count {

@@ -159,7 +159,9 @@ public func verify(
   if report.diagnosis == nil {
     report.diagnosis = try report.diagnosisOfImport(right, asTaken(pairing.ofRight))
   }
-  if report.diagnosis == nil { report.diagnosis = try diagnose(left: left, right: right, probes: probes) }
+  if report.diagnosis == nil {
+    report.diagnosis = try diagnose(left: left, right: right, probes: probes, storage: storage)
+  }
   return report
 }
 
@@ -168,7 +170,7 @@ public func verify(
 /// - Parameter rounding: how accurate the runtime that recorded them is; recorded Float64 is judged as such.
 public func verify(
   _ left: Subject, expected: [String: Tensor], from source: String, probe: Probe, rounding: RoundingModel,
-  tolerance: Tolerance? = nil
+  tolerance: Tolerance? = nil, isDiagnosing: Bool = true
 ) throws(VerificationError) -> VerificationReport {
   let isDouble = expected.values.allSatisfy { $0.elementType == .float64 }
   let rounding = isDouble ? .float64 : rounding
@@ -225,7 +227,7 @@ public func verify(
     roads: left.model.map { _ in [.init(side: left.name, outputs: road)] } ?? [], probes: [probe.name],
     seed: nil, reasons: reasons)
   report.conclude(left.model)
-  if report.verdict == .different {
+  if isDiagnosing, report.verdict == .different {
     report.diagnosis = try report.diagnosisOfImport(left, [probe])
     if report.diagnosis == nil {
       report.diagnosis = try diagnose(

@@ -1,3 +1,4 @@
+internal import Forward
 internal import Recurrent
 internal import Tensors
 
@@ -8,6 +9,8 @@ struct WeightSearch {
   /// Which of the target's inputs and outputs are which of the base's.
   let inputs: [String: String]
   let outputs: [String: String]
+  /// What weights may have been rounded to on the way from one to the other.
+  let storage: WeightStorage?
   let structure: Structure
   /// Every pair of parameters where the models align.
   let pairs: [ParameterPair]
@@ -29,9 +32,13 @@ struct WeightSearch {
     var relation: ParameterDifference.Relation?
   }
 
-  init(_ base: Model, _ target: Model, inputs: [String: String], outputs: [String: String]) {
+  init(
+    _ base: Model, _ target: Model, inputs: [String: String], outputs: [String: String],
+    storage: WeightStorage? = nil
+  ) {
     (self.base, self.target, self.inputs, self.outputs) = (base, target, inputs, outputs)
-    structure = Structure(base, target, inputs: inputs, outputs: outputs)
+    self.storage = storage
+    structure = Structure(base, target, inputs: inputs, outputs: outputs, storage: storage)
     let alignment = Alignment(base, target, inputs: inputs, outputs: outputs)
     pairs =
       alignment.failure == nil
@@ -63,7 +70,7 @@ struct WeightSearch {
     func turned(_ names: [String: String]) -> [String: String] {
       Dictionary(names.map { ($0.value, $0.key) }) { first, _ in first }
     }
-    return WeightSearch(target, base, inputs: turned(inputs), outputs: turned(outputs))
+    return WeightSearch(target, base, inputs: turned(inputs), outputs: turned(outputs), storage: storage)
   }
 
   /// - Parameters:
@@ -125,7 +132,7 @@ struct WeightSearch {
       if let relation = known.relation { relations.insert(relation) }
     }
     for pair in open {
-      guard let difference = ParameterDifference(pair, isBrief: true) else { continue }
+      guard let difference = ParameterDifference(pair, storage, isBrief: true) else { continue }
       if difference.relation == .different { return nil }
       relations.insert(difference.relation)
     }

@@ -1,4 +1,5 @@
 internal import ByteIO
+internal import Forward
 internal import Recurrent
 internal import Tensors
 
@@ -11,18 +12,22 @@ extension Structure {
   /// - Parameters:
   ///   - inputs: which input of the right model is which of the left one, by name.
   ///   - outputs: the same for outputs.
-  init(_ left: Model, _ right: Model, inputs: [String: String], outputs: [String: String]) {
+  ///   - storage: what the right side may have rounded the left one's weights to, whatever its own element types.
+  init(
+    _ left: Model, _ right: Model, inputs: [String: String], outputs: [String: String],
+    storage: WeightStorage? = nil
+  ) {
     let alignment = Alignment(left, right, inputs: inputs, outputs: outputs)
     unaligned = alignment.failure
     attributes = alignment.attributes
     if unaligned != nil { return }
-    for pair in alignment.pairs.flatMap({ ParameterPair.all($0.left, $0.right) }) { add(pair) }
+    for pair in alignment.pairs.flatMap({ ParameterPair.all($0.left, $0.right) }) { add(pair, storage) }
   }
 
-  private mutating func add(_ pair: ParameterPair) {
+  private mutating func add(_ pair: ParameterPair, _ storage: WeightStorage?) {
     tensors += 1
     parameters += pair.count
-    if let difference = ParameterDifference(pair) { differences.append(difference) }
+    if let difference = ParameterDifference(pair, storage) { differences.append(difference) }
   }
 }
 
@@ -222,7 +227,7 @@ extension ParameterDifference {
   /// Nil where both sides hold the same numbers; a side that has none holds zeros.
   ///
   /// - Parameter isBrief: whether to stop at the first number that no rounding explains.
-  init?(_ parameters: ParameterPair, isBrief: Bool = false) {
+  init?(_ parameters: ParameterPair, _ storage: WeightStorage? = nil, isBrief: Bool = false) {
     let (a, b, gates, shape) = (parameters.left, parameters.right, parameters.gates, parameters.shape)
     if a == nil, b == nil { return nil }
     if let a, let b, a.hasSameBits(b) { return nil }
@@ -231,7 +236,7 @@ extension ParameterDifference {
       elements: shape.reduce(1, *), differing: 0, unexplained: 0,
       largestUlps: 0, largestDifference: 0, gates: [], rows: 0, rowCount: shape.first ?? 1,
       first: Place(index: [], left: 0, right: 0))
-    let pair = NumberPair(a, b)
+    let pair = NumberPair(a, b, storage)
     let width = max(1, elements / max(rowCount, 1))
     let height = gates.isEmpty ? rowCount : max(1, rowCount / gates.count)
     var (isRounded, lastRow) = (true, -1)
@@ -246,7 +251,7 @@ extension ParameterDifference {
         let index = start + k
         let own = max(abs(x[k]), abs(y[k]))
         let term = usual.isEmpty ? own : max(own, usual[index / height])
-        let fits = pair.rounds(x[k], y[k], index)
+        let fits = pair.rounds(x[k], y[k])
         let ulps = fits ? 0 : pair.ulps(x[k], y[k], term)
         isRounded = isRounded && fits
         largestUlps = max(largestUlps, ulps)
@@ -294,17 +299,28 @@ private struct NumberPair {
   private let scales: [Double]
   let rounding: ParameterDifference.Rounding
 
-  init(_ a: Numbers?, _ b: Numbers?) {
+  /// Whether the narrower type is not that of both.
+  private let isNarrowed: Bool
+
+  init(_ a: Numbers?, _ b: Numbers?, _ storage: WeightStorage?) {
     (self.a, self.b) = (a, b)
     isSum = a?.isSum ?? false || b?.isSum ?? false
-    let types = [a?.type, b?.type].compactMap { $0 }.filter(\.isFloat)
+    var types = [a?.type, b?.type].compactMap { $0 }.filter(\.isFloat)
+    if let stated = storage?.elementType { types.append(stated) }
     type = types.max { $0.unitRoundoff < $1.unitRoundoff } ?? .float32
-    scales = [(a, b), (b, a)].compactMap { own, other in own?.quantization.map { ($0.scale, other) } }
+    isNarrowed = Set(types).count > 1
+    var scales = [(a, b), (b, a)].compactMap { own, other in own?.quantization.map { ($0.scale, other) } }
       .filter { scale, other in scale <= 2.04 / 127 * (other?.largest ?? 0) }.map(\.0)
+    if storage == .int8, a?.shape.count ?? 0 > 1, let largest = a?.largest { scales.append(largest / 127) }
+    self.scales = scales
     rounding =
-      if let scale = scales.max() { .quantised(scale: scale) } else if Set(types).count > 1 {
+      if let scale = scales.max() {
+        .quantised(scale: scale)
+      } else if isNarrowed {
         .narrowed(to: type.rawValue)
-      } else { .merged }
+      } else {
+        .merged
+      }
   }
 
   func doubles(_ range: Range<Int>) -> ([Double], [Double]) {
@@ -325,12 +341,11 @@ private struct NumberPair {
   }
 
   /// Whether one of two different numbers is what one rounding makes of the other.
-  func rounds(_ x: Double, _ y: Double, _ index: Int) -> Bool {
+  func rounds(_ x: Double, _ y: Double) -> Bool {
     if !scales.isEmpty {
       // Half a step, and what Float32's product of scale and integer is off by.
       return scales.contains { abs(x - y) <= 0.5 * $0 * (1 + 0x1p-20) + 0x1p-22 * max(abs(x), abs(y)) }
     }
-    let isNarrowed = a?.type != b?.type && a != nil && b != nil
     guard isNarrowed || isSum else { return false }
     func rounded(_ value: Double) -> Double {
       switch type {
@@ -352,5 +367,16 @@ private struct NumberPair {
       ? 2 * type.unitRoundoff * Double(sign: .plus, exponent: Int(term.exponent), significand: 1) : 0
     let ulps = abs(x - y) / unit
     return ulps.isNaN ? .infinity : ulps
+  }
+}
+
+extension WeightStorage {
+  /// The float type that weights are held in.
+  fileprivate var elementType: ElementType? {
+    switch self {
+    case .float16: .float16
+    case .bfloat16: .bfloat16
+    case .int8: nil
+    }
   }
 }
