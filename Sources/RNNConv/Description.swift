@@ -145,8 +145,17 @@ extension Diagnosis {
           })),
       JSONMember("places", .array(places.map(JSONValue.string))),
       JSONMember("tried", .integer(Int64(tried))), JSONMember("complete", .bool(isComplete)),
-      JSONMember("mendable", .bool(mended != nil)),
+      JSONMember("mendable", .bool(mended != nil)), JSONMember("suggestion", suggestion?.json ?? .null),
     ])
+  }
+}
+
+extension Diagnosis.Suggestion {
+  var json: JSONValue {
+    switch self {
+    case .select(let left, let right):
+      .object([JSONMember("select", .array([.string(left), .string(right)]))])
+    }
   }
 }
 

@@ -31,6 +31,8 @@ public struct VerificationOptions: Sendable {
     }
     return rounding
   }
+  /// Whether to find out where and why two sides differ.
+  public var isDiagnosing = true
 
   /// The runtimes whose activations were measured (docs/activation-accuracy.md).
   public enum Runtime: String, Sendable, CaseIterable {
@@ -117,7 +119,7 @@ extension ModelFile {
       return try Verification.verify(
         subject, other.subject, probes: probes, tolerance: options.tolerance,
         seed: options.inputs == nil ? options.seed : nil, storage: options.storage,
-        isSingleNeeded: options.isSingleNeeded)
+        isDiagnosing: options.isDiagnosing, isSingleNeeded: options.isSingleNeeded)
     } catch {
       if case .notFinite(let side, _, _, _, _) = error {
         throw .unreadable(path: side, reason: String(error.description.dropFirst(side.count + 2)))
@@ -152,7 +154,7 @@ extension ModelFile {
     do {
       return try Verification.verify(
         subject, expected: expected, from: source, probe: Probe(name: "given inputs", inputs: inputs),
-        rounding: options.rounding, tolerance: options.tolerance)
+        rounding: options.rounding, tolerance: options.tolerance, isDiagnosing: options.isDiagnosing)
     } catch {
       if case .notFinite(let side, _, _, _, _) = error {
         throw .unreadable(path: side, reason: String(error.description.dropFirst(side.count + 2)))

@@ -170,7 +170,9 @@ public func verify(
   if report.diagnosis == nil {
     report.diagnosis = try report.diagnosisOfImport(right, asTaken(pairing.ofRight))
   }
-  if report.diagnosis == nil { report.diagnosis = try diagnose(left: left, right: right, probes: ran) }
+  if report.diagnosis == nil {
+    report.diagnosis = try diagnose(left: left, right: right, probes: ran, storage: storage)
+  }
   return report
 }
 

@@ -14,26 +14,46 @@ extension Structure {
   ///   - outputs: the same for outputs.
   ///   - storage: what the right side may have rounded the left one's weights to, whatever its own element types.
   init(
-    _ left: Model, _ right: Model, inputs: [String: String], outputs: [String: String], storage: WeightStorage? = nil
+    _ left: Model, _ right: Model, inputs: [String: String], outputs: [String: String],
+    storage: WeightStorage? = nil
   ) {
     let alignment = Alignment(left, right, inputs: inputs, outputs: outputs)
     unaligned = alignment.failure
     attributes = alignment.attributes
     if unaligned != nil { return }
-    for (one, other) in alignment.pairs { compare(one, other, storage) }
+    for pair in alignment.pairs.flatMap({ ParameterPair.all($0.left, $0.right) }) { add(pair, storage) }
   }
 
-  private mutating func compare(_ a: Layer, _ b: Layer, _ storage: WeightStorage?) {
+  private mutating func add(_ pair: ParameterPair, _ storage: WeightStorage?) {
+    tensors += 1
+    parameters += pair.count
+    if let difference = ParameterDifference(pair, storage) { differences.append(difference) }
+  }
+}
+
+/// Two corresponding tensors, or two sums of biases, side by side. A side that has none stands for zeros.
+struct ParameterPair {
+  /// The layer's name on either side.
+  let layers: (left: String, right: String)
+  /// Such as `forward.recurrentWeight`; `forward.bias` where two biases are added.
+  let role: String
+  let left: Numbers?
+  let right: Numbers?
+  /// Whose rows the tensor stacks; none where it stacks none.
+  let gates: [Gate]
+
+  var count: Int { max(left?.count ?? 0, right?.count ?? 0) }
+  var shape: [Int] { (left?.count ?? -1 >= right?.count ?? 0 ? left : right)?.shape ?? [] }
+
+  /// Those of two corresponding layers, which the alignment has made sure are of one kind.
+  static func all(_ a: Layer, _ b: Layer) -> [ParameterPair] {
+    var pairs: [ParameterPair] = []
     func add(_ role: String, _ x: Numbers?, _ y: Numbers?, _ gates: [Gate] = []) {
-      tensors += 1
-      parameters += max(x?.count ?? 0, y?.count ?? 0)
-      guard let difference = ParameterDifference(a.name, b.name, role, x, y, gates, storage) else { return }
-      differences.append(difference)
+      pairs.append(ParameterPair(layers: (a.name, b.name), role: role, left: x, right: y, gates: gates))
     }
-    // The alignment has made sure that both are of one kind.
     switch a.operation {
     case .recurrent(let x):
-      guard case .recurrent(let y) = b.operation else { return }
+      guard case .recurrent(let y) = b.operation else { break }
       let gates = x.cell.gateOrder.gates
       for (name, (p, q)) in zip(x.directionNames, zip(x.directions, y.directions)) {
         // Coupled gates leave the rows of f unread.
@@ -52,16 +72,10 @@ extension Structure {
           add("\(name).projection", p.projection.map { Numbers($0) }, q.projection.map { Numbers($0) })
         }
         guard p.hasBias || q.hasBias else { continue }
-        let isSame = p.inputBias == q.inputBias && p.recurrentBias == q.recurrentBias
         // Of a GRU that resets afterwards, the candidate's two biases do different things.
         let added = x.cell == .gru(resetAfter: true) ? 2 * x.hiddenSize : gates.count * x.hiddenSize
         let all = skipped * x.hiddenSize..<gates.count * x.hiddenSize
         let range = all.clamped(to: 0..<added)
-        if isSame {
-          add("\(name).bias", nil, nil)
-          parameters += all.count
-          continue
-        }
         add(
           "\(name).bias", p.sum(range), q.sum(range),
           Array(read.prefix(x.cell == .gru(resetAfter: true) ? 2 : read.count)))
@@ -75,22 +89,23 @@ extension Structure {
           q.recurrentBias.map { Numbers($0, apart) }, [.new])
       }
     case .embedding(let x):
-      guard case .embedding(let y) = b.operation else { return }
+      guard case .embedding(let y) = b.operation else { break }
       add("table", Numbers(x), Numbers(y))
     case .dense(let x, let p):
-      guard case .dense(let y, let q) = b.operation else { return }
+      guard case .dense(let y, let q) = b.operation else { break }
       add("weight", Numbers(x), Numbers(y))
       if p != nil || q != nil { add("bias", p.map { Numbers($0) }, q.map { Numbers($0) }) }
     case .arithmetic(_, let x, _):
-      guard let x, case .arithmetic(_, let y?, _) = b.operation else { return }
+      guard let x, case .arithmetic(_, let y?, _) = b.operation else { break }
       add("constant", Numbers(x), Numbers(y))
     case .constant(let x):
-      guard case .constant(let y) = b.operation else { return }
+      guard case .constant(let y) = b.operation else { break }
       add("value", Numbers(x), Numbers(y))
     // The layers of a loop's body are aligned on their own; the others have no tensors.
     case .generate, .activation, .softmax, .logSoftmax, .select, .concat, .slice, .reverse, .dropout, .argMax:
       break
     }
+    return pairs
   }
 }
 
@@ -99,47 +114,60 @@ extension DirectionParameters {
 
   /// b_W + b_R of some rows, exactly but for Float64's rounding of the sum.
   fileprivate func sum(_ range: Range<Int>) -> Numbers? {
-    guard let a = inputBias, let b = recurrentBias else {
-      return (inputBias ?? recurrentBias).map { Numbers($0, range) }
-    }
-    let (x, y) = (a.doubles, b.doubles)
-    return Numbers(
-      sums: range.map { x[$0] + y[$0] }, isSum: range.contains { x[$0] != 0 && y[$0] != 0 },
-      type: a.elementType)
+    guard let a = inputBias ?? recurrentBias else { return nil }
+    return Numbers(a, range, plus: inputBias == nil ? nil : recurrentBias)
   }
 }
 
 /// The numbers of a tensor, or sums of two, read in pieces.
-private struct Numbers {
-  let type: ElementType
+struct Numbers {
   let shape: [Int]
-  /// Nil for sums.
-  let tensor: Tensor?
-  private var sums: [Double] = []
-  /// Whether two numbers were added.
-  private(set) var isSum = false
+  /// Of the first one.
+  let type: ElementType
+  private let tensor: Tensor
+  private let addend: Tensor?
 
   var count: Int { shape.reduce(1, *) }
-  var quantization: Tensor.Quantization? { tensor?.quantization }
+  var quantization: Tensor.Quantization? { addend == nil ? tensor.quantization : nil }
+  /// The one tensor whose numbers they are.
+  var single: Tensor? { addend == nil ? tensor : nil }
 
   /// Rows of axis 0 from `first` on.
   init(_ tensor: Tensor, from first: Int = 0) {
     self.init(tensor, first..<(tensor.shape.first ?? 1))
   }
 
-  init(_ tensor: Tensor, _ rows: Range<Int>) {
+  init(_ tensor: Tensor, _ rows: Range<Int>, plus addend: Tensor? = nil) {
+    func part(_ tensor: Tensor) -> Tensor {
+      tensor.shape.isEmpty || rows == 0..<tensor.shape[0] ? tensor : tensor.rows(rows)
+    }
     type = tensor.elementType
-    let whole = tensor.shape.isEmpty || rows == 0..<tensor.shape[0]
-    self.tensor = whole ? tensor : tensor.rows(rows)
-    shape = self.tensor!.shape
+    self.tensor = part(tensor)
+    self.addend = addend.map(part)
+    shape = self.tensor.shape
   }
 
-  init(sums: [Double], isSum: Bool, type: ElementType) {
-    self.type = type
-    shape = [sums.count]
-    tensor = nil
-    self.sums = sums
-    self.isSum = isSum
+  /// Whether two numbers were added anywhere.
+  var isSum: Bool {
+    guard let addend else { return false }
+    return zip(tensor.doubles, addend.doubles).contains { $0 != 0 && $1 != 0 }
+  }
+
+  /// Whether both are read from the very same memory.
+  func isShared(with other: Numbers) -> Bool {
+    func isSame(_ a: Tensor?, _ b: Tensor?) -> Bool {
+      guard let a, let b else { return a == nil && b == nil }
+      return a.bytes.isSameMemory(as: b.bytes) && a.elementType == b.elementType
+        && a.quantization == b.quantization
+    }
+    return shape == other.shape && isSame(tensor, other.tensor) && isSame(addend, other.addend)
+  }
+
+  /// Whether the tensors hold the same bits: then so do the sums.
+  func hasSameBits(_ other: Numbers) -> Bool {
+    guard tensor.hasSameBits(other.tensor) else { return false }
+    guard let a = addend, let b = other.addend else { return addend == nil && other.addend == nil }
+    return a.hasSameBits(b)
   }
 
   /// The largest magnitude.
@@ -147,13 +175,19 @@ private struct Numbers {
 
   /// Numbers `range`, counted row-major; one number stands for as many as are asked for.
   func doubles(_ range: Range<Int>) -> [Double] {
-    guard let tensor else { return Array(sums[range]) }
+    let numbers = Self.doubles(tensor, range)
+    guard let addend else { return numbers }
+    return zip(numbers, Self.doubles(addend, range)).map { $0 + $1 }
+  }
+
+  private static func doubles(_ tensor: Tensor, _ range: Range<Int>) -> [Double] {
     if tensor.count == 1 { return Array(repeating: tensor.doubles[0], count: range.count) }
-    let size = type.size
+    let size = tensor.elementType.size
     return tensor.bytes.slice(offset: range.lowerBound * size, count: range.count * size)!.chunks.flatMap {
       chunk in
       // Chunks are whole rows of a tensor.
-      (try? Tensor(type, shape: [chunk.count / size], bytes: chunk, quantization: tensor.quantization))?
+      (try? Tensor(
+        tensor.elementType, shape: [chunk.count / size], bytes: chunk, quantization: tensor.quantization))?
         .doubles ?? []
     }
   }
@@ -191,15 +225,15 @@ extension Tensor {
 
 extension ParameterDifference {
   /// Nil where both sides hold the same numbers; a side that has none holds zeros.
-  fileprivate init?(
-    _ left: String, _ right: String, _ role: String, _ a: Numbers?, _ b: Numbers?, _ gates: [Gate],
-    _ storage: WeightStorage?
-  ) {
-    guard let shape = (a.map { $0.count >= b?.count ?? 0 } ?? false ? a : b)?.shape else { return nil }
-    if let x = a?.tensor, let y = b?.tensor, x.hasSameBits(y) { return nil }
+  ///
+  /// - Parameter isBrief: whether to stop at the first number that no rounding explains.
+  init?(_ parameters: ParameterPair, _ storage: WeightStorage? = nil, isBrief: Bool = false) {
+    let (a, b, gates, shape) = (parameters.left, parameters.right, parameters.gates, parameters.shape)
+    if a == nil, b == nil { return nil }
+    if let a, let b, a.hasSameBits(b) { return nil }
     self.init(
-      left: left, right: right, role: role, relation: .near, elements: shape.reduce(1, *), differing: 0,
-      unexplained: 0,
+      left: parameters.layers.left, right: parameters.layers.right, role: parameters.role, relation: .near,
+      elements: shape.reduce(1, *), differing: 0, unexplained: 0,
       largestUlps: 0, largestDifference: 0, gates: [], rows: 0, rowCount: shape.first ?? 1,
       first: Place(index: [], left: 0, right: 0))
     let pair = NumberPair(a, b, storage)
@@ -209,8 +243,9 @@ extension ParameterDifference {
     var guilty = Set<Int>()
     // Numbers of vectors may be what sums of larger ones left.
     let usual = shape.count < 2 ? pair.usual(elements, height) : []
-    for start in stride(from: 0, to: elements, by: 1 << 16) {
-      let range = start..<min(start + 1 << 16, elements)
+    var start = 0
+    while start < elements, !(isBrief && unexplained > 0) {
+      let range = start..<min(start + (isBrief && start == 0 ? 1 << 8 : 1 << 16), elements)
       let (x, y) = pair.doubles(range)
       for k in x.indices where x[k] != y[k] {
         let index = start + k
@@ -230,7 +265,9 @@ extension ParameterDifference {
         unexplained += 1
         guilty.insert(index / width / height)
         if index / width != lastRow { (rows, lastRow) = (rows + 1, index / width) }
+        if isBrief { break }
       }
+      start = range.upperBound
     }
     guard differing > 0 else { return nil }
     if unexplained > 0 {
@@ -241,7 +278,7 @@ extension ParameterDifference {
     }
   }
 
-  private static func place(_ flat: Int, _ shape: [Int]) -> [Int] {
+  static func place(_ flat: Int, _ shape: [Int]) -> [Int] {
     var (rest, index) = (flat, [Int]())
     for size in shape.reversed() {
       index.insert(rest % max(size, 1), at: 0)
@@ -255,6 +292,7 @@ extension ParameterDifference {
 private struct NumberPair {
   private let a: Numbers?
   private let b: Numbers?
+  private let isSum: Bool
   /// The narrower type: what is rounded is rounded to it.
   private let type: ElementType
   /// Of quantised sides, where a quantisation would choose them.
@@ -266,6 +304,7 @@ private struct NumberPair {
 
   init(_ a: Numbers?, _ b: Numbers?, _ storage: WeightStorage?) {
     (self.a, self.b) = (a, b)
+    isSum = a?.isSum ?? false || b?.isSum ?? false
     var types = [a?.type, b?.type].compactMap { $0 }.filter(\.isFloat)
     if let stated = storage?.elementType { types.append(stated) }
     type = types.max { $0.unitRoundoff < $1.unitRoundoff } ?? .float32
@@ -307,7 +346,7 @@ private struct NumberPair {
       // Half a step, and what Float32's product of scale and integer is off by.
       return scales.contains { abs(x - y) <= 0.5 * $0 * (1 + 0x1p-20) + 0x1p-22 * max(abs(x), abs(y)) }
     }
-    guard isNarrowed || a?.isSum ?? false || b?.isSum ?? false else { return false }
+    guard isNarrowed || isSum else { return false }
     func rounded(_ value: Double) -> Double {
       switch type {
       case .float16: Double(Float16(value))

@@ -114,18 +114,21 @@ public struct ParameterDifference: Sendable, Equatable {
 
   /// One line for a report.
   public var summary: String {
-    let place = left == right ? "layer '\(left)', \(role)" : "layer '\(left)' ('\(right)'), \(role)"
+    (left == right ? "layer '\(left)', \(role)" : "layer '\(left)' ('\(right)'), \(role)") + ": \(finding)"
+  }
+
+  /// The same without the place.
+  var finding: String {
     let at = first.index.map(String.init).joined(separator: ", ")
     switch relation {
-    case .rounded(let rounding): return "\(place): \(differing) of \(elements) numbers \(rounding)"
+    case .rounded(let rounding): return "\(differing) of \(elements) numbers \(rounding)"
     case .near:
       return
-        "\(place): \(differing) of \(elements) numbers differ by at most \(largestUlps.brief) ulps, as arithmetic on "
-        + "weights leaves"
+        "\(differing) of \(elements) numbers differ by at most \(largestUlps.brief) ulps, as arithmetic on weights leaves"
     case .different:
       let of = gates.isEmpty ? "" : ", in the rows of \(gates.map(\.rawValue).joined(separator: ", "))"
       return
-        "\(place): \(unexplained) of \(elements) numbers differ, by up to \(largestDifference.brief)\(of); "
+        "\(unexplained) of \(elements) numbers differ, by up to \(largestDifference.brief)\(of); "
         + "\(rows) of \(rowCount) rows; first at [\(at)]: \(first.left) against \(first.right)"
     }
   }
