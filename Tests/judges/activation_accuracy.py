@@ -148,8 +148,9 @@ def elsewhere(runtime: str, write: Callable[[Path, np.ndarray], None], x: np.nda
         case = Path(name) / "case"
         case.mkdir()
         write(case, x)
-        subprocess.run([ROOT / f".peers-{runtime}/bin/python", Path(__file__).with_name("record_runtime.py"), "--runtime",
-                        runtime, "--folder", name], check=True, stderr=subprocess.DEVNULL)
+        script = Path(__file__).with_name("record_runtime.py")
+        subprocess.run([ROOT / f".peers-{runtime}/bin/python", script, "--runtime", runtime, "--folder", name],
+                       check=True, stderr=subprocess.DEVNULL)
         with np.load(case / f"{runtime}.npz") as arrays:
             [output] = arrays.values()
             return output.ravel()

@@ -6,6 +6,7 @@ recordings (the float64 pass of the right model, rounded once, is what they comp
 Sizes are in multiples of the noise, which is how far onnxruntime's right recording lies from float64.
 
     .peers-large/bin/python Tests/judges/live_misses.py --count 5000 --json misses.json
+    .peers-large/bin/python Tests/judges/live_misses.py --only 17 --keep look  # one model's files, to look into
 """
 
 from __future__ import annotations
@@ -430,7 +431,7 @@ def verify(*arguments: str | Path, flags: list[str] | None, limit: float) -> tup
     return (json.loads(run.stdout)["verdict"] if run.stdout else "error"), seconds, run.stderr
 
 
-def judge(index: int, seed: int, wanted: int, flags: list[str] | None, limit: float) -> list[dict]:
+def judge(index: int, seed: int, wanted: int, flags: list[str] | None, limit: float, keep: Path | None) -> list[dict]:
     torch.set_num_threads(1)
     rng = np.random.default_rng([seed, index])
     one = plan(rng)
@@ -445,14 +446,14 @@ def judge(index: int, seed: int, wanted: int, flags: list[str] | None, limit: fl
              "lengths": shape.lengths, "parameters": shape.parameters()}
     rows = []
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        right_file, wrong_file = folder / "right.onnx", folder / "wrong.onnx"
-        x_file, y_file = folder / "x.npz", folder / "y.npz"
+        folder = keep / f"model-{index}" if keep else Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        right_file, x_file = folder / "right.onnx", folder / "x.npz"
         proto = models.onnx_model(model)
         onnx.save(proto, right_file)
         np.savez(x_file, **inputs)
 
-        def recorded(y: np.ndarray) -> dict:
+        def recorded(y: np.ndarray, y_file: Path) -> dict:
             np.savez(y_file, y=y)
             verdict, seconds, said = verify(right_file, "--input", x_file, "--expected", y_file, "--runtime",
                                             "onnxruntime", flags=flags, limit=limit)
@@ -462,7 +463,7 @@ def judge(index: int, seed: int, wanted: int, flags: list[str] | None, limit: fl
         y = record(proto.SerializeToString(), inputs)
         # Never below half a rounding, or a model that onnxruntime happens to compute exactly has no scale.
         noise = max(float(np.abs(y - right).max()) / models.spread(right), 2.0 ** -25)
-        rows.append({**facts, "kind": "right", "noise": noise, **recorded(y)})
+        rows.append({**facts, "kind": "right", "noise": noise, **recorded(y, folder / "y-right.npz")})
         for attempt in range(8 * EACH):
             if len(rows) > wanted:
                 break
@@ -470,13 +471,16 @@ def judge(index: int, seed: int, wanted: int, flags: list[str] | None, limit: fl
             if planted is None or not planted.movement > COUNTED:
                 continue
             wrong = models.onnx_model(planted.wrong)
+            wrong_file, y_file = folder / f"wrong-{attempt}.onnx", folder / f"y-{attempt}.npz"
             onnx.save(wrong, wrong_file)
             verdict, seconds, said = verify(right_file, wrong_file, flags=flags, limit=limit)
             rows.append({
                 **facts, "kind": planted.kind, "scope": planted.scope, "magnitude": planted.magnitude, "noise": noise,
                 "movement": planted.movement, "feature_movement": planted.feature_movement, "attempt": attempt,
                 "files": verdict, "files_seconds": seconds, "files_said": said,
-                **recorded(record(wrong.SerializeToString(), inputs))})
+                **recorded(record(wrong.SerializeToString(), inputs), y_file)})
+            if not keep:
+                wrong_file.unlink()
     return rows
 
 
@@ -567,13 +571,17 @@ def main() -> int:
                            help="let rnnconv look for what is wrong, too")
     arguments.add_argument("--rivals-only", action="store_true", help="plant and record, but do not run rnnconv")
     arguments.add_argument("--timeout", type=float, default=120, help="seconds that rnnconv may take")
+    arguments.add_argument("--only", type=int, action="append", help="this model alone; repeat for more")
+    arguments.add_argument("--keep", type=Path, help="leave models, inputs and recordings here, a folder a model")
     options = arguments.parse_args()
     flags = None if options.rivals_only else flags_of(options.diagnose)
     rows: list[dict] = []
     started, shown = time.monotonic(), time.monotonic()
     with ProcessPoolExecutor(options.workers) as pool:
-        jobs = [pool.submit(judge, index, options.seed, min(EACH, options.count - index * EACH), flags, options.timeout)
-                for index in range(-(-options.count // EACH))]
+        indices = options.only or range(-(-options.count // EACH))
+        wanted = [EACH if options.only else min(EACH, options.count - index * EACH) for index in indices]
+        jobs = [pool.submit(judge, index, options.seed, number, flags, options.timeout, options.keep)
+                for index, number in zip(indices, wanted)]
         for number, job in enumerate(jobs):
             rows += job.result()
             if time.monotonic() - shown > 30:

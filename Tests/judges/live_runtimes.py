@@ -191,7 +191,7 @@ def record(index: int, seed: int, folder: Path, wanted: list[str]) -> None:
     torch.set_num_threads(1)
     one, rng = case(index, seed)
     place = folder / str(index)
-    place.mkdir()
+    place.mkdir(exist_ok=True)
     model = models.uniform_model(one.shape, rng, one.gain)
     inputs = models.random_inputs(one.shape, one.time, one.batch, rng)
     proto = models.onnx_model(model)
@@ -210,7 +210,7 @@ def record(index: int, seed: int, folder: Path, wanted: list[str]) -> None:
             np.savez(place / f"{runtime}.npz", y=here[runtime]())
     if "litert" in wanted:
         place = folder / f"{index}-litert"
-        place.mkdir()
+        place.mkdir(exist_ok=True)
         (place / "model.tflite").write_bytes(keras_for(one.shape).litert(one.time, one.batch))
         np.savez(place / "inputs.npz", x=inputs["x"].transpose(1, 0, 2))
 
@@ -264,11 +264,12 @@ def judge(index: int, seed: int, folder: Path, wanted: list[str], accepted: str 
         if accepted is None:
             row["verdict"] = "not asked"
             continue
-        np.savez(place / "judged.npz", y=y)
+        judged = place / f"y-{runtime}.npz"
+        np.savez(judged, y=y)
         name = "keras" if runtime == "keras-xla" else runtime
         run = subprocess.run(
             [BINARY, "verify", place / "model.onnx", "--input", place / "inputs.npz", "--expected",
-             place / "judged.npz", "--runtime", name if name in accepted else "any", "--threads", "1", "--json"],
+             judged, "--runtime", name if name in accepted else "any", "--threads", "1", "--json"],
             capture_output=True, text=True)
         if not run.stdout:
             raise RuntimeError(f"model {index}, {runtime}: {run.stderr}")
@@ -328,6 +329,8 @@ def main() -> int:
     arguments.add_argument("--runtimes", default=",".join(RUNTIMES), help="those wanted, by commas")
     arguments.add_argument("--noise", type=Path, help="write the recordings' deviations here and ask no rnnconv")
     arguments.add_argument("--json", type=Path, help="write every row here")
+    arguments.add_argument("--only", type=int, action="append", help="this model alone; repeat for more")
+    arguments.add_argument("--keep", type=Path, help="leave models, inputs and recordings here, a folder a model")
     options = arguments.parse_args()
     wanted = []
     for runtime in options.runtimes.split(","):
@@ -339,10 +342,12 @@ def main() -> int:
     rows: list[dict] = []
     # TensorFlow does not survive a fork.
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn"), initializer=quiet) as pool:
-        for start in range(0, options.count, CHUNK):
-            indices = range(start, min(start + CHUNK, options.count))
+        every = options.only or range(options.count)
+        for start in range(0, len(every), CHUNK):
+            indices = every[start:start + CHUNK]
             with tempfile.TemporaryDirectory() as name:
-                folder = Path(name)
+                folder = options.keep or Path(name)
+                folder.mkdir(parents=True, exist_ok=True)
                 for done in [pool.submit(record_group, list(indices[k:k + GROUP]), options.seed, folder, wanted)
                              for k in range(0, len(indices), GROUP)]:
                     done.result()
@@ -350,7 +355,7 @@ def main() -> int:
                     list(threads.map(record_elsewhere, [r for r in ELSEWHERE if r in wanted], [folder] * 3))
                 for done in [pool.submit(judge, index, options.seed, folder, wanted, accepted) for index in indices]:
                     rows += done.result()
-            print(f"{min(start + CHUNK, options.count)} of {options.count} models, {len(rows)} recordings",
+            print(f"{start + len(indices)} of {len(every)} models, {len(rows)} recordings",
                   file=sys.stderr, flush=True)
     if options.json or options.noise:
         (options.json or options.noise).write_text(json.dumps(rows))
