@@ -269,11 +269,15 @@ def judge(index: int, seed: int, folder: Path, wanted: list[str], accepted: str 
         name = "keras" if runtime == "keras-xla" else runtime
         run = subprocess.run(
             [BINARY, "verify", place / "model.onnx", "--input", place / "inputs.npz", "--expected",
-             judged, "--runtime", name if name in accepted else "any", "--threads", "1", "--json"],
+             judged, "--runtime", name if name in accepted else "any", "--threads", "1", "--no-diagnosis", "--json"],
             capture_output=True, text=True)
         if not run.stdout:
             raise RuntimeError(f"model {index}, {runtime}: {run.stderr}")
-        row["verdict"] = json.loads(run.stdout)["verdict"]
+        report = json.loads(run.stdout)
+        row["verdict"] = report["verdict"]
+        for key in ("noiseMultiple", "noiseRMS", "undecided"):
+            row[key] = max(float(output[key]) for output in report["outputs"])
+        row["road"] = report["roads"][0]["verdict"]
     return rows
 
 
