@@ -117,7 +117,15 @@ public struct ByteBuffer: Sendable {
   /// A window onto the same memory, or nil where it would reach outside.
   public func slice(offset: Int, count wanted: Int) -> ByteBuffer? {
     guard offset >= 0, wanted >= 0, offset <= count, wanted <= count - offset else { return nil }
-    return ByteBuffer(owner: owner, start: start + offset, count: wanted)
+    let window = ByteBuffer(owner: owner, start: start + offset, count: wanted)
+    // Of what is not joined yet, what lies in one chunk is there already.
+    guard wanted > 0, !isOne, let chunk = window.chunks.first, chunk.count == wanted else { return window }
+    return chunk
+  }
+
+  /// Whether reading the bytes joins nothing.
+  package var isOne: Bool {
+    if case .joined(let joint) = owner.storage { joint.isOne } else { true }
   }
 
   /// The bytes, valid only inside `body`.
@@ -215,6 +223,7 @@ public struct ByteBuffer: Sendable {
     }
 
     var parts: [ByteBuffer]? { state.withLock { $0.parts } }
+    var isOne: Bool { address.load(ordering: .acquiring) != 0 }
 
     /// Spread over the cores: much of the time the system makes pages. Of mapped files few are in memory meanwhile.
     private static func copy(_ parts: [ByteBuffer], to target: UnsafeMutableRawBufferPointer) {

@@ -148,7 +148,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
       }
       let row = id < 0 ? Int(id) + vocabulary : Int(id)
       if weights.isEmpty {
-        elements += Number.elements(Number.weights(table.rows(row..<(row + 1))))
+        elements += Number.elements(Number.stored(table.rows(row..<(row + 1)), rules))
       } else {
         for f in 0..<features { elements.append(Number.element(weights[0], row * features + f)) }
       }

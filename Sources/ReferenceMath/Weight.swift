@@ -9,6 +9,13 @@ public struct Weight<S: ReferenceScalar>: Sendable {
   public let rows: Int
   public let columns: Int
   private let content: Content
+  /// By which a product with this very weight is found again.
+  let identity = Identity()
+
+  final class Identity: Sendable, Hashable {
+    static func == (left: Identity, right: Identity) -> Bool { left === right }
+    func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
+  }
 
   private enum Content {
     case converted(Matrix<S>)
@@ -54,55 +61,71 @@ public struct Weight<S: ReferenceScalar>: Sendable {
     }
   }
 
-  /// Numbers of a panel, which stays in the second cache.
-  private static var panel: Int { (256 << 10) / MemoryLayout<S>.stride }
+  /// Numbers of a tile, which stays in the first or second cache.
+  private static var tile: Int { (64 << 10) / MemoryLayout<S>.stride }
 
-  /// Rows of Wᵀ at a time: they are columns of the result.
+  /// Some rows of Wᵀ at a time, which are columns of the result, and of those some columns, which are steps of the inner
+  /// index.
   private func product(_ a: Matrix<S>, transposing tensor: Tensor) -> Matrix<S> {
     var result = Matrix<S>(zeros: a.rows, columns)
-    // As many columns as the widest tile of the product.
-    let wide = max(32, Self.panel / max(rows, 1) / 32 * 32)
-    var stored = [S](repeating: 0, count: wide * rows)
+    // As wide as the widest tile of the product.
+    let (wide, deep) = (32, Self.tile / 32)
+    var stored = [S](repeating: 0, count: wide * deep)
     for start in stride(from: 0, to: columns, by: wide) {
-      let count = min(wide, columns - start)
-      let elements = (start * rows)..<((start + count) * rows)
-      // Inside: the panel has room for `wide` rows.
-      stored.withUnsafeMutableBufferPointer { S.copy(elements, of: tensor, to: $0.baseAddress!) }
-      tensor.releasePages(elements)
-      let part = a • Matrix(transposing: stored[..<(count * rows)], rows: count, columns: rows)
+      let panel = tensor.rows(start..<min(start + wide, columns))
+      let count = panel.shape[0]
+      var sums = [S](repeating: 0, count: a.rows * count)
+      for first in stride(from: 0, to: rows, by: deep) {
+        let depth = min(deep, rows - first)
+        // Inside: the tile has room for `wide` times `deep` numbers.
+        stored.withUnsafeMutableBufferPointer { stored in
+          for row in 0..<count {
+            let elements = (row * rows + first)..<(row * rows + first + depth)
+            S.copy(elements, of: panel, to: stored.baseAddress! + row * depth)
+          }
+        }
+        let right = Matrix(transposing: stored[..<(count * depth)], rows: count, columns: depth)
+        add(a, first..<(first + depth), right.elements[...], to: &sums, columns: count)
+      }
+      tensor.releasePages((start * rows)..<((start + count) * rows))
       for row in 0..<a.rows {
         result.elements.replaceSubrange(
           (row * columns + start)..<(row * columns + start + count),
-          with: part.elements[(row * count)..<((row + 1) * count)])
+          with: sums[(row * count)..<((row + 1) * count)])
       }
     }
     return result
   }
 
-  /// Rows of W at a time: they are steps of the inner index.
+  /// Some rows of W at a time, which are steps of the inner index.
   private func product(_ a: Matrix<S>, _ tensor: Tensor) -> Matrix<S> {
     var result = Matrix<S>(zeros: a.rows, columns)
-    let high = max(1, Self.panel / max(columns, 1))
-    var stored = [S](repeating: 0, count: high * columns)
-    for start in stride(from: 0, to: rows, by: high) {
-      let count = min(high, rows - start)
-      let elements = (start * columns)..<((start + count) * columns)
-      // Inside: the panel has room for `high` rows.
+    let deep = max(1, Self.tile / max(columns, 1))
+    var stored = [S](repeating: 0, count: deep * columns)
+    for first in stride(from: 0, to: rows, by: deep) {
+      let steps = first..<min(first + deep, rows)
+      let elements = (steps.lowerBound * columns)..<(steps.upperBound * columns)
+      // Inside: there is room for `deep` rows.
       stored.withUnsafeMutableBufferPointer { S.copy(elements, of: tensor, to: $0.baseAddress!) }
       tensor.releasePages(elements)
-      let left = (0..<a.rows).flatMap { row in
-        a.elements[(row * rows + start)..<(row * rows + start + count)]
-      }
-      result.elements.withUnsafeMutableBufferPointer { sums in
-        left.withUnsafeBufferPointer { left in
-          stored.withUnsafeBufferPointer { stored in
-            accumulateProduct(
-              left, UnsafeBufferPointer(rebasing: stored[..<(count * columns)]), into: sums, rows: a.rows,
-              inner: count, columns: columns)
-          }
+      add(a, steps, stored[..<elements.count], to: &result.elements, columns: columns)
+    }
+    return result
+  }
+
+  /// sums `[a.rows, columns]` += some columns of a · as many rows of the right side.
+  private func add(
+    _ a: Matrix<S>, _ steps: Range<Int>, _ right: ArraySlice<S>, to sums: inout [S], columns: Int
+  ) {
+    let left = (0..<a.rows).flatMap { row in
+      a.elements[(row * a.columns + steps.lowerBound)..<(row * a.columns + steps.upperBound)]
+    }
+    sums.withUnsafeMutableBufferPointer { sums in
+      left.withUnsafeBufferPointer { left in
+        right.withUnsafeBufferPointer { right in
+          accumulateProduct(left, right, into: sums, rows: a.rows, inner: steps.count, columns: columns)
         }
       }
     }
-    return result
   }
 }

@@ -7,7 +7,7 @@ internal import Tensors
 
 extension TorchRun {
   /// One direction of one layer at one time step: from x_t and (h, c) of the step before to (h, c) of this one.
-  private typealias Step = (_ x: Matrix<S>, _ h: Matrix<S>, _ c: Matrix<S>) -> (h: Matrix<S>, c: Matrix<S>)
+  private typealias Step = (_ x: StepRows<S>, _ h: Matrix<S>, _ c: Matrix<S>) -> (h: Matrix<S>, c: Matrix<S>)
 
   /// Layer over layer; of two directions, the second reads the sequence from its end, and its output at a step stands
   /// behind the first one's.
@@ -37,7 +37,8 @@ extension TorchRun {
         var h = h_0[depth * layer.count + side]
         var c = c_0[depth * layer.count + side]
         var made: [Matrix<S>] = []
-        for x in side == 0 ? steps : steps.reversed() {
+        let xs = side == 0 ? steps : steps.reversed()
+        for x in StepRows.steps(xs.count, batch: batch, columns: xs[0].columns, { xs[$0] }) {
           (h, c) = step(x, h, c)
           made.append(h)
         }

@@ -32,38 +32,74 @@ struct StoredMatrix<Number: Panelled>: Sendable {
     let size = depth * Number.panelWidth
     let group = max(1, Self.groupBytes / max(1, size * MemoryLayout<Number>.stride))
     let packed = Workspace<Number>(min(group, panels.count) * size)
-    let converted = Workspace<Number>(size)
+    let tile = Workspace<Number>(Number.panelWidth * Self.tileDepth)
     for start in stride(from: panels.lowerBound, to: panels.upperBound, by: group) {
       let some = start..<min(start + group, panels.upperBound)
-      for panel in some { pack(panel, converted.start, into: packed.start + (panel - start) * size) }
+      for panel in some { pack(panel, tile.start, into: packed.start + (panel - start) * size) }
       body(some, UnsafeMutableBufferPointer(start: packed.start, count: some.count * size))
     }
   }
 
-  /// Converts the rows of a panel, then puts their numbers side by side; both have room for a panel.
+  /// Numbers of a row that are put beside those of others at a time.
+  private static var tileDepth: Int { 512 }
+
+  /// Converts the rows of a panel, tile by tile, and puts their numbers side by side: `packed` has room for a panel.
   private func pack(
-    _ panel: Int, _ converted: UnsafeMutablePointer<Number>, into packed: UnsafeMutablePointer<Number>
+    _ panel: Int, _ tile: UnsafeMutablePointer<Number>, into packed: UnsafeMutablePointer<Number>
   ) {
     let width = Number.panelWidth
-    let shown = rows[(panel * width)..<((panel + 1) * width)]
-    var lane = 0
-    while lane < width {
-      let target = converted + lane * depth
-      guard let first = shown[shown.startIndex + lane] else {
-        target.update(repeating: 0, count: depth)
-        lane += 1
-        continue
-      }
-      // Rows that follow one another are read at once.
-      var count = 1
-      while lane + count < width, shown[shown.startIndex + lane + count] == first + count { count += 1 }
-      let elements = (first * depth)..<((first + count) * depth)
-      Number.copy(elements, of: tensor, to: target)
-      tensor.releasePages(elements)
-      lane += count
+    let lanes = rows[(panel * width)..<((panel + 1) * width)].map { row in
+      row.map { tensor.rows($0..<($0 + 1)) }
     }
-    for k in 0..<depth {
-      for lane in 0..<width { packed[k * width + lane] = converted[lane * depth + k] }
+    for start in stride(from: 0, to: depth, by: Self.tileDepth) {
+      let count = min(Self.tileDepth, depth - start)
+      for (lane, row) in lanes.enumerated() {
+        let target = tile + lane * Self.tileDepth
+        if let row {
+          Number.copy(start..<(start + count), of: row, to: target)
+        } else {
+          target.update(repeating: 0, count: count)
+        }
+      }
+      Self.turn(tile, count, into: packed + start * width)
+    }
+    // Rows that follow one another share pages.
+    var passed = 0..<0
+    for case let row? in rows[(panel * width)..<((panel + 1) * width)] {
+      if row != passed.upperBound {
+        tensor.releasePages((passed.lowerBound * depth)..<(passed.upperBound * depth))
+        passed = row..<row
+      }
+      passed = passed.lowerBound..<(row + 1)
+    }
+    tensor.releasePages((passed.lowerBound * depth)..<(passed.upperBound * depth))
+  }
+
+  /// packed `[count, width]` = tile `[width, tileDepth]`ᵀ, four by four.
+  private static func turn(
+    _ tile: UnsafeMutablePointer<Number>, _ count: Int, into packed: UnsafeMutablePointer<Number>
+  ) {
+    typealias Four = SIMD4<Number>
+    let width = Number.panelWidth
+    let whole = count / 4 * 4
+    for lane in stride(from: 0, to: width, by: 4) {
+      let source = tile + lane * tileDepth
+      func row(_ number: Int, _ k: Int) -> Four {
+        UnsafeRawPointer(source + number * tileDepth + k).loadUnaligned(as: Four.self)
+      }
+      for k in stride(from: 0, to: whole, by: 4) {
+        let (a, b, c, d) = (row(0, k), row(1, k), row(2, k), row(3, k))
+        let target = UnsafeMutableRawPointer(packed + k * width + lane)
+        let stride = width * MemoryLayout<Number>.stride
+        // Inside: four of the tile's columns, and as many rows of the panel.
+        target.storeBytes(of: Four(a[0], b[0], c[0], d[0]), as: Four.self)
+        (target + stride).storeBytes(of: Four(a[1], b[1], c[1], d[1]), as: Four.self)
+        (target + 2 * stride).storeBytes(of: Four(a[2], b[2], c[2], d[2]), as: Four.self)
+        (target + 3 * stride).storeBytes(of: Four(a[3], b[3], c[3], d[3]), as: Four.self)
+      }
+      for k in whole..<count {
+        for number in 0..<4 { packed[k * width + lane + number] = source[number * tileDepth + k] }
+      }
     }
   }
 }

@@ -172,7 +172,7 @@ struct RecurrentScan<S: ReferenceScalar> {
   }
 
   /// One direction's equations: from Xt `[B, I]` and the states of t−1, each `[B, H]`, the states of t, Ht first.
-  typealias Step = (_ Xt: Matrix<S>, _ previous: [Matrix<S>]) -> [Matrix<S>]
+  typealias Step = (_ Xt: StepRows<S>, _ previous: [Matrix<S>]) -> [Matrix<S>]
 
   /// Runs every direction; returns Y, then the last of each state.
   ///
@@ -187,14 +187,19 @@ struct RecurrentScan<S: ReferenceScalar> {
     for (d, direction) in directions.enumerated() {
       let equations = try step(direction)
       var states = initial.map { $0[d] }
-      for k in 0..<T {
-        try call.evaluation.spendStep(call.step.label)
-        let time = lengths.map { direction.isReverse ? $0 - 1 - k : k }
+      func time(_ k: Int) -> [Int] { lengths.map { direction.isReverse ? $0 - 1 - k : k } }
+      let inputs = StepRows.steps(T, batch: B, columns: I) { k in
+        let time = time(k)
         var Xt = Matrix<S>(zeros: B, I)
         for b in 0..<B where k < lengths[b] {
           let row = (time[b] * B + b) * I
           Xt.elements.replaceSubrange((b * I)..<((b + 1) * I), with: X[row..<(row + I)])
         }
+        return Xt
+      }
+      for (k, Xt) in inputs.enumerated() {
+        try call.evaluation.spendStep(call.step.label)
+        let time = time(k)
         let next = equations(Xt, states)
         for b in 0..<B where k < lengths[b] {
           let row = (b * H)..<((b + 1) * H)
