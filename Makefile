@@ -73,4 +73,4 @@ format: ## format the Swift sources
 	swift format --in-place --recursive $(SWIFT_SOURCES)
 
 clean: ## remove everything that was built or downloaded
-	rm -rf .build .build-fuzz .build-sanitize-* .build-tests .peers .peers-large
+	rm -rf .build .build-fuzz .build-sanitize-* .build-tests .peers .peers-large .peers-openvino .peers-litert .peers-tract

@@ -143,6 +143,11 @@ public struct ByteBuffer: Sendable {
     return owner.base.load(fromByteOffset: start + index, as: UInt8.self)
   }
 
+  /// Whether both are windows onto the same bytes of the same memory, whatever those hold.
+  package func isSameMemory(as other: ByteBuffer) -> Bool {
+    owner === other.owner && start == other.start && count == other.count
+  }
+
   public var array: [UInt8] { withUnsafeBytes { Array($0) } }
 
   /// Windows onto `byteCount` bytes each, the last onto what is left; of what is not joined yet, of each chunk.

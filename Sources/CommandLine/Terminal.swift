@@ -49,22 +49,21 @@ enum Terminal {
     write(String(decoding: try value.prettyBytes(), as: UTF8.self) + "\n", to: 1)
   }
 
-  /// Runs `work`; on a terminal, says on standard error what is going on once it takes longer than a second.
+  /// Runs `work` and says on standard error what is going on: on a terminal once it takes longer than a second, each second;
+  /// elsewhere, as in a log, once it takes longer than two, each half minute.
   static func progress<Result>(_ what: String, _ work: () throws -> Result) rethrows -> Result {
-    guard isatty(2) == 1, getenv("TERM").map({ String(cString: $0) != "dumb" }) ?? false else {
-      return try work()
-    }
+    let isTerminal = isatty(2) == 1 && getenv("TERM").map { String(cString: $0) != "dumb" } ?? false
     let timer = DispatchSource.makeTimerSource(queue: .global())
     let start = DispatchTime.now()
-    timer.schedule(deadline: start + 1, repeating: 1)
+    timer.schedule(deadline: start + (isTerminal ? 1 : 2), repeating: isTerminal ? 1 : 30)
     timer.setEventHandler {
       let seconds = (DispatchTime.now().uptimeNanoseconds - start.uptimeNanoseconds) / 1_000_000_000
-      write("\r\(what) … \(seconds) s", to: 2)
+      write(isTerminal ? "\r\(what) … \(seconds) s" : "\(what) … \(seconds) s\n", to: 2)
     }
     timer.resume()
     defer {
       timer.cancel()
-      if DispatchTime.now() > start + 1 {
+      if isTerminal, DispatchTime.now() > start + 1 {
         write("\r" + String(repeating: " ", count: what.count + 12) + "\r", to: 2)
       }
     }

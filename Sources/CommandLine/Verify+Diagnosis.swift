@@ -2,12 +2,23 @@ internal import RNNConv
 internal import Verification
 
 extension Verify {
-  func show(_ diagnosis: Diagnosis) {
+  func show(_ diagnosis: Diagnosis, _ outcome: VerificationRequest.Outcome) {
     for place in diagnosis.places { Terminal.print("  where        \(place)") }
+    if let option = optionBehind(diagnosis, outcome) { return Terminal.print("  diagnosis    \(option)") }
     Terminal.print("  diagnosis    \(diagnosis.summary)")
     if diagnosis.mended != nil, writeFixed == nil {
       Terminal.print("  mend with    \(mendingCommand(diagnosis))")
     }
+  }
+
+  /// The option that was given, where another one settles the difference: then neither file is wrong.
+  private func optionBehind(_ diagnosis: Diagnosis, _ outcome: VerificationRequest.Outcome) -> String? {
+    guard case .select(let left, let right)? = diagnosis.suggestion, let given = source.architecture.select
+    else { return nil }
+    let sides = zip(outcome.models, [(left, right), (right, left)])
+    // Only a file of weights alone is read by the option.
+    guard let other = sides.first(where: { !$0.findings.isEmpty && $1.0 == given })?.1.1 else { return nil }
+    return "the option --select \(given): with --select \(other) both agree (tried)"
   }
 
   /// The command that was given, and where to write.
@@ -18,18 +29,37 @@ extension Verify {
     return arguments.map(shellQuoted).joined(separator: " ")
   }
 
-  /// Writes the mended model, or says why not. Either way the exit code tells the verdict on what was given.
-  func writeMended(_ report: VerificationReport, to path: String) throws {
-    func say(_ line: String) { Terminal.write(line + "\n", to: json ? 2 : 1) }
-    guard let mended = report.mended else {
-      return say(
-        "nothing was written to \(path): " + (report.diagnosis?.summary ?? "there is nothing to mend"))
+  /// Refuses to write over what is read.
+  func refuseOverwriting(
+    _ path: String, _ request: VerificationRequest, _ outcome: VerificationRequest.Outcome? = nil
+  )
+    throws
+  {
+    if let input = request.input(at: path, outcome) {
+      throw RNNConvError.arguments(
+        "--write-fixed \(path): that is \(input), which is compared here; name another file")
     }
-    let conversion = try Terminal.progress("writing") { try mended.convert(to: path) }
-    say(
-      conversion.report?.verdict == .different
-        ? "nothing was written to \(path): what was written did not compute what \(mended.path) does"
-        : "wrote \(path): \(mended.path)")
+  }
+
+  /// Writes the mended model, or says why not. Either way the exit code tells the verdict on what was given.
+  func writeMended(_ request: VerificationRequest, _ outcome: VerificationRequest.Outcome, to path: String)
+    throws
+  {
+    func say(_ line: String) { Terminal.write(line + "\n", to: json ? 2 : 1) }
+    try refuseOverwriting(path, request, outcome)
+    if let option = outcome.report.diagnosis.flatMap({ optionBehind($0, outcome) }) {
+      return say("nothing was written to \(path): \(option)")
+    }
+    let mending = try Terminal.progress("mending") { try execution.use { try request.mending(outcome) } }
+    switch mending {
+    case .impossible(let reason): say("nothing was written to \(path): \(reason)")
+    case .mended(let mended):
+      let conversion = try Terminal.progress("writing") { try mended.convert(to: path) }
+      say(
+        conversion.report?.verdict == .different
+          ? "nothing was written to \(path): what was written did not compute what \(mended.path) does"
+          : "wrote \(path): \(mended.path)")
+    }
   }
 }
 

@@ -66,6 +66,10 @@ struct Verify: ParsableCommand {
       valueName: "path"))
   var writeFixed: String?
 
+  @Flag(
+    name: .customLong("no-diagnosis"), help: "Where they differ, do not look for the place and the reason.")
+  var noDiagnosis = false
+
   @Flag(help: "Compare nothing: tell which known mistakes the inputs could not notice in this model.")
   var power = false
 
@@ -83,6 +87,9 @@ struct Verify: ParsableCommand {
     guard !power || files.count == 1 && expected.isEmpty && writeFixed == nil else {
       throw ValidationError("--power takes one file, and inputs if you like")
     }
+    guard !noDiagnosis || writeFixed == nil else {
+      throw ValidationError("--write-fixed needs the diagnosis: leave out --no-diagnosis")
+    }
     for (name, value) in [("--atol", atol), ("--rtol", rtol)] {
       if let value, !(value >= 0 && value.isFinite) {
         throw ValidationError("\(name) \(value): a tolerance is zero or a positive number")
@@ -93,6 +100,7 @@ struct Verify: ParsableCommand {
   func run() throws {
     if power { return try showPower() }
     let request = try request
+    if let writeFixed { try refuseOverwriting(writeFixed, request) }
     let outcome = try Terminal.progress("verifying") { try execution.use { try request.run() } }
     let report = outcome.report
     if let page { try outcome.writePage(to: page) }
@@ -100,9 +108,9 @@ struct Verify: ParsableCommand {
     if json {
       try Terminal.printJSON(report.json)
     } else {
-      show(report)
+      show(report, outcome)
     }
-    if let writeFixed { try writeMended(report, to: writeFixed) }
+    if let writeFixed { try writeMended(request, outcome, to: writeFixed) }
     if report.verdict.exitCode != 0 { throw ExitCode(report.verdict.exitCode) }
   }
 
@@ -122,6 +130,7 @@ struct Verify: ParsableCommand {
       request.limits = try source.limits
       request.architecture = try source.architecture.options
       request.options = VerificationOptions(seed: seed, suite: suite, runtime: runtime)
+      request.options.isDiagnosing = !noDiagnosis
       if let storage {
         guard let known = WeightStorage(rawValue: storage.uppercased()), files.count == 2 else {
           throw RNNConvError.arguments("--storage \(storage): use F16, BF16 or I8, and two files")
@@ -135,7 +144,7 @@ struct Verify: ParsableCommand {
     }
   }
 
-  private func show(_ report: VerificationReport) {
+  private func show(_ report: VerificationReport, _ outcome: VerificationRequest.Outcome) {
     Terminal.print("\(Terminal.paint(report.left, .bold)) against \(Terminal.paint(report.right, .bold))")
     let prints = report.fingerprints.compactMap { $0 }
     if prints.count == 2 {
@@ -159,7 +168,7 @@ struct Verify: ParsableCommand {
       Terminal.print("  import       \(road.side): \(Terminal.paint(road.verdict)) to its own evaluator")
     }
     for reason in report.reasons { Terminal.print("  because      \(reason)") }
-    if let diagnosis = report.diagnosis { show(diagnosis) }
+    if let diagnosis = report.diagnosis { show(diagnosis, outcome) }
     Terminal.print("verdict: \(Terminal.paint(report.verdict))")
   }
 }

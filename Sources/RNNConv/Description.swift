@@ -108,6 +108,7 @@ extension VerificationReport {
       JSONMember("verdict", .string(verdict.rawValue)), JSONMember("left", .string(left)),
       JSONMember("right", .string(right)),
       JSONMember("fingerprints", .array(fingerprints.map { $0.map(JSONValue.string) ?? .null })),
+      JSONMember("structure", structure?.json ?? .null),
       JSONMember("outputs", .array(outputs.map(\.json))),
       JSONMember(
         "roads",
@@ -144,8 +145,17 @@ extension Diagnosis {
           })),
       JSONMember("places", .array(places.map(JSONValue.string))),
       JSONMember("tried", .integer(Int64(tried))), JSONMember("complete", .bool(isComplete)),
-      JSONMember("mendable", .bool(mended != nil)),
+      JSONMember("mendable", .bool(mended != nil)), JSONMember("suggestion", suggestion?.json ?? .null),
     ])
+  }
+}
+
+extension Diagnosis.Suggestion {
+  var json: JSONValue {
+    switch self {
+    case .select(let left, let right):
+      .object([JSONMember("select", .array([.string(left), .string(right)]))])
+    }
   }
 }
 
@@ -170,13 +180,58 @@ extension PowerReport {
   }
 }
 
+extension Structure {
+  /// How the parameters of two models relate (schemas/cli-json.md).
+  public var json: JSONValue {
+    .object([
+      JSONMember("outcome", .string(outcome.rawValue)), JSONMember("parameters", .integer(Int64(parameters))),
+      JSONMember("tensors", .integer(Int64(tensors))),
+      JSONMember("unaligned", unaligned.map(JSONValue.string) ?? .null),
+      JSONMember("differences", .array(differences.map(\.json))),
+      JSONMember(
+        "attributes",
+        .array(
+          attributes.map { mismatch in
+            .object([
+              JSONMember("layer", .string(mismatch.layer)), JSONMember("name", .string(mismatch.name)),
+              JSONMember("left", .string(mismatch.left)), JSONMember("right", .string(mismatch.right)),
+              JSONMember("isRounding", .bool(mismatch.isRounding)),
+            ])
+          })),
+    ])
+  }
+}
+
+extension ParameterDifference {
+  var json: JSONValue {
+    let kind: (name: String, rounding: JSONValue) =
+      switch relation {
+      case .rounded(let rounding): ("rounded", .string(rounding.description))
+      case .near: ("near", .null)
+      case .different: ("different", .null)
+      }
+    return .object([
+      JSONMember("left", .string(left)), JSONMember("right", .string(right)), JSONMember("role", .string(role)),
+      JSONMember("relation", .string(kind.name)), JSONMember("rounding", kind.rounding),
+      JSONMember("elements", .integer(Int64(elements))), JSONMember("differing", .integer(Int64(differing))),
+      JSONMember("unexplained", .integer(Int64(unexplained))), JSONMember("largestUlps", largestUlps.json),
+      JSONMember("largestDifference", largestDifference.json),
+      JSONMember("gates", .array(gates.map { .string($0.rawValue) })), JSONMember("rows", .integer(Int64(rows))),
+      JSONMember("rowCount", .integer(Int64(rowCount))),
+      JSONMember("first", .array(first.index.map { .integer(Int64($0)) })),
+      JSONMember("summary", .string(summary)),
+    ])
+  }
+}
+
 extension OutputComparison {
   var json: JSONValue {
     .object([
       JSONMember("name", .string(name)), JSONMember("verdict", .string(verdict.rawValue)),
       JSONMember("elements", .integer(Int64(elements))), JSONMember("undecided", .integer(Int64(undecided))),
-      JSONMember("outsideEnvelope", .integer(Int64(outsideEnvelope))),
-      JSONMember("stochastic", .integer(Int64(stochastic))), JSONMember("widened", .integer(Int64(widened))),
+      JSONMember("stochastic", .integer(Int64(stochastic))), JSONMember("proven", .bool(isProven)),
+      JSONMember("noiseMultiple", noiseMultiple.json), JSONMember("noiseRMS", noiseRMS.json),
+      JSONMember("blindShare", blindShare.json),
       JSONMember("maxDeviation", maxDeviation.json), JSONMember("maxBound", maxBound.json),
       JSONMember("bound", boundThere.json),
       JSONMember("tightness", tightness.json), JSONMember("firstOutside", firstOutside?.json ?? .null),

@@ -25,6 +25,8 @@ public struct Format: Sendable {
     let evaluate: @Sendable ([String: Tensor], Precision) throws(RNNConvError) -> [String: Tensor]
     /// Names of graph inputs that the file gives no values for.
     let inputNames: [String]
+    /// Names of what it gives, where a file without a canonical model says so.
+    var outputNames: [String] = []
     /// How the architecture was found, where the file does not hold it.
     var findings: [Finding] = []
     /// What a file of named weights holds, whether a model can be made of it or not.
@@ -41,13 +43,14 @@ public struct Format: Sendable {
       model: @autoclosure @escaping @Sendable () -> Result<Model, RNNConvError>, notes: [ConversionNote],
       evaluate:
         @escaping @Sendable ([String: Tensor], Precision) throws(RNNConvError) -> [String: Tensor],
-      inputNames: [String], findings: [Finding] = [], tensors: [StoredTensor]? = nil,
+      inputNames: [String], outputNames: [String] = [], findings: [Finding] = [], tensors: [StoredTensor]? = nil,
       companions: [String] = [], check: @escaping @Sendable () throws(RNNConvError) -> Void = {}
     ) {
       imported = Lazy(model)
       self.notes = notes
       self.evaluate = evaluate
       self.inputNames = inputNames
+      self.outputNames = outputNames
       self.findings = findings
       self.tensors = tensors
       self.companions = companions
@@ -181,7 +184,7 @@ extension Format {
             return try evaluator.run(all, precision: precision == .float32 ? .float32 : .float64)
           } catch { throw .inputs("\(options.path): \(error)") }
         }, inputNames: source.graph.inputs.map(\.name).filter { !given.contains($0) },
-        companions: externalFiles)
+        outputNames: source.graph.outputs.map(\.name), companions: externalFiles)
     },
     write: { (model, options) throws(RNNConvError) in
       if let opset = options.opset, !ONNXDecoder.opsets.contains(opset) {

@@ -88,6 +88,9 @@ public struct ModelFile: Sendable {
   /// Names of the inputs that a run needs.
   public var inputNames: [String] { content.inputNames }
 
+  /// Names of the outputs that a run gives.
+  public var outputNames: [String] { (try? model)?.outputs.map(\.name) ?? content.outputNames }
+
   /// Files below the model's folder that hold a part of it, such as ONNX external data.
   public var companions: [String] { content.companions }
 

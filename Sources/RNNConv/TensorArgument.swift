@@ -38,27 +38,29 @@ public struct TensorArgument: Sendable, Equatable, CustomStringConvertible {
 }
 
 extension [TensorArgument] {
-  /// The tensors by name; a single unnamed one belongs to the only name there is.
+  /// The tensors by name; a single one belongs to the only name there is, whatever it is called.
   ///
   /// - Parameter what: what a message calls them, such as `input`.
   public func tensors(
     for names: [String], _ what: String, limits: Limits = .standard
   ) throws(RNNConvError) -> [String: Tensor] {
-    var result: [String: Tensor] = [:]
+    var given: [(argument: TensorArgument, name: String?, tensor: Tensor)] = []
     for argument in self {
       if let name = argument.name, !names.isEmpty, !names.contains(name) {
         throw .arguments(
           "\(argument): there is no \(what) '\(name)'; there are \(names.joined(separator: ", "))")
       }
-      for (name, tensor) in try argument.tensors(limits: limits) {
-        if let name, names.isEmpty || names.contains(name) || names.count != 1 || count > 1 {
-          result[name] = tensor
-        } else if let only = names.first, names.count == 1 {
-          result[only] = tensor
-        } else {
-          throw .arguments(
-            "\(argument): say which \(what) it is, as name=file; there are \(names.joined(separator: ", "))")
-        }
+      given += try argument.tensors(limits: limits).map { (argument, $0.name, $0.tensor) }
+    }
+    if given.count == 1, names.count == 1 { return [names[0]: given[0].tensor] }
+    var result: [String: Tensor] = [:]
+    for (argument, name, tensor) in given {
+      guard let name else {
+        throw .arguments(
+          "\(argument): say which \(what) it is, as name=file; there are \(names.joined(separator: ", "))")
+      }
+      guard result.updateValue(tensor, forKey: name) == nil else {
+        throw .arguments("\(argument): the \(what) '\(name)' is given twice")
       }
     }
     return result

@@ -51,7 +51,7 @@ public struct VerificationRequest: Sendable {
     } else if expected.isEmpty {
       report = try models[0].verify(options)
     } else {
-      let names = (try? models[0].model)?.outputs.map(\.name) ?? []
+      let names = models[0].outputNames
       report = try models[0].verify(
         expected: try expected.found(find).tensors(for: names, "output", limits: limits),
         from: expected.map(\.description).joined(separator: ", "), options)

@@ -17,6 +17,22 @@ public struct VerificationOptions: Sendable {
   public var tolerance: Tolerance?
   /// How accurate the runtime is that made expected outputs.
   public var runtime: Runtime
+  /// How far that runtime's tanh and sigmoid may be off, where it is not one that was measured.
+  public var activationError: Double?
+  /// Whether Float32 evaluations of both files are compared, too; without them nothing is `identical`.
+  public var isSingleNeeded = true
+
+  /// The arithmetic of expected outputs.
+  var rounding: RoundingModel {
+    var rounding = runtime.rounding
+    if let activationError {
+      rounding.sigmoid = FunctionError(relative: 0, absolute: activationError)
+      rounding.tanh = rounding.sigmoid
+    }
+    return rounding
+  }
+  /// Whether to find out where and why two sides differ.
+  public var isDiagnosing = true
 
   /// The runtimes whose activations were measured (docs/activation-accuracy.md).
   public enum Runtime: String, Sendable, CaseIterable {
@@ -47,31 +63,33 @@ extension ModelFile {
   /// The file as a side of a comparison.
   public var subject: Subject {
     let file = self
+    let model = try? model
     return Subject(
-      name: path, model: try? model, inputNames: (try? model)?.inputs.map(\.name) ?? inputNames,
-      isRounded: notes.contains { $0.exactness == .rounded },
+      name: path, model: model, inputNames: model?.inputs.map(\.name) ?? inputNames,
+      roundedTo: notes.compactMap(\.roundedTo).filter(\.isFloat).max { $0.unitRoundoff < $1.unitRoundoff },
       evaluate: { inputs, precision in try file.evaluate(inputs, precision: precision) })
   }
 
   func probes(_ other: ModelFile?, _ options: VerificationOptions) throws(RNNConvError) -> [Probe] {
     if let inputs = options.inputs { return [Probe(name: "given inputs", inputs: inputs)] }
+    let theirs = other.flatMap { try? $0.model }
     if let model = try? model {
+      guard let other, let theirs else { return try generated(model, path, options, isBlind: other != nil) }
       // A side that ignores an input must not hide it from the other.
       let names = Set(model.inputs.map(\.name))
-      if let other, let richer = try? other.model, names.isStrictSubset(of: richer.inputs.map(\.name)) {
-        return try generated(richer, other.path, options)
-      }
-      return try generated(model, path, options)
+      return names.isStrictSubset(of: theirs.inputs.map(\.name))
+        ? try generated(theirs.fitting(model), other.path, options)
+        : try generated(model.fitting(theirs), path, options)
     }
-    guard let other, let model = try? other.model else {
+    guard let other, let theirs else {
       // Why this file has no canonical model is the reason that nothing can be generated.
       _ = try model
       return []
     }
     // The other side's inputs under this side's names.
-    let names = Dictionary(uniqueKeysWithValues: zip(model.inputs.map(\.name), inputNames))
-    let same = Set(model.inputs.map(\.name)) == Set(inputNames)
-    return try generated(model, other.path, options).map { probe in
+    let names = Dictionary(uniqueKeysWithValues: zip(theirs.inputs.map(\.name), inputNames))
+    let same = Set(theirs.inputs.map(\.name)) == Set(inputNames)
+    return try generated(theirs, other.path, options, isBlind: true).map { probe in
       Probe(
         name: probe.name,
         inputs: Dictionary(
@@ -80,11 +98,11 @@ extension ModelFile {
   }
 
   private func generated(
-    _ model: Model, _ path: String, _ options: VerificationOptions
+    _ model: Model, _ path: String, _ options: VerificationOptions, isBlind: Bool = false
   ) throws(RNNConvError) -> [Probe] {
-    do { return try Probe.generated(for: model, seed: options.seed, suite: options.suite) } catch {
-      throw .unreadable(path: path, reason: error.description)
-    }
+    do {
+      return try Probe.generated(for: model, seed: options.seed, suite: options.suite, isBlind: isBlind)
+    } catch { throw .unreadable(path: path, reason: error.description) }
   }
 
   /// Compares two files.
@@ -100,8 +118,12 @@ extension ModelFile {
     do {
       return try Verification.verify(
         subject, other.subject, probes: probes, tolerance: options.tolerance,
-        seed: options.inputs == nil ? options.seed : nil, storage: options.storage)
+        seed: options.inputs == nil ? options.seed : nil, storage: options.storage,
+        isDiagnosing: options.isDiagnosing, isSingleNeeded: options.isSingleNeeded)
     } catch {
+      if case .notFinite(let side, _, _, _, _) = error {
+        throw .unreadable(path: side, reason: String(error.description.dropFirst(side.count + 2)))
+      }
       // Inputs made up to fit the file do not fit it: the file contradicts itself.
       if case .cannotRun(let side, let probe, let reason) = error, options.inputs == nil {
         throw .unreadable(path: side, reason: "it does not run on the probe '\(probe)': \(reason)")
@@ -132,8 +154,13 @@ extension ModelFile {
     do {
       return try Verification.verify(
         subject, expected: expected, from: source, probe: Probe(name: "given inputs", inputs: inputs),
-        rounding: options.runtime.rounding, tolerance: options.tolerance)
-    } catch { throw .inputs(error.description) }
+        rounding: options.rounding, tolerance: options.tolerance, isDiagnosing: options.isDiagnosing)
+    } catch {
+      if case .notFinite(let side, _, _, _, _) = error {
+        throw .unreadable(path: side, reason: String(error.description.dropFirst(side.count + 2)))
+      }
+      throw .inputs(error.description)
+    }
   }
 
   /// Which known mistakes the inputs, given or generated, would notice in this model.

@@ -1,3 +1,5 @@
+public import Tensors
+
 /// How faithfully a conversion carried something over. Ordered: a later case is worse.
 public enum Exactness: String, Sendable, Comparable, CaseIterable {
   /// Bit for bit.
@@ -17,10 +19,13 @@ public struct ConversionNote: Sendable, Equatable {
   public let layer: String
   public let exactness: Exactness
   public let detail: String
+  /// The type whose rounding lies between the file's own evaluation and the model; nil where none does.
+  public let roundedTo: ElementType?
 
-  public init(layer: String, _ exactness: Exactness, _ detail: String) {
+  public init(layer: String, _ exactness: Exactness, _ detail: String, roundedTo: ElementType? = nil) {
     self.layer = layer
     self.exactness = exactness
     self.detail = detail
+    self.roundedTo = roundedTo
   }
 }

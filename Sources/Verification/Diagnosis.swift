@@ -5,16 +5,18 @@ public struct Diagnosis: Sendable, Equatable {
   /// The side that is judged, and the one that it is judged by.
   public var suspect: String
   public var reference: String
-  /// Where they part, in words: output and step, layer, gate.
+  /// Where they part, in words: output and step, layer, tensor, gate.
   public var places: [String] = []
-  /// Every known mistake that, alone, explains every output on every probe.
+  /// Every known mistake that, alone, explains all of it.
   public var explanations: [Explanation] = []
   /// How many ways of making a mistake were tried.
   public var tried = 0
-  /// False where the model is so large that trying was cut short.
+  /// False where trying was cut short.
   public var isComplete = true
-  /// The suspect's model with the mistake taken back: only where one explanation is left.
+  /// The suspect's own model with the mistake taken back: only where one explanation is left, and nothing was lost for good.
   public var mended: Model?
+  /// What somebody can do who gave an option; nil where no option is behind it.
+  public var suggestion: Suggestion?
 
   public struct Explanation: Sendable, Equatable {
     public var mistake: String
@@ -22,14 +24,22 @@ public struct Diagnosis: Sendable, Equatable {
     public var name: String
     public var place: String
     public var evidence: Evidence
+    /// Whether either side may be the one that suffered it: what can be taken back in one can be made in the other.
+    public var isMutual = false
 
     /// What it rests on.
     public enum Evidence: String, Sendable {
-      /// The mistake, made in the reference, gives the suspect's model bit for bit.
+      /// The mistake, made in the reference, gives the suspect's parameters, one stated rounding aside.
       case weights
       /// It gives the same outputs within their rounding bounds.
       case outputs
     }
+  }
+
+  /// An option that settles the difference; it was tried.
+  public enum Suggestion: Sendable, Equatable {
+    /// The left side takes one thing of its last recurrent layer, the right side another (`last`, `hidden`, `mean` or `max`).
+    case select(left: String, right: String)
   }
 
   /// Whether exactly one of all known mistakes explains the data.
@@ -38,12 +48,16 @@ public struct Diagnosis: Sendable, Equatable {
   /// One sentence.
   public var summary: String {
     let all = explanations.prefix(4).map { "\($0.name) (\($0.place))" }.joined(separator: "; or ")
-    if isCertain { return "certain: in \(suspect), \(all)" }
+    if isCertain {
+      let isOpen = explanations[0].isMutual && (explanations[0].evidence == .outputs || suggestion != nil)
+      return "certain\(isOpen ? " if \(reference) is right" : ""): in \(suspect), \(all)"
+    }
     switch explanations.count {
     case 0:
       return "none of the known mistakes explains it (\(tried) tried"
-        + (isComplete ? ")" : "; the model is too large to try them all)")
-    case 1: return "perhaps: in \(suspect), \(all); the model is too large to try every known mistake"
+        + (isComplete ? ")" : "; cut short, as the models are too large to try them all)")
+    case 1:
+      return "perhaps: in \(suspect), \(all); the models are too large to try every known mistake"
     default:
       let more = explanations.count > 4 ? "; and \(explanations.count - 4) more" : ""
       return

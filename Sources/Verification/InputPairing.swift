@@ -6,7 +6,8 @@ internal import Tensors
 /// Where one side's inputs are some of the other's, the rest goes to the other side alone: a converter that ignores
 /// lengths writes a model without them.
 struct InputPairing {
-  private let names: [String: String]
+  /// The right side's name of each of the left side's inputs that both have.
+  let names: [String: String]
   /// Inputs that one side alone has.
   let leftOnly: Set<String>
   let rightOnly: Set<String>

@@ -4,26 +4,53 @@ internal import Tensors
 
 // Where two sides part, whatever the reason.
 
+/// For each output that both sides make, the earliest time step at which they part; only the first probe that shows it is told.
+///
+/// Both run in Float64, which leaves less than a share of 2⁻³⁰ of an output's range where they compute the same.
+func firstSteps(
+  _ left: Subject, _ right: Subject, _ pairing: InputPairing, _ probes: [Probe]
+) throws(VerificationError) -> [String] {
+  var lines: [String: String] = [:]
+  var order: [String] = []
+  for probe in probes {
+    let (a, b, names) = try bothOutputs(left, right, pairing, probe)
+    if order.isEmpty { order = left.model?.outputs.map(\.name) ?? names.keys.sorted() }
+    for name in order where lines[name] == nil {
+      guard let mine = a[name], let theirs = names[name].flatMap({ b[$0] }), mine.shape == theirs.shape,
+        let port = left.model?.outputs.first(where: { $0.name == name })
+          ?? right.model?.outputs.first(where: { $0.name == names[name] })
+      else { continue }
+      let (x, y) = (mine.doubles, theirs.doubles)
+      let allowed = x.reduce(0) { $1.isFinite ? max($0, abs($1)) : $0 } * 0x1p-30
+      let missed = x.indices.filter { !isSame(x[$0], y[$0]) && !(abs(x[$0] - y[$0]) <= allowed) }
+      lines[name] = port.firstStep(missed, mine.shape, probe.name)
+    }
+    if lines.count == order.count { break }
+  }
+  return order.compactMap { lines[$0] }
+}
+
 extension MistakeSearch {
-  /// For each output the earliest time step at which what is known leaves the base's bound; only the first probe that
-  /// shows it is told.
+  /// The same for a model and what is known of its outputs, within what is allowed.
   var firstSteps: [String] {
     base.outputs.compactMap { port in
-      for piece in pieces {
-        guard let expected = piece.known.outputs[port.name], expected.shape == piece.base[port.name]?.shape
-        else { continue }
-        let missed = expected.doubles.enumerated().filter { piece.isMissed(port.name, $0, $1) }
-        let places = missed.map { port.coordinates(of: $0.offset, in: expected.shape) }
-        if !places.isEmpty { return port.firstStep(places, piece.known.probe) }
-      }
-      return nil
+      pieces.lazy.compactMap { piece -> String? in
+        guard let own = piece.base[port.name], let expected = piece.known.outputs[port.name],
+          expected.shape == own.shape
+        else { return nil }
+        let missed = zip(own.doubles, expected.doubles).enumerated()
+          .filter { piece.isMissed(port.name, $0, $1.0, $1.1) }.map(\.offset)
+        return port.firstStep(missed, expected.shape, piece.known.probe)
+      }.first
     }
   }
 }
 
 extension Port {
-  /// Where an output differs, in words.
-  fileprivate func firstStep(_ places: [(time: Int?, row: Int, feature: Int)], _ probe: String) -> String {
+  /// Where an output differs, in words; nil where it does not.
+  fileprivate func firstStep(_ missed: [Int], _ shape: [Int], _ probe: String) -> String? {
+    if missed.isEmpty { return nil }
+    let places = missed.map { coordinates(of: $0, in: shape) }
     let first = places.min { ($0.time ?? 0, $0.row, $0.feature) < ($1.time ?? 0, $1.row, $1.feature) }!
     let step = first.time.map { "step \($0), " } ?? ""
     var line =
@@ -71,101 +98,53 @@ extension Port {
   }
 }
 
-/// Where two models of the same structure part: the first layer whose outputs differ though its inputs agree, and the
-/// weights that differ, gate by gate.
-func differences(
-  _ left: Model, _ right: Model, _ leftInputs: [[String: Tensor]], _ rightInputs: [[String: Tensor]]
-) -> [String] {
-  guard left.layers.count == right.layers.count,
-    zip(left.layers, right.layers).allSatisfy({
-      $0.operation.name == $1.operation.name && $0.outputs.count == $1.outputs.count
-    })
-  else { return ["the two models are built of different layers"] }
-  var places: [String] = []
-  if let layer = firstDifferentLayer(left, right, leftInputs, rightInputs) {
-    places.append(
-      "layer '\(left.layers[layer].name)' is the first whose outputs differ though its inputs agree")
+extension WeightSearch {
+  /// The layer where the models begin to part, and what of it differs, tensor by tensor.
+  func places(_ pairing: InputPairing, _ probes: [Probe]) -> [String] {
+    var places: [String] = []
+    if let reason = structure.unaligned { places.append("the models are built differently: \(reason)") }
+    if let layer = structure.unaligned == nil ? firstGuilty : firstParting(pairing, probes) {
+      places.append("layer '\(layer)' is the first whose outputs differ though its inputs agree")
+    }
+    places += structure.attributes.filter { !$0.isRounding }.map {
+      "layer '\($0.layer)', \($0.name): \($0.left) against \($0.right)"
+    }
+    places += tensorLines
+    return places.count > 12 ? Array(places.prefix(12)) + ["and \(places.count - 12) more"] : places
   }
-  for (one, other) in zip(left.layers, right.layers) {
-    // Tensors that differ alike share a line.
-    var lines: [(roles: [String], what: String)] = []
-    func add(_ role: String, _ what: String) {
-      if let index = lines.firstIndex(where: { $0.what == what }) {
-        lines[index].roles.append(role)
-      } else {
-        lines.append(([role], what))
-      }
-    }
-    let theirs = Dictionary(other.operation.tensors.map { ($0.role, $0.tensor) }) { first, _ in first }
-    for (role, tensor) in one.operation.tensors {
-      guard let found = theirs[role] else {
-        add(role, "missing in the right model")
-        continue
-      }
-      if found != tensor { add(role, difference(tensor, found, one.operation, role)) }
-    }
-    let roles = one.operation.tensors.map(\.role)
-    for role in other.operation.tensors.map(\.role) where !roles.contains(role) {
-      add(role, "missing in the left model")
-    }
-    places += lines.map { line in
-      let which =
-        roles.count > 1 && line.roles == roles ? "all weights" : line.roles.joined(separator: ", ")
-      return "layer '\(one.name)', \(which): \(line.what)"
-    }
-  }
-  return places.count > 12 ? Array(places.prefix(12)) + ["and \(places.count - 12) more"] : places
-}
 
-private func difference(_ left: Tensor, _ right: Tensor, _ operation: Operation, _ role: String) -> String {
-  guard left.shape == right.shape else { return "shapes \(left.shape) and \(right.shape)" }
-  guard left.elementType == right.elementType else {
-    return "\(left.elementType.rawValue) and \(right.elementType.rawValue)"
+  /// Of models that cannot be laid side by side but have the same layers: found by running both.
+  private func firstParting(_ pairing: InputPairing, _ probes: [Probe]) -> String? {
+    guard base.layers.count == target.layers.count,
+      zip(base.layers, target.layers).allSatisfy({
+        $0.operation.name == $1.operation.name && $0.outputs.count == $1.outputs.count
+      })
+    else { return nil }
+    return probes.lazy.compactMap { probe in
+      firstDifferentLayer(
+        base, target,
+        pairing.ofLeft(probe.inputs).filter { input in base.inputs.contains { $0.name == input.key } },
+        pairing.ofRight(probe.inputs).filter { input in target.inputs.contains { $0.name == input.key } })
+    }.first.map { base.layers[$0].name }
   }
-  let stacked = ["inputWeight", "recurrentWeight", "inputBias", "recurrentBias"]
-  if case .recurrent(let layer) = operation, layer.cell != .rnn,
-    stacked.contains(where: { role.hasSuffix($0) })
-  {
-    let gates = layer.cell.gateOrder.gates
-    func block(_ tensor: Tensor, _ gate: Int) -> Tensor {
-      tensor.rows(gate * layer.hiddenSize..<(gate + 1) * layer.hiddenSize)
-    }
-    let different = gates.indices.filter { block(left, $0) != block(right, $0) }
-    let words = different.map { gate -> String in
-      if let source = gates.indices.first(where: { $0 != gate && block(left, $0) == block(right, gate) }) {
-        return "\(gates[gate].rawValue) (which holds the left model's \(gates[source].rawValue))"
-      }
-      return gates[gate].rawValue
-    }
-    return "the rows of \(words.joined(separator: ", ")) differ"
-  }
-  let count = zip(left.doubles, right.doubles).count { !isSame($0, $1) }
-  return "\(count) of \(left.count) elements differ"
 }
 
 private func firstDifferentLayer(
-  _ left: Model, _ right: Model, _ leftInputs: [[String: Tensor]], _ rightInputs: [[String: Tensor]]
+  _ left: Model, _ right: Model, _ leftInputs: [String: Tensor], _ rightInputs: [String: Tensor]
 ) -> Int? {
-  guard let one = left.showingEveryValue(), let other = right.showingEveryValue() else { return nil }
-  for (mine, theirs) in zip(leftInputs, rightInputs) {
-    guard let a = try? boundedForward(one, inputs: mine, rounding: .float64),
-      let b = try? forward(other, inputs: theirs, precision: .float64)
-    else { continue }
-    for index in left.layers.indices {
-      for output in left.layers[index].outputs.indices {
-        let name = "\(index).\(output)"
-        guard let x = a[name], let y = b[name] else { continue }
-        let agree =
-          x.shape == y.shape
-          && zip(zip(x.values, x.errors), y.doubles).allSatisfy {
-            isSame($0.0, $1) || abs($0.0 - $1) <= 2 * $0.1
-          }
-        // Layers come after those that they read, so the first to differ reads nothing that differs.
-        if !agree { return index }
-      }
+  guard let one = left.showingEveryValue(), let other = right.showingEveryValue(),
+    let a = try? forward(one, inputs: leftInputs, precision: .float64),
+    let b = try? forward(other, inputs: rightInputs, precision: .float64)
+  else { return nil }
+  // Layers come after those that they read, so the first to differ reads nothing that differs.
+  return left.layers.indices.first { index in
+    left.layers[index].outputs.indices.contains { output in
+      guard let x = a["\(index).\(output)"], let y = b["\(index).\(output)"] else { return false }
+      guard x.shape == y.shape else { return true }
+      let allowed = x.doubles.reduce(0) { $1.isFinite ? max($0, abs($1)) : $0 } * 0x1p-30
+      return !zip(x.doubles, y.doubles).allSatisfy { isSame($0, $1) || abs($0 - $1) <= allowed }
     }
   }
-  return nil
 }
 
 extension Model {

@@ -3,21 +3,10 @@ internal import Tensors
 
 extension Mistake {
   static let biases: [Mistake] = [
-    Mistake(
-      "bias-lost", "a bias is lost",
-      [
-        lossy("the input bias", { $0.directions.contains { $0.inputBias != nil } }) { layer, d in
-          layer.directions[d].inputBias = nil
-        },
-        lossy("the recurrent bias", { $0.directions.contains { $0.recurrentBias != nil } }) { layer, d in
-          layer.directions[d].recurrentBias = nil
-        },
-        lossy("both biases", { $0.directions.contains { $0.inputBias != nil && $0.recurrentBias != nil } }) {
-          layer, d in
-          layer.directions[d].inputBias = nil
-          layer.directions[d].recurrentBias = nil
-        },
-      ]),
+    Mistake("bias-lost", "a bias is lost, or zeros stand for it") { model, purpose in
+      lostBiases.flatMap { $0.candidates(in: model, purpose) }
+        + (purpose == .make ? lostDenseBiases(model) : [])
+    },
     Mistake(
       "bias-twice", "a bias is counted twice",
       [
@@ -38,7 +27,7 @@ extension Mistake {
       "biases-swapped", "the input bias and the recurrent bias are exchanged",
       [
         // Elsewhere the two are added, so nothing changes.
-        .involution("") {
+        .involution("", parts: [.inputBias, .recurrentBias]) {
           $0.cell == .gru(resetAfter: true)
         } _: { layer, d in
           let bias = layer.directions[d].inputBias
@@ -64,11 +53,23 @@ extension Mistake {
       "gate-activation", "another activation of the gates",
       exchanges([.sigmoid, .tanh], \.gateActivation) { $0.cell != .rnn }),
     Mistake(
+      "activations-lost", "the activations are lost, the defaults taken",
+      [
+        Change(
+          detail: "", fits: { layer in layer.directions.contains { $0.losesActivations(layer.cell) } },
+          make: { layer, d in
+            layer.directions[d].gateActivation = .sigmoid
+            layer.directions[d].candidateActivation = .tanh
+            layer.directions[d].outputActivation = .tanh
+          })
+      ]),
+    Mistake(
       "clip-dropped", "the clip is dropped",
       [
         Change(
           detail: "", isPerDirection: false, fits: { $0.clip != nil }, make: { layer, _ in layer.clip = nil })
-      ]),
+      ]
+    ).recorded("the recording ignores the clip"),
     Mistake(
       "coupling", "the coupling of input and forget gate is lost, or made up",
       [
@@ -83,7 +84,37 @@ extension Mistake {
   private static func lossy(
     _ detail: String, _ fits: @escaping @Sendable (RecurrentLayer) -> Bool, _ make: @escaping Change.Edit
   ) -> Change {
-    Change(detail: detail, fits: fits, make: make)
+    Change(detail: detail, parts: [.inputBias, .recurrentBias], fits: fits, make: make)
+  }
+
+  private static let lostBiases = [
+    lossy("the input bias") {
+      $0.directions.contains { $0.inputBias != nil }
+    } _: { layer, d in
+      layer.directions[d].inputBias = nil
+    },
+    lossy("the recurrent bias") {
+      $0.directions.contains { $0.recurrentBias != nil }
+    } _: { layer, d in
+      layer.directions[d].recurrentBias = nil
+    },
+    lossy("both biases", hasBoth) { layer, d in
+      layer.directions[d].inputBias = nil
+      layer.directions[d].recurrentBias = nil
+    },
+  ]
+
+  private static func lostDenseBiases(_ model: Model) -> [Candidate] {
+    model.layers.enumerated().compactMap { index, layer in
+      guard case .dense(let weight, .some) = layer.operation else { return nil }
+      return Candidate(
+        place: "layer '\(layer.name)'", isLossy: true, touches: { $0 == index && $1 == "bias" }
+      ) {
+        var model = model
+        model.layers[index].operation = .dense(weight: weight, bias: nil)
+        return model
+      }
+    }
   }
 
   @Sendable private static func hasBoth(_ layer: RecurrentLayer) -> Bool {
@@ -93,7 +124,7 @@ extension Mistake {
   /// Halving is exact, so this can be taken back.
   private static func scaled(_ detail: String, _ parts: [StackedPart]) -> Change {
     Change(
-      detail: detail,
+      detail: detail, parts: parts,
       fits: { layer in parts.allSatisfy { part in layer.directions.contains { $0.holds([part]) } } },
       make: { layer, d in
         layer.directions[d].mapStacked(parts) { $0.changing(0..<$0.shape[0]) { 2 * $0 } }
@@ -118,7 +149,8 @@ extension Mistake {
       }
     }
     return Change(
-      detail: amount > 0 ? "1 too much" : "1 too little", fits: { $0.cell == .lstm && !$0.inputForget },
+      detail: amount > 0 ? "1 too much" : "1 too little", parts: [.inputBias, .recurrentBias],
+      fits: { $0.cell == .lstm && !$0.inputForget },
       make: { shift(&$0, $1, amount) }, mend: { shift(&$0, $1, -amount) })
   }
 
@@ -165,5 +197,20 @@ extension Mistake {
   /// 1/6 is stored in Float32 by some.
   private static func isSame(_ left: Activation, _ right: Activation) -> Bool {
     left.kind == right.kind && abs(left.alpha - right.alpha) < 1e-6 && abs(left.beta - right.beta) < 1e-6
+  }
+}
+
+extension DirectionParameters {
+  /// Whether there are activations to lose, other than one of those that are exchanged for one another anyway.
+  fileprivate func losesActivations(_ cell: Cell) -> Bool {
+    var others = candidateActivation == .tanh ? [] : [candidateActivation]
+    if cell == .lstm, outputActivation != .tanh { others.append(outputActivation) }
+    let isGateLost =
+      cell != .rnn && ![.sigmoid, .tanh].contains(gateActivation)
+      && gateActivation.kind != .hardSigmoid
+    return others.count > 1 || isGateLost
+      || others.count == 1
+        && (gateActivation != .sigmoid && cell != .rnn
+          || ![.relu, .sigmoid, Activation(.identity)].contains(others[0]))
   }
 }

@@ -54,14 +54,15 @@ extension Mistake {
         }
       ]
     },
-    Mistake("lengths-ignored", "the rows' lengths are ignored: padding is computed on", candidates: lengths),
+    Mistake("lengths-ignored", "the rows' lengths are ignored: padding is computed on", candidates: lengths)
+      .recorded("the recording ignores the rows' lengths: padding is computed on"),
     Mistake("initial-state-ignored", "an initial state is ignored") { model, purpose in
       guard purpose == .make else { return [] }
       return model.recurrentLayers.flatMap { index, _ in
         [("h", [2]), ("c", [3]), ("h and c", [2, 3])].compactMap { what, inputs -> Candidate? in
           let layer = model.layers[index]
           guard inputs.allSatisfy({ $0 < layer.inputs.count && layer.inputs[$0] != nil }) else { return nil }
-          return Candidate(place: "layer '\(layer.name)': \(what)") {
+          return Candidate(place: "layer '\(layer.name)': \(what)", isLossy: true) {
             var model = model
             for input in inputs { model.layers[index].inputs[input] = nil }
             return model
@@ -99,7 +100,8 @@ extension Mistake {
     Mistake("precision-lost", "a tensor is rounded to a narrower type") { model, purpose in
       guard purpose == .make else { return [] }
       return [ElementType.float16, .bfloat16].flatMap { type in
-        eachTensor(model, "to \(type.rawValue)", { $0.isFloat && $0.size > type.size }) { tensor in
+        eachTensor(model, "to \(type.rawValue)", isLossy: true, { $0.isFloat && $0.size > type.size }) {
+          tensor in
           let narrow = try? tensor.converted(to: type).tensor
           // Back in its own type, as a file holds it that has been through the narrower one.
           return (try? narrow?.converted(to: tensor.elementType).tensor) ?? tensor
@@ -124,7 +126,8 @@ extension Mistake {
 
   /// A change of each tensor of a fitting type alone, and of all such.
   private static func eachTensor(
-    _ model: Model, _ detail: String, _ fits: @escaping @Sendable (ElementType) -> Bool,
+    _ model: Model, _ detail: String, isLossy: Bool = false,
+    _ fits: @escaping @Sendable (ElementType) -> Bool,
     _ change: @escaping @Sendable (Tensor) -> Tensor
   ) -> [Candidate] {
     let tail = detail.isEmpty ? "" : " \(detail)"
@@ -134,7 +137,10 @@ extension Mistake {
       for (number, (role, tensor)) in layer.operation.tensors.enumerated() where fits(tensor.elementType) {
         total += 1
         result.append(
-          Candidate(place: "layer '\(layer.name)', \(role)\(tail)") {
+          Candidate(
+            place: "layer '\(layer.name)', \(role)\(tail)", isLossy: isLossy,
+            touches: { $0 == index && ($1 == role || $1?.hasSuffix(".bias") ?? false) }
+          ) {
             var model = model
             var seen = -1
             model.layers[index].operation = layer.operation.mapTensors { tensor in
@@ -147,7 +153,7 @@ extension Mistake {
     }
     guard total > 1 else { return result }
     result.append(
-      Candidate(place: "all tensors\(tail)") {
+      Candidate(place: "all tensors\(tail)", isLossy: isLossy, touches: { $1 != nil }) {
         var model = model
         for index in model.layers.indices {
           model.layers[index].operation = model.layers[index].operation.mapTensors {
@@ -203,7 +209,7 @@ extension Mistake {
         changed.layers[index] = layer
       }
       let result = changed
-      return Candidate(place: words) { result }
+      return Candidate(place: words, isLossy: port == nil || purpose == .make) { result }
     }
   }
 }

@@ -22,7 +22,7 @@ extension Mistake {
     Mistake(
       "kernels-swapped", "the input kernel and the recurrent kernel are exchanged",
       [
-        .involution("") {
+        .involution("", parts: [.inputWeight, .recurrentWeight]) {
           $0.inputSize == $0.outputSize
         } _: { layer, d in
           let weight = layer.directions[d].inputWeight
@@ -68,7 +68,7 @@ extension Mistake {
           let (left, right) = (layers[a], layers[b])
           guard left.layer.cell == right.layer.cell else { return nil }
           let names = "layers '\(model.layers[left.index].name)' and '\(model.layers[right.index].name)'"
-          return Candidate(place: names) {
+          return Candidate(place: names, touches: { layer, _ in [left.index, right.index].contains(layer) }) {
             var model = model
             var (one, other) = (left.layer, right.layer)
             swap(&one.directions, &other.directions)
@@ -104,7 +104,7 @@ extension Mistake {
       let detail = orderWords(canonical, permutation)
       return parts.map { words, tensors in
         Change(
-          detail: detail + words,
+          detail: detail + words, parts: tensors,
           // Without a bias there is none to get wrong.
           fits: { layer in fits(layer) && layer.directions.contains { $0.holds(tensors) } },
           make: { layer, d in
@@ -138,13 +138,16 @@ extension Mistake {
     let recurrent: @Sendable (RecurrentLayer) -> Bool = { $0.outputSize == $0.hiddenSize }
     let input: @Sendable (RecurrentLayer) -> Bool = { $0.inputSize == $0.hiddenSize }
     return [
-      .involution("the recurrent kernel, gate by gate", recurrent) { layer, d in
+      .involution("the recurrent kernel, gate by gate", parts: [.recurrentWeight], recurrent) { layer, d in
         layer.directions[d].mapStacked([.recurrentWeight]) { $0.transposingBlocks(layer.hiddenSize) }
       },
-      .involution("the input kernel, gate by gate", input) { layer, d in
+      .involution("the input kernel, gate by gate", parts: [.inputWeight], input) { layer, d in
         layer.directions[d].mapStacked([.inputWeight]) { $0.transposingBlocks(layer.hiddenSize) }
       },
-      .involution("both kernels, gate by gate", { recurrent($0) && input($0) }) { layer, d in
+      .involution(
+        "both kernels, gate by gate", parts: [.inputWeight, .recurrentWeight],
+        { recurrent($0) && input($0) }
+      ) { layer, d in
         layer.directions[d].mapStacked([.inputWeight, .recurrentWeight]) {
           $0.transposingBlocks(layer.hiddenSize)
         }
@@ -160,7 +163,7 @@ extension Mistake {
     ]
     return parts.map { words, tensors in
       Change(
-        detail: words,
+        detail: words, parts: tensors,
         // Of a single square block this is the transpose.
         fits: { layer in
           layer.cell != .rnn || tensors == [.inputWeight] && layer.inputSize != layer.hiddenSize

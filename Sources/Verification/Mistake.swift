@@ -6,6 +6,8 @@ public struct Mistake: Sendable {
   public let id: String
   /// In plain words: `the gates are stacked in another order`.
   public let name: String
+  /// What a recording that suffers it did, in plain words; nil where no runtime is known to do so.
+  var recorder: String?
   let candidates: @Sendable (_ model: Model, _ purpose: Purpose) -> [Candidate]
 
   /// Whether the mistake is made, or taken back. Some cannot be taken back: what was lost is not in the model.
@@ -17,6 +19,13 @@ public struct Mistake: Sendable {
     self.id = id
     self.name = name
     self.candidates = candidates
+  }
+
+  /// The same, where runtimes that record outputs are known to make it.
+  func recorded(_ name: String) -> Mistake {
+    var mistake = self
+    mistake.recorder = name
+    return mistake
   }
 
   /// A mistake in the parameters of recurrent layers.
@@ -38,7 +47,7 @@ public struct Mistake: Sendable {
   }
 
   /// The catalogue (docs/diagnosis.md).
-  public static let all: [Mistake] = weights + biases + equations + structure + storage
+  public static let all: [Mistake] = weights + biases + equations + structure + selections + storage
 
   /// The mistake with this id.
   public static func named(_ id: String) -> Mistake? { all.first { $0.id == id } }
@@ -47,6 +56,12 @@ public struct Mistake: Sendable {
 /// One way of making, or taking back, a mistake. The model is made only when it is asked for.
 struct Candidate: Sendable {
   let place: String
+  /// Whether the mistake loses what cannot be had back from the model that suffered it.
+  var isLossy = false
+  /// What somebody can do about it who gave an option.
+  var suggestion: Diagnosis.Suggestion?
+  /// Whether it may change a parameter of a layer (nil: anything but parameters): what it does not touch need not be compared.
+  var touches: @Sendable (_ layer: Int, _ role: String?) -> Bool = { _, _ in true }
   let make: @Sendable () -> Model?
 
   /// The model, where it is not the one that it was made from. It need not be valid: a pass checks that.
@@ -64,6 +79,8 @@ struct Change: Sendable {
   var detail: String
   /// False for what both directions share.
   var isPerDirection = true
+  /// The tensors that it changes; nil for any of them, and for what else a layer has.
+  var parts: [StackedPart]?
   var fits: @Sendable (RecurrentLayer) -> Bool
   var make: Edit
   /// Nil where the mistake loses something.
@@ -73,10 +90,10 @@ struct Change: Sendable {
 
   /// A change that is its own inverse.
   static func involution(
-    _ detail: String, perDirection: Bool = true, _ fits: @escaping @Sendable (RecurrentLayer) -> Bool,
-    _ edit: @escaping Edit
+    _ detail: String, perDirection: Bool = true, parts: [StackedPart]? = nil,
+    _ fits: @escaping @Sendable (RecurrentLayer) -> Bool, _ edit: @escaping Edit
   ) -> Change {
-    Change(detail: detail, isPerDirection: perDirection, fits: fits, make: edit, mend: edit)
+    Change(detail: detail, isPerDirection: perDirection, parts: parts, fits: fits, make: edit, mend: edit)
   }
 
   func candidates(in model: Model, _ purpose: Mistake.Purpose) -> [Candidate] {
@@ -84,7 +101,12 @@ struct Change: Sendable {
     guard let edit else { return [] }
     let fits = purpose == .make ? fits : suffered ?? fits
     return model.places(perDirection: isPerDirection, where: fits).map { place in
-      Candidate(place: detail.isEmpty ? place.words : "\(place.words): \(detail)") {
+      Candidate(
+        place: detail.isEmpty ? place.words : "\(place.words): \(detail)", isLossy: mend == nil,
+        touches: { layer, role in
+          place.directions.contains { $0.0 == layer } && self.touches(role, model.layers[layer], place)
+        }
+      ) {
         var model = model
         for (index, directions) in place.directions {
           guard case .recurrent(var layer) = model.layers[index].operation else { continue }
@@ -93,6 +115,16 @@ struct Change: Sendable {
         }
         return model
       }
+    }
+  }
+
+  /// - Parameter role: such as `forward.recurrentWeight`.
+  private func touches(_ role: String?, _ layer: Layer, _ place: MistakePlace) -> Bool {
+    guard let role else { return parts == nil }
+    if let parts, !parts.contains(where: { $0.isPart(of: role) }) { return false }
+    guard isPerDirection, case .recurrent(let recurrent) = layer.operation else { return true }
+    return place.directions.contains { _, directions in
+      directions.contains { role.hasPrefix(recurrent.directionNames[$0]) }
     }
   }
 }

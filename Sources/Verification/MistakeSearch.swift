@@ -9,7 +9,9 @@ struct KnownOutputs: Sendable {
   var outputs: [String: Tensor]
 }
 
-/// Tries every known mistake on a model: which results give the outputs that are known?
+/// Tries every known mistake on a model by running it: which results give the outputs that are known?
+///
+/// For where parameters cannot tell: sides without a model, models that are built differently, recorded outputs.
 struct MistakeSearch {
   let base: Model
   /// Of the arithmetic that the outputs come from.
@@ -20,36 +22,66 @@ struct MistakeSearch {
   /// Known outputs, and what the untouched model makes of it.
   struct Piece {
     let known: KnownOutputs
-    let base: [String: BoundedTensor]
+    let base: [String: Tensor]
+    let allowance: Allowance
     /// T·B: how often a pass uses each weight.
     let size: Int
 
     /// Whether the untouched model misses an element by more than rounding.
-    func isMissed(_ output: String, _ index: Int, _ expected: Double) -> Bool {
-      guard let own = base[output] else { return false }
-      return !isSame(own.values[index], expected)
-        && !(abs(own.values[index] - expected) <= 2 * own.errors[index])
+    func isMissed(_ output: String, _ index: Int, _ own: Double, _ expected: Double) -> Bool {
+      !allowance.explains(found: own, expected: expected, output: output, index: index)
     }
 
-    /// The element of an output that the untouched model misses by most, and by how much.
-    func worstMiss(_ output: String) -> (index: Int, deviation: Double)? {
-      guard let own = base[output], let expected = known.outputs[output], own.shape == expected.shape else {
-        return nil
-      }
-      return expected.doubles.enumerated().filter { isMissed(output, $0, $1) }
-        .map { ($0.offset, abs(own.values[$0.offset] - $0.element)) }.max { $0.1 < $1.1 }
+    /// What the untouched model misses of an output.
+    func miss(_ output: String, _ expected: Tensor) -> Miss {
+      guard let own = base[output], own.shape == expected.shape else { return .shape }
+      let (mine, theirs) = (own.doubles, expected.doubles)
+      let worst = mine.indices.filter { isMissed(output, $0, mine[$0], theirs[$0]) }
+        .max { abs(mine[$0] - theirs[$0]) < abs(mine[$1] - theirs[$1]) }
+      return worst.map { .element($0, by: abs(mine[$0] - theirs[$0])) } ?? .nothing
     }
+  }
+
+  enum Miss {
+    case nothing
+    /// Its very shape.
+    case shape
+    /// By most this one.
+    case element(Int, by: Double)
   }
 
   struct Found {
     let explanation: Diagnosis.Explanation
     let model: Model
+    let suggestion: Diagnosis.Suggestion?
+
+    init(
+      _ mistake: Mistake, _ candidate: Candidate, evidence: Diagnosis.Explanation.Evidence, model: Model,
+      name: String? = nil
+    ) {
+      explanation = Diagnosis.Explanation(
+        mistake: mistake.id, name: name ?? mistake.name, place: candidate.place, evidence: evidence,
+        isMutual: !candidate.isLossy)
+      suggestion = candidate.suggestion
+      self.model = model
+    }
   }
 
   struct Outcome {
     var found: [Found] = []
     var tried = 0
     var isComplete = true
+  }
+
+  /// Whose mistake is looked for.
+  enum Role {
+    /// The model's that is tried: it is taken back.
+    case mended
+    /// The other side's: it is made. Of a mistake that can be taken back nobody knows whose it is, so that a trusted side
+    /// can only be charged with those that lose something.
+    case made(isLossy: Bool)
+    /// The recording's: what its runtime did is made.
+    case recorded
   }
 
   /// - Throws: what the base's pass throws; then there is nothing to start from.
@@ -61,107 +93,123 @@ struct MistakeSearch {
         known.inputs[port.name].map { $0.count / max(1, port.kind.features) }
       }
       return Piece(
-        known: known, base: try boundedForward(base, inputs: known.inputs, rounding: rounding),
-        size: sizes.max() ?? 1)
+        known: known, base: try forward(base, inputs: known.inputs, precision: .float64),
+        allowance: try Allowance(base, known.inputs, rounding), size: sizes.max() ?? 1)
     }
     smallestFirst = pieces.sorted { $0.size < $1.size }
   }
 
-  /// - Parameters:
-  ///   - target: the model that the mistake may have led to.
-  ///   - effort: about how many multiplications may be spent on finding candidates.
-  func run(for purpose: Mistake.Purpose, target: Model? = nil, effort: Int = 20_000_000_000) -> Outcome {
+  /// What a search may cost, in multiplications; one that needs more is cut short.
+  struct Budget {
+    private(set) var left: Int
+    var isSpent: Bool { left < 0 }
+
+    /// A few seconds.
+    static let standard = Budget(left: 2_000_000_000)
+
+    mutating func spend(_ multiplications: Int) { left -= multiplications }
+  }
+
+  func run(_ role: Role, budget: inout Budget) -> Outcome {
     var outcome = Outcome()
-    // Making a candidate and preparing its pass touches each weight a few times more.
-    let cost = base.parameterCount * (4 + (smallestFirst.first?.size ?? 1))
-    let targetPrint = target?.fingerprint
     for mistake in Mistake.all {
-      for candidate in mistake.candidates(base, purpose) {
-        if outcome.tried * cost > effort {
+      for (candidate, name) in candidates(mistake, role) {
+        if budget.isSpent {
           outcome.isComplete = false
           return outcome
         }
+        // Making a candidate and preparing its pass touches each weight a few times.
+        budget.spend(4 * base.parameterCount)
         guard let model = candidate.changed(base) else { continue }
         outcome.tried += 1
-        guard let evidence = evidence(for: model, targetPrint) else { continue }
+        guard explains(model, &budget) else { continue }
         // The same change in other words is no second explanation.
         if outcome.found.contains(where: { $0.explanation.mistake == mistake.id && $0.model == model }) {
           continue
         }
-        let explanation = Diagnosis.Explanation(
-          mistake: mistake.id, name: mistake.name, place: candidate.place, evidence: evidence)
-        outcome.found.append(Found(explanation: explanation, model: model))
+        outcome.found.append(Found(mistake, candidate, evidence: .outputs, model: model, name: name))
       }
     }
-    // Where a mistake gives the very weights, one that merely gives the same outputs has not been made.
-    let exact = outcome.found.filter { $0.explanation.evidence == .weights }
-    if !exact.isEmpty { outcome.found = exact }
     return outcome
   }
 
-  /// The base with a mistake taken back at the place where it was made, if that gives the known outputs.
-  func takingBack(_ explanation: Diagnosis.Explanation, like target: Model) -> Model? {
-    let targetPrint = target.fingerprint
-    return Mistake.named(explanation.mistake)?.candidates(base, .mend).lazy
-      .filter { $0.place == explanation.place }.compactMap { $0.changed(base) }
-      .first { evidence(for: $0, targetPrint) != nil }
-  }
-
-  /// What speaks for the model being the one behind the known outputs; nil if nothing does.
-  private func evidence(for model: Model, _ target: Fingerprint?) -> Diagnosis.Explanation.Evidence? {
-    guard comesNear(model) else { return nil }
-    // The very weights need no bound, which can be beyond all numbers where a mistake makes them huge.
-    if let target, model.fingerprint == target { return .weights }
-    return pieces.allSatisfy { explains(model, $0) } ? .outputs : nil
-  }
-
-  /// Whether the model gives every output to within what rounding could ever do: a quick pass that few survive.
-  private func comesNear(_ model: Model) -> Bool {
-    smallestFirst.allSatisfy { piece in
-      guard let outputs = try? forward(model, inputs: piece.known.inputs, precision: .float64) else {
-        return false
-      }
-      return piece.known.outputs.allSatisfy { name, expected in
-        guard let found = outputs[name], found.shape == expected.shape else { return false }
-        // Where the base gives another shape, the bounds alone judge.
-        guard let own = piece.base[name], own.shape == found.shape else { return true }
-        return zip(zip(found.doubles, expected.doubles), own.errors).allSatisfy { pair, error in
-          isSame(pair.0, pair.1) || abs(pair.0 - pair.1) <= 256 * error + 1e-6 * (1 + abs(pair.1))
-        }
-      }
+  private func candidates(_ mistake: Mistake, _ role: Role) -> [(Candidate, name: String)] {
+    switch role {
+    case .mended: mistake.candidates(base, .mend).map { ($0, mistake.name) }
+    case .made(let isLossy):
+      mistake.candidates(base, .make).filter { $0.isLossy || !isLossy }.map { ($0, mistake.name) }
+    case .recorded:
+      mistake.recorder.map { name in mistake.candidates(base, .make).map { ($0, name) } } ?? []
     }
   }
 
-  /// Whether the model gives every output within its bounds, and what it leaves is little beside what the base misses.
-  private func explains(_ model: Model, _ piece: Piece) -> Bool {
-    guard let passes = try? forward(model, inputs: piece.known.inputs, precision: .float64) else {
+  /// The base with a mistake taken back at the place where it was made, if that gives the known outputs.
+  func takingBack(_ explanation: Diagnosis.Explanation) -> Model? {
+    var budget = Budget.standard
+    return Mistake.named(explanation.mistake)?.candidates(base, .mend)
+      .filter { $0.place == explanation.place }.compactMap { $0.changed(base) }
+      .first { explains($0, &budget) }
+  }
+
+  /// Whether the model may be the one behind the known outputs: a quick pass, which few survive, then one with bounds.
+  private func explains(_ model: Model, _ budget: inout Budget) -> Bool {
+    for piece in smallestFirst {
+      budget.spend(piece.size * base.parameterCount)
+      if !comesNear(model, piece) { return false }
+    }
+    var isTold = false
+    for piece in smallestFirst {
+      // Intervals, and a plain pass once more.
+      budget.spend(8 * piece.size * base.parameterCount)
+      guard let told = explains(model, piece) else { return false }
+      isTold = isTold || told
+    }
+    return isTold
+  }
+
+  /// Whether the model gives every output to within what rounding could ever do.
+  private func comesNear(_ model: Model, _ piece: Piece) -> Bool {
+    guard let outputs = try? forward(model, inputs: piece.known.inputs, precision: .float64) else {
       return false
     }
-    let models: [RoundingModel] = rounding.format == .float64 ? [rounding] : [.float64, rounding]
-    return models.contains { rounding in
-      guard let outputs = try? boundedForward(model, inputs: piece.known.inputs, rounding: rounding) else {
-        return false
-      }
-      return piece.known.outputs.allSatisfy { name, expected in
-        guard let found = outputs[name], found.shape == expected.shape, let pass = passes[name]?.doubles
-        else {
-          return false
-        }
-        var left = 0.0
-        for (index, value) in expected.doubles.enumerated() where !isSame(pass[index], value) {
-          let deviation = abs(pass[index] - value)
-          // The other side claims to compute the same, so it may be off as far.
-          guard deviation <= 2 * found.errors[index] else { return false }
-          left = max(left, deviation)
-        }
-        // A bound that covers what it is to explain explains nothing, unless hardly anything is left to explain.
-        return piece.worstMiss(name).map { miss in
-          4 * found.errors[miss.index] <= miss.deviation || 64 * left <= miss.deviation
-        } ?? true
+    return piece.known.outputs.allSatisfy { name, expected in
+      guard let found = outputs[name], found.shape == expected.shape else { return false }
+      // Where the base gives another shape, the bounds alone judge.
+      guard let own = piece.base[name], own.shape == found.shape else { return true }
+      return zip(found.doubles, expected.doubles).enumerated().allSatisfy { index, pair in
+        isSame(pair.0, pair.1)
+          || abs(pair.0 - pair.1) <= 128 * piece.allowance.allowed(name, index) + 1e-6 * (1 + abs(pair.1))
       }
     }
   }
-}
 
-/// Equal, or alike in being no number.
-func isSame(_ left: Double, _ right: Double) -> Bool { left == right || left.isNaN && right.isNaN }
+  /// Whether something that the base misses is explained; nil unless the model gives every output within what is allowed,
+  /// and that is little beside what the base misses.
+  private func explains(_ model: Model, _ piece: Piece) -> Bool? {
+    guard let outputs = try? forward(model, inputs: piece.known.inputs, precision: .float64),
+      let allowance = try? Allowance(model, piece.known.inputs, rounding)
+    else { return nil }
+    var isTold = false
+    for (name, expected) in piece.known.outputs {
+      guard let found = outputs[name], found.shape == expected.shape else { return nil }
+      var farthest = 0.0
+      for (index, (mine, theirs)) in zip(found.doubles, expected.doubles).enumerated() {
+        guard allowance.explains(found: mine, expected: theirs, output: name, index: index) else {
+          return nil
+        }
+        if mine != theirs { farthest = max(farthest, abs(mine - theirs)) }
+      }
+      switch piece.miss(name, expected) {
+      case .nothing: break
+      case .shape: isTold = true
+      case .element(let index, let deviation):
+        // What covers what it is to explain explains nothing, unless hardly anything is left of it.
+        guard 2 * allowance.allowed(name, index) <= deviation || 64 * farthest <= deviation else {
+          return nil
+        }
+        isTold = true
+      }
+    }
+    return isTold
+  }
+}

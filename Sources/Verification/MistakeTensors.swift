@@ -3,8 +3,13 @@ internal import Recurrent
 internal import Tensors
 
 /// The tensors of a direction that stack one block of rows a gate.
-enum StackedPart: CaseIterable, Sendable {
+enum StackedPart: String, CaseIterable, Sendable {
   case inputWeight, recurrentWeight, inputBias, recurrentBias
+
+  /// Whether a parameter of this role, such as `forward.bias` for the sum of two, is made of it.
+  func isPart(of role: String) -> Bool {
+    role.hasSuffix(rawValue) || role.hasSuffix(".bias") && (self == .inputBias || self == .recurrentBias)
+  }
 }
 
 extension DirectionParameters {

@@ -18,10 +18,18 @@ extension [String: BoundedTensor] {
 
 extension OutputComparison {
   /// Takes into account that the sides made different numbers of steps; why, in words.
-  mutating func add(steps left: [Int], _ right: [Int], isUndecided: Bool, probe: String) -> String {
+  ///
+  /// - Parameter hasOwnSteps: whether a loop decides it; else the sides arrange their outputs otherwise.
+  mutating func add(
+    steps left: [Int], _ right: [Int], isUndecided: Bool, hasOwnSteps: Bool = true, probe: String
+  ) -> String {
     verdict = max(verdict, isUndecided ? .inconclusive : .different)
-    return "output '\(name)' has shape \(left) on one side and \(right) on the other, on the probe '\(probe)'"
-      + (isUndecided ? ": rounding alone decides which token ends a row" : ": they stop at different steps")
+    let shapes = "output '\(name)' has shape \(left) on one side and \(right) on the other, on the probe '\(probe)'"
+    if isUndecided { return shapes + ": rounding alone decides which token ends a row" }
+    if hasOwnSteps { return shapes + ": they stop at different steps" }
+    if left.sorted() == right.sorted() { return shapes + ": axes are exchanged, such as time and batch" }
+    let isFolded = left.reduce(1, *) == right.reduce(1, *)
+    return isFolded ? shapes + ": axes are folded into one another, such as batch into time" : shapes
   }
 }
 

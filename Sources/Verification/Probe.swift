@@ -19,12 +19,13 @@ extension Probe {
   /// Seeded probes for a model: what a suite tries, such as ragged lengths, zeros, large and tiny numbers.
   ///
   /// Sizes that the model fixes are kept. Same seed, same probes.
+  /// - Parameter isBlind: whether a side has no model: then probes alone show what it does, and there are longer ones.
   /// - Throws: `.inputTooLarge` where the fixed sizes ask for more than a probe should take.
   public static func generated(
-    for model: Model, seed: UInt64, suite: ProbeSuite = .standard
+    for model: Model, seed: UInt64, suite: ProbeSuite = .standard, isBlind: Bool = false
   ) throws(VerificationError) -> [Probe] {
     var generator = SplitMix(state: seed)
-    let all = suite.recipes(for: model).flatMap { $0.fitted(to: model) }
+    let all = suite.recipes(for: model, isBlind: isBlind).flatMap { $0.fitted(to: model) }
     // Where sizes are fixed, a single step or a long sequence is but another random one.
     let recipes = all.enumerated().filter { index, recipe in
       !all.enumerated().contains { other, candidate in
@@ -81,7 +82,7 @@ extension Probe {
       return (try? Tensor(values, shape: shape).converted(to: port.elementType).tensor)
         ?? Tensor(values, shape: shape)
     }
-    let values = numbers(count, for: port, recipe, &generator)
+    let values = numbers(count, for: port, in: model, recipe, &generator)
     return (try? Tensor(values, shape: shape).converted(to: port.elementType).tensor)
       ?? Tensor(values, shape: shape)
   }
@@ -107,8 +108,9 @@ extension Probe {
 
   /// Each row filled as the recipe says, wherever the port's axes put rows, steps and features.
   private static func numbers(
-    _ count: Int, for port: Port, _ recipe: ProbeRecipe, _ generator: inout SplitMix
+    _ count: Int, for port: Port, in model: Model, _ recipe: ProbeRecipe, _ generator: inout SplitMix
   ) -> [Float] {
+    let moving = recipe.fillings.contains(.moving) ? model.movingScale(of: port) : 1
     let hot = (0..<max(recipe.time * recipe.batch, 1)).map { _ in
       Int.random(in: 0..<max(port.kind.features, 1), using: &generator)
     }
@@ -131,6 +133,7 @@ extension Probe {
       func random(_ scale: Float) -> Float { Float.random(in: -1...1, using: &generator) * scale }
       switch recipe.fillings[row % recipe.fillings.count] {
       case .uniform(let scale): return random(scale)
+      case .moving: return random(moving)
       case .constant(let value): return value
       case .oneHot where port.kind.hasTime: return hot[time * recipe.batch + row] == feature ? 1 : 0
       case .oneHot: return random(1)
@@ -146,9 +149,11 @@ extension ProbeRecipe {
   /// The name, and what the rows hold where they differ.
   fileprivate func title(for model: Model) -> String {
     if fillings.count == 1 && name != "extremes" { return name }
-    let names = fillings.map { filling in
+    var seen: Set<Filling> = []
+    let names = fillings.filter { seen.insert($0).inserted }.map { filling in
       switch filling {
       case .uniform(1): "random"
+      case .moving: "moving gates"
       case .uniform(0): "zeros"
       case .uniform(Self.tiny): "tiny"
       case .uniform(Self.denormal): "denormal"

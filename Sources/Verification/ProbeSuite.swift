@@ -1,4 +1,4 @@
-internal import Recurrent
+public import Recurrent
 internal import Tensors
 
 /// How much is tried when inputs are made up.
@@ -27,6 +27,8 @@ struct ProbeRecipe {
   enum Filling: Hashable {
     /// Uniform in ±scale.
     case uniform(Float)
+    /// Uniform, as large as moves the gates.
+    case moving
     /// One feature of each step is 1, the others 0; tokens reach both ends of the vocabulary.
     case oneHot
     /// Zeros, then tiny numbers, then numbers below Float32's smallest normal one, 1.2e-38, which hardware may flush to
@@ -72,28 +74,82 @@ struct ProbeRecipe {
 extension ProbeSuite {
   /// Parameters × steps that a long probe may cost: seconds, not minutes.
   private static let longBudget = 4_000_000_000
+  /// Beyond so many parameters a few steps show what the evaluator makes of the file, and more would only take longer.
+  private static let largeModel = 1 << 23
 
-  func recipes(for model: Model) -> [ProbeRecipe] {
-    var recipes = [
-      ProbeRecipe(name: "random", time: 7, batch: 3), ProbeRecipe(name: "single step", time: 1, batch: 1),
-    ]
+  /// - Parameter isBlind: whether a side has no model, so that probes alone show what it does.
+  func recipes(for model: Model, isBlind: Bool = false) -> [ProbeRecipe] {
+    let mixed: [ProbeRecipe.Filling] = [.uniform(1), .moving, .uniform(1)]
     let ragged = ProbeRecipe(name: "ragged lengths", time: 6, batch: 4, isRagged: true)
+    if model.parameterCount > Self.largeModel, self != .thorough, !isBlind {
+      return [
+        ProbeRecipe(name: "single step", time: 1, batch: 1, fillings: [.moving]),
+        ProbeRecipe(name: "three steps", time: 3, batch: 2, fillings: [.uniform(1), .moving], isRagged: model.takesLengths),
+      ]
+    }
+    // What goes wrong with sequences goes wrong with the shortest ones or behind them; a batch of three keeps rows apart from
+    // time and features.
+    var recipes = [
+      ProbeRecipe(name: "single step", time: 1, batch: 3, fillings: [.uniform(1), .moving, .oneHot]),
+      ProbeRecipe(name: "four steps", time: 4, batch: 3, fillings: mixed),
+    ]
     if model.takesLengths { recipes.append(ragged) }
     if self == .quick { return recipes }
-    recipes += [
-      ProbeRecipe(name: "longer", time: 12, batch: 2),
+    recipes[1...1] = [
+      ProbeRecipe(name: "two steps", time: 2, batch: 3, fillings: mixed),
+      ProbeRecipe(name: "three steps", time: 3, batch: 3, fillings: mixed),
       ProbeRecipe(
-        name: "extremes", time: 6, batch: 4, fillings: [.uniform(1), .uniform(20), .oneHot, .faint],
-        isFull: true),
+        name: "extremes", time: 4, batch: 4, fillings: [.uniform(1), .uniform(20), .oneHot, .faint], isFull: true),
+      ProbeRecipe(name: "longer", time: 12, batch: 3, fillings: mixed),
     ]
+    if isBlind {
+      recipes += [33, 130].map { ProbeRecipe(name: "long", time: $0, batch: 3, fillings: mixed) }
+        .filter { $0.time * 3 * model.parameterCount < Self.longBudget }
+    }
     if self == .standard { return recipes }
     let steps = min(1_000, Self.longBudget / max(model.parameterCount, 1))
     recipes += [
       ProbeRecipe(name: "large batch", time: 5, batch: 16),
       ProbeRecipe(name: "constant", time: 9, batch: 2, fillings: [.constant(0.5)]),
     ]
-    if steps > 12 { recipes.append(ProbeRecipe(name: "long", time: steps, batch: 1)) }
+    if steps > 12 { recipes.append(ProbeRecipe(name: "very long", time: steps, batch: 1)) }
     return recipes
+  }
+}
+
+extension Model {
+  /// The scale of a uniform input that moves the gates of the layer that reads it by one or two, where weights are small.
+  func movingScale(of port: Port) -> Float {
+    for layer in layers where layer.inputs.first == port.value {
+      let weight: Tensor
+      switch layer.operation {
+      case .recurrent(let recurrent): weight = recurrent.directions[0].inputWeight
+      case .dense(let tensor, _): weight = tensor
+      case .embedding, .activation, .softmax, .logSoftmax, .select, .concat, .slice, .arithmetic, .reverse, .constant,
+        .dropout, .argMax, .generate:
+        continue
+      }
+      // Some rows tell the size of all.
+      let some = weight.rows(0..<min(weight.shape[0], 64)).doubles
+      let square = some.reduce(0) { $0 + $1 * $1 } / Double(max(some.count, 1))
+      let deviation = (square * Double(weight.shape[1]) / 3).squareRoot()
+      return Float(min(max(1.5 / max(deviation, 1e-6), 2), 64))
+    }
+    return 4
+  }
+
+  /// The model with those sizes fixed that the other one fixes, so that probes fit both.
+  public func fitting(_ other: Model) -> Model {
+    var model = self
+    for index in model.inputs.indices {
+      let port = model.inputs[index]
+      let same = other.inputs.first { $0.name == port.name } ?? (index < other.inputs.count ? other.inputs[index] : port)
+      guard same.axes.map(\.factors) == port.axes.map(\.factors) else { continue }
+      for axis in port.axes.indices where port.axes[axis].size == nil {
+        model.inputs[index].axes[axis].size = same.axes[axis].size
+      }
+    }
+    return model
   }
 }
 

@@ -9,21 +9,20 @@ final class Derivation {
   private let rounding: RoundingModel
   private let seed: UInt64
 
-  /// By intervals alone where nothing is said of storage: never too small, at times too large.
+  /// By intervals alone: never too small, at times too large.
   let bounds: [String: BoundedTensor]
   /// The same, with what a few symbols know of each other, and with what many do.
-  private(set) lazy var sharperBounds = rounding.storage == nil ? try? derived(rounding, .few) : bounds
-  private(set) lazy var sharpBounds = rounding.storage == nil ? try? derived(rounding, .most) : bounds
-  /// Of Float32 arithmetic.
-  private(set) lazy var wideBounds = try? derived(RoundingModel.float32.storing(rounding.storage))
-  /// How far evaluations stray in practice, in the arithmetic of the bounds and in Float32.
-  private(set) lazy var envelope = sampled(rounding)
-  private(set) lazy var wideEnvelope = sampled(RoundingModel.float32.storing(rounding.storage))
+  private(set) lazy var sharperBounds = derived(.few)
+  private(set) lazy var sharpBounds = derived(.most)
+  /// How far evaluations usually stray, in the arithmetic of the bounds.
+  private(set) lazy var noise = try? model.noise(inputs, rounding, seed: seed)
+  /// How far those of Float32 do: what one rounding of the weights does, too.
+  private(set) lazy var singleNoise = try? model.noise(inputs, .float32, seed: seed)
   /// A plain Float64 pass.
   private(set) lazy var pass = try? forward(model, inputs: inputs, precision: .float64)
 
   /// - Parameters:
-  ///   - rounding: the arithmetic that is bounded, and what the weights may have been stored as.
+  ///   - rounding: the arithmetic that is bounded.
   ///   - bounds: those of `quickBounds`.
   init(
     _ model: Model, _ inputs: [String: Tensor], _ rounding: RoundingModel, seed: UInt64,
@@ -39,27 +38,34 @@ final class Derivation {
   static func quickBounds(
     _ model: Model, _ inputs: [String: Tensor], _ rounding: RoundingModel
   ) throws(ForwardError) -> [String: BoundedTensor] {
-    try boundedForward(
-      model, inputs: inputs, rounding: rounding, symbols: rounding.storage == nil ? .none : .most)
+    try boundedForward(model, inputs: inputs, rounding: rounding, symbols: .none)
   }
 
-  private func derived(
-    _ rounding: RoundingModel, _ symbols: Symbols = .many
-  ) throws(ForwardError) -> [String: BoundedTensor] {
-    try boundedForward(model, inputs: inputs, rounding: rounding, symbols: symbols)
-  }
-
-  private func sampled(_ rounding: RoundingModel) -> [String: BoundedTensor]? {
-    try? stochasticEnvelope(model, inputs: inputs, rounding: rounding, seed: seed)
+  private func derived(_ symbols: Symbols) -> [String: BoundedTensor]? {
+    try? boundedForward(model, inputs: inputs, rounding: rounding, symbols: symbols)
   }
 }
 
-extension RoundingModel {
-  /// The same where weights may have been stored so.
-  func storing(_ storage: WeightStorage?) -> RoundingModel {
-    var rounding = self
-    rounding.storage = storage
-    return rounding
+extension Model {
+  /// Rounding noise of each output, steadied (`Feature`): passes differ, and the least of a few may be less than usual.
+  func noise(
+    _ inputs: [String: Tensor], _ rounding: RoundingModel, seed: UInt64
+  ) throws(ForwardError) -> [String: [Double]] {
+    let size = self.inputs.reduce(1) { most, port in
+      max(most, (inputs[port.name]?.count ?? 1) / max(1, port.kind.features))
+    }
+    // Some seconds at most: the more passes, the steadier.
+    let work = Double(size) * Double(parameterCount)
+    let passes = work < 1e7 ? 16 : work < 2e8 ? 10 : 6
+    var result: [String: [Double]] = [:]
+    for (name, noise) in try roundingNoise(self, inputs: inputs, rounding: rounding, seed: seed, passes: passes) {
+      let port = outputs.first { $0.name == name }
+      result[name] =
+        noise.isInteger
+        ? noise.deviations
+        : Features(noise.values, noise.shape, port).steadied(noise.deviations, noise.values, rounding)
+    }
+    return result
   }
 }
 
@@ -69,14 +75,23 @@ extension Subject {
     /// Empty where nobody asks for it.
     let single: [String: Tensor]
     let double: [String: Tensor]
-    /// In the side's rounding; nil without a canonical model.
-    let derived: Derivation?
+    /// In the arithmetic of a recording; nil without a canonical model.
+    let recorded: Derivation?
     /// Of Float64 arithmetic on the weights as they are.
     let own: Derivation?
-    let isRounded: Bool
+    let roundedTo: ElementType?
+
+    /// What is known to lie between the evaluator's output and the model's: the file rounds it to a narrower type, or the
+    /// import says that it rounded a constant or left a cast out. Nil where nothing does.
+    func stated(_ name: String, _ value: Tensor) -> [Double]? {
+      let held = value.storageError
+      guard let unit = roundedTo?.unitRoundoff, let noise = own?.singleNoise?[name] else { return held }
+      let share = Sharpness.usual * unit * 0x1p24
+      return noise.indices.map { (held?[$0] ?? 0) + share * noise[$0] }
+    }
 
     /// The evaluator's output against the canonical model's.
-    func compareRoad(_ probe: Probe, _ road: inout [OutputComparison]) {
+    func compareRoad(_ probe: Probe, _ ports: [Port], _ road: inout [OutputComparison]) {
       guard let own else { return }
       for (name, bounded) in own.bounds.sorted(by: { $0.key < $1.key }) {
         guard let value = double[name] else { continue }
@@ -94,15 +109,16 @@ extension Subject {
         func twice(_ bounds: [String: BoundedTensor]?) -> [Double]? {
           bounds?.errors(of: name, shape: value.shape)?.map { 2 * $0 }
         }
-        // Both roads start from the same bits, so nothing but Float64 rounding lies between them: but where the
-        // importer said that it rounded a constant.
-        let wider = isRounded ? { twice(own.wideBounds) } : { nil }
+        // Both roads start from the same bits, so nothing but Float64 rounding lies between them: but where the importer said
+        // that it rounded a constant or left a cast out, and where the file itself rounds what it gives.
+        let port = ports.first { $0.name == name }
         let sides = Sides(
           shape: value.shape,
           left: found.indices.map { isUnknown[$0] ? found[$0] : bounded.values[$0] },
-          right: found, bounds: bounded.errors.map { 2 * $0 }, sameBits: isUnknown.map { !$0 },
-          sharpBounds: [{ twice(own.sharperBounds) }, { twice(own.sharpBounds) }], wideBounds: wider,
-          envelope: { twice(own.envelope) })
+          right: found, scales: Features(bounded.values, value.shape, port).scales,
+          bounds: bounded.errors.map { 2 * $0 }, slack: stated(name, value), sameBits: isUnknown.map { !$0 },
+          sharpBounds: [{ twice(own.sharperBounds) }, { twice(own.sharpBounds) }],
+          noise: { own.noise?[name] }, floor: RoundingModel.float64.floor)
         road.record(name) { $0.add(sides, probe: probe.name, tolerance: nil) }
       }
     }
@@ -112,8 +128,8 @@ extension Subject {
   struct Side {
     var subject: Subject
     var inputs: [String: Tensor]
-    /// The arithmetic of what it is compared with, and what its weights may have been stored as there.
-    var rounding = RoundingModel.float64
+    /// The arithmetic of what it is compared with, where that is a recording.
+    var recording: RoundingModel?
     /// Whether its Float32 evaluation counts, too.
     var isSingleNeeded = true
   }
@@ -126,13 +142,13 @@ extension Subject {
     private let sides: [Side]
     private let passes: [Passes]
 
-    init(_ sides: [Side], _ probe: Probe) {
+    /// - Parameter isShared: whether all sides have the same model.
+    init(_ sides: [Side], _ probe: Probe, isShared: Bool) {
       self.probe = probe
       self.sides = sides
       var passes: [Passes] = []
       for (index, side) in sides.enumerated() {
-        let isShared = index > 0 && side.subject.model == sides[index - 1].subject.model
-        passes.append(Passes(side, sharing: isShared ? passes[index - 1].bounds : nil))
+        passes.append(Passes(side, sharing: isShared && index > 0 ? passes[index - 1].bounds : nil))
       }
       self.passes = passes
     }
@@ -141,12 +157,13 @@ extension Subject {
     static func run(_ trials: [Trial], besides work: [any Runnable]) {
       let passes = trials.flatMap(\.passes)
       // The longest first, so that no core waits long for the last one.
-      concurrently(passes.flatMap(\.derivations) + passes.map(\.double) + passes.compactMap(\.single) + work)
+      concurrently(
+        passes.flatMap(\.derivations) + passes.map(\.double) + passes.compactMap(\.single) + work)
     }
 
     /// The sides' runs, in their order.
     ///
-    /// - Parameter seed: of the envelope.
+    /// - Parameter seed: of the noise.
     func runs(seed: UInt64) throws(VerificationError) -> [Run] {
       var runs: [Run] = []
       for (index, side) in sides.enumerated() {
@@ -166,11 +183,11 @@ extension Subject {
     let double: Deferred<[String: Tensor], any Error>
     /// Nil without a canonical model.
     let bounds: Deferred<[String: BoundedTensor], ForwardError>?
-    /// In the side's rounding; nil where that is the one of `bounds`.
-    let derived: Deferred<[String: BoundedTensor], ForwardError>?
+    /// In the arithmetic of a recording.
+    let recorded: Deferred<[String: BoundedTensor], ForwardError>?
 
     init(_ side: Side, sharing bounds: Deferred<[String: BoundedTensor], ForwardError>?) {
-      let (subject, inputs, rounding) = (side.subject, side.inputs, side.rounding)
+      let (subject, inputs) = (side.subject, side.inputs)
       single = side.isSingleNeeded ? Deferred { try subject.evaluate(inputs, .float32) } : nil
       double = Deferred { try subject.evaluate(inputs, .float64) }
       let given = subject.own(inputs)
@@ -180,10 +197,10 @@ extension Subject {
         }
       }
       self.bounds = subject.model == nil ? nil : bounds ?? quick(.float64)
-      derived = rounding == .float64 ? nil : quick(rounding)
+      recorded = side.recording.flatMap { quick($0) }
     }
 
-    var derivations: [any Runnable] { [bounds, derived].compactMap(\.self) }
+    var derivations: [any Runnable] { [bounds, recorded].compactMap(\.self) }
   }
 }
 
@@ -193,25 +210,38 @@ extension Subject.Run {
   ) throws {
     single = try passes.single?.value ?? [:]
     double = try passes.double.value
-    isRounded = side.subject.isRounded
+    roundedTo = side.subject.roundedTo
     guard let model = side.subject.model, let bounds = passes.bounds else {
-      (own, derived) = (nil, nil)
+      (own, recorded) = (nil, nil)
       return
     }
     let given = side.subject.own(side.inputs)
-    let own = try shared ?? Derivation(model, given, .float64, seed: seed, bounds: bounds.value)
-    self.own = own
-    derived =
-      try passes.derived.map { Derivation(model, given, side.rounding, seed: seed, bounds: try $0.value) }
-      ?? own
+    own = try shared ?? Derivation(model, given, .float64, seed: seed, bounds: bounds.value)
+    recorded = try passes.recorded.map {
+      Derivation(model, given, side.recording!, seed: seed, bounds: try $0.value)
+    }
+  }
+}
+
+extension RoundingModel {
+  /// What hardware may flush to zero.
+  var floor: Double { 4 * underflow }
+}
+
+extension Tensor {
+  /// How far each number may be from what was computed, since it is held in a narrower type than Float32; nil where it is not.
+  var storageError: [Double]? {
+    guard elementType == .float16 || elementType == .bfloat16 else { return nil }
+    // Below the smallest normal number the spacing is fixed.
+    let (unit, least) = (elementType.unitRoundoff, elementType == .float16 ? 0x1p-14 : 0x1p-126)
+    return doubles.map { unit * max(abs($0), least) * (1 + 4 * unit) }
   }
 }
 
 extension BoundedTensor {
   /// The same bounds around what a Float64 pass computes.
   ///
-  /// The middle of a wide interval, which may be all of [−1, 1], is nothing that evaluations come near to, so no
-  /// envelope fits around it.
+  /// The middle of a wide interval, which may be all of [−1, 1], is nothing that evaluations come near to.
   func around(_ pass: () -> [Double]?) -> BoundedTensor {
     // An interval that is narrow beside the numbers themselves decides, whatever it is around.
     let narrow = max(0x1p-20, values.reduce(0) { max($0, abs($1)) } / 8)

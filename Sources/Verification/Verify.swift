@@ -10,17 +10,17 @@ public struct Subject: Sendable {
   /// Runs the file by its own format's rules, in Float32 or Float64.
   public let evaluate: @Sendable ([String: Tensor], Precision) throws -> [String: Tensor]
   public let inputNames: [String]
-  /// Whether the model's constants are the file's to Float32's rounding only.
-  public let isRounded: Bool
+  /// The narrowest type that the import says something was rounded to; nil where the model is the file's bit for bit.
+  public let roundedTo: ElementType?
 
   public init(
-    name: String, model: Model?, inputNames: [String], isRounded: Bool = false,
+    name: String, model: Model?, inputNames: [String], roundedTo: ElementType? = nil,
     evaluate: @escaping @Sendable ([String: Tensor], Precision) throws -> [String: Tensor]
   ) {
     self.name = name
     self.model = model
     self.inputNames = inputNames
-    self.isRounded = isRounded
+    self.roundedTo = roundedTo
     self.evaluate = evaluate
   }
 }
@@ -31,6 +31,8 @@ public struct VerificationReport: Sendable, Equatable {
   public var right: String
   public var verdict: Verdict
   public var fingerprints: [String?]
+  /// The two models side by side; nil where one side has none, or is a recording.
+  public var structure: Structure?
   public var outputs: [OutputComparison]
   /// Each side's evaluator against its canonical model: does the importer understand the file?
   public var roads: [Road]
@@ -51,188 +53,267 @@ public struct VerificationReport: Sendable, Equatable {
 /// Why no comparison could be made.
 public enum VerificationError: Error, Equatable, CustomStringConvertible {
   case noProbes(String)
+  case notFinite(side: String, layer: String, role: String, index: [Int], value: Double)
   case inputTooLarge(String, sizes: [Int], limit: Int)
   case outputsDiffer(left: [String], right: [String])
   case inputsDiffer(left: [String], right: [String])
-  case shapesDiffer(output: String, left: [Int], right: [Int])
   case cannotRun(side: String, probe: String, reason: String)
 
   public var description: String {
     switch self {
     case .noProbes(let reason): "there is nothing to compare on: \(reason)"
+    case .notFinite(let side, let layer, let role, let index, let value):
+      "\(side): layer '\(layer)', \(role) holds \(value) at \(index): no output of it can be compared; was it saved from a "
+        + "training that diverged?"
     case .inputTooLarge(let name, let sizes, let limit):
       "input '\(name)' is fixed to \(sizes.map(String.init).joined(separator: "·")) elements, over the \(limit) that are "
         + "made up for a comparison: give your own with --input"
     case .outputsDiffer(let left, let right): "the outputs differ: \(left) and \(right)"
     case .inputsDiffer(let left, let right): "the inputs differ: \(left) and \(right)"
-    case .shapesDiffer(let output, let left, let right): "output '\(output)' has shape \(left) and \(right)"
     case .cannotRun(let side, let probe, let reason):
       "\(side) does not run on the probe '\(probe)': \(reason)"
     }
   }
 }
 
-/// Compares two sides on probes.
+/// Compares two sides.
 ///
-/// Both run in Float64, where rounding hides least: each element may differ by the sum of both sides' Float64 bounds.
-/// An element outside it is judged by the bounds of Float32, the precision that the models are made for; so a
-/// conversion that rounds a weight once is still `equal`. `identical` asks Float32 evaluations to agree bit for bit.
+/// Where both have models that can be laid side by side, their parameters decide (`Structure`), and probes prove that each side
+/// computes what its model says: its own evaluator against its import, in Float64. Where they cannot, outputs alone decide, by
+/// the Float64 bound of the weights as they are.
 ///
 /// - Parameters:
-///   - storage: what the right side may have stored the left side's weights as; the bounds then say how far that can
-///     move the outputs.
+///   - seed: of probes that were made up; nil for inputs that the user gave. One of the former that a side cannot run is left out.
+///   - storage: what the right side may have stored the left side's weights as.
 ///   - isDiagnosing: where they differ, find out which known mistake explains it.
+///   - isSingleNeeded: whether Float32 evaluations are compared, too; without them nothing is `identical`.
 public func verify(
   _ left: Subject, _ right: Subject, probes: [Probe], tolerance: Tolerance? = nil, seed: UInt64? = nil,
-  storage: WeightStorage? = nil, isDiagnosing: Bool = true
+  storage: WeightStorage? = nil, isDiagnosing: Bool = true, isSingleNeeded: Bool = true
 ) throws(VerificationError) -> VerificationReport {
   guard !probes.isEmpty else { throw .noProbes("no inputs were given") }
+  try left.requireFinite()
+  try right.requireFinite()
   let pairing = try InputPairing(left, right)
-  var outputs: [OutputComparison] = []
-  var leftRoad: [OutputComparison] = []
-  var rightRoad: [OutputComparison] = []
-  var reasons = pairing.reasons(left.name, right.name)
+  var report = VerificationReport(
+    left: left.name, right: right.name, verdict: .identical, fingerprints: [nil, nil], outputs: [], roads: [],
+    probes: [], seed: seed, reasons: pairing.reasons(left.name, right.name))
+  let names: [String: String]
+  do { names = try Subject.outputs(left, right) } catch {
+    // Other outputs are a difference, not a misuse.
+    report.verdict = .different
+    report.reasons.append(error.description)
+    return report
+  }
+  if let model = left.model, let other = right.model, pairing.leftOnly.isEmpty, pairing.rightOnly.isEmpty {
+    report.structure = Structure(model, other, inputs: pairing.names, outputs: names, storage: storage)
+  }
+  let isShared =
+    report.structure?.outcome == .same && pairing.names.allSatisfy { $0 == $1 } && names.allSatisfy { $0 == $1 }
   let trials = probes.map { probe in
     Subject.Trial(
       [
-        .init(
-          subject: left, inputs: pairing.ofLeft(probe.inputs),
-          rounding: RoundingModel.float64.storing(storage)),
-        .init(subject: right, inputs: pairing.ofRight(probe.inputs)),
-      ], probe)
+        .init(subject: left, inputs: pairing.ofLeft(probe.inputs), isSingleNeeded: isSingleNeeded),
+        .init(subject: right, inputs: pairing.ofRight(probe.inputs), isSingleNeeded: isSingleNeeded),
+      ], probe, isShared: isShared)
   }
   // A hash of all weights takes as long as some of their passes.
   let (leftPrint, rightPrint) = (left.fingerprinting, right.fingerprinting)
   Subject.Trial.run(trials, besides: [leftPrint, rightPrint])
+  var roads: [[OutputComparison]] = [[], []]
   for trial in trials {
     let probe = trial.probe
-    let runs = try trial.runs(seed: seed ?? 1)
-    let (a, b) = (runs[0], runs[1])
-    let order = left.model?.outputs.map(\.name) ?? a.double.keys.sorted()
-    let pairs = try matched(order, right.model?.outputs.map(\.name) ?? b.double.keys.sorted()) {
-      .outputsDiffer(left: $0, right: $1)
+    let runs: [Subject.Run]
+    do { runs = try trial.runs(seed: seed ?? 1) } catch {
+      guard seed != nil, probes.count > 1 else { throw error }
+      report.reasons.append("\(error); that probe is left out")
+      continue
     }
-    for name in order {
+    report.probes.append(probe.name)
+    let (a, b) = (runs[0], runs[1])
+    let pairs = names.isEmpty ? try matched(a.double.keys.sorted(), b.double.keys.sorted(), VerificationError.outputsDiffer) : names
+    for name in left.model?.outputs.map(\.name) ?? pairs.keys.sorted() {
       guard let other = pairs[name], let x = a.double[name], let y = b.double[other] else { continue }
       guard x.shape == y.shape else {
-        guard (left.model ?? right.model)?.hasOwnSteps ?? false else {
-          throw .shapesDiffer(output: name, left: x.shape, right: y.shape)
-        }
-        let isUndecided = [a, b].contains { $0.derived?.sharpBounds?.hasUndecided ?? false }
-        outputs.record(name) {
-          reasons.append($0.add(steps: x.shape, y.shape, isUndecided: isUndecided, probe: probe.name))
+        let hasOwnSteps = (left.model ?? right.model)?.hasOwnSteps ?? false
+        let isUndecided = hasOwnSteps && [a, b].contains { $0.own?.sharpBounds?.hasUndecided ?? false }
+        report.outputs.record(name) {
+          let reason = $0.add(
+            steps: x.shape, y.shape, isUndecided: isUndecided, hasOwnSteps: hasOwnSteps, probe: probe.name)
+          if !report.reasons.contains(where: { $0.hasPrefix("output '\(name)' has shape") }) { report.reasons.append(reason) }
         }
         continue
       }
-      func both(_ bounds: (Derivation) -> [String: BoundedTensor]?) -> [Double]? {
-        sum(
-          a.derived.flatMap(bounds)?.errors(of: name, shape: x.shape),
-          b.derived.flatMap(bounds)?.errors(of: other, shape: x.shape))
-      }
       let sides = Sides(
-        shape: x.shape, left: x.doubles, right: y.doubles,
-        bounds: both { $0.bounds } ?? Array(repeating: tolerance == nil ? .infinity : 0, count: x.count),
-        sameBits: sameBits(a.single[name], b.single[other], count: x.count),
-        sharpBounds: [{ both(\.sharperBounds) }, { both(\.sharpBounds) }], wideBounds: { both(\.wideBounds) },
-        envelope: { both(\.envelope) }, wideEnvelope: { both(\.wideEnvelope) },
-        timeAxis: left.model?.timeAxis(ofOutput: name))
-      outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
+        a, b, name, other, x, y, left.model?.port(ofOutput: name) ?? right.model?.port(ofOutput: other),
+        structure: report.structure, hasTolerance: tolerance != nil)
+      report.outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
     }
-    a.compareRoad(probe, &leftRoad)
-    b.compareRoad(probe, &rightRoad)
+    a.compareRoad(probe, left.model?.outputs ?? [], &roads[0])
+    b.compareRoad(probe, right.model?.outputs ?? [], &roads[1])
   }
-  var report = VerificationReport(
-    left: left.name, right: right.name, verdict: .equal,
-    fingerprints: [try leftPrint.value, try rightPrint.value],
-    outputs: outputs,
-    roads: [
-      left.model.map { _ in VerificationReport.Road(side: left.name, outputs: leftRoad) },
-      right.model.map { _ in VerificationReport.Road(side: right.name, outputs: rightRoad) },
-    ].compactMap { $0 }, probes: probes.map(\.name), seed: seed,
-    reasons: reasons)
-  report.conclude(left.model ?? right.model)
+  guard !report.probes.isEmpty else { throw .noProbes(report.reasons.joined(separator: "; ")) }
+  guard report.outputs.contains(where: { $0.elements > 0 || $0.verdict > .equal }) else {
+    throw .noProbes("the inputs give outputs of no element")
+  }
+  report.fingerprints = [try leftPrint.value, try rightPrint.value]
+  report.roads = zip([left, right], roads).compactMap { side, road in
+    side.model.map { _ in VerificationReport.Road(side: side.name, outputs: road) }
+  }
+  report.conclude(left, right)
   guard isDiagnosing, report.verdict == .different else { return report }
+  let ran = probes.filter { report.probes.contains($0.name) }
   func asTaken(_ side: ([String: Tensor]) -> [String: Tensor]) -> [Probe] {
-    probes.map { Probe(name: $0.name, inputs: side($0.inputs)) }
+    ran.map { Probe(name: $0.name, inputs: side($0.inputs)) }
   }
   report.diagnosis = try report.diagnosisOfImport(left, asTaken(pairing.ofLeft))
   if report.diagnosis == nil {
     report.diagnosis = try report.diagnosisOfImport(right, asTaken(pairing.ofRight))
   }
-  if report.diagnosis == nil { report.diagnosis = try diagnose(left: left, right: right, probes: probes) }
+  if report.diagnosis == nil {
+    report.diagnosis = try diagnose(left: left, right: right, probes: ran, storage: storage)
+  }
   return report
 }
 
 /// Compares one side with recorded outputs, such as another runtime's.
 ///
-/// - Parameter rounding: how accurate the runtime that recorded them is; recorded Float64 is judged as such.
+/// `equal` says that they deviate as rounding noise does: element by element, and all together. The worst case, which is far
+/// wider, can only prove a difference.
+/// - Parameters:
+///   - rounding: how accurate the runtime that recorded them is; recorded Float64 is judged as such.
 public func verify(
   _ left: Subject, expected: [String: Tensor], from source: String, probe: Probe, rounding: RoundingModel,
-  tolerance: Tolerance? = nil
+  tolerance: Tolerance? = nil, isDiagnosing: Bool = true
 ) throws(VerificationError) -> VerificationReport {
+  try left.requireFinite()
   let isDouble = expected.values.allSatisfy { $0.elementType == .float64 }
   let rounding = isDouble ? .float64 : rounding
-  let trial = Subject.Trial(
-    [.init(subject: left, inputs: probe.inputs, rounding: rounding, isSingleNeeded: false)], probe)
+  let side = Subject.Side(
+    subject: left, inputs: probe.inputs, recording: rounding, isSingleNeeded: left.model == nil)
+  let trial = Subject.Trial([side], probe, isShared: false)
   let fingerprint = left.fingerprinting
   Subject.Trial.run([trial], besides: [fingerprint])
   let run = try trial.runs(seed: 1)[0]
-  let derived = run.derived
-  var outputs: [OutputComparison] = []
-  var reasons: [String] = []
+  var report = VerificationReport(
+    left: left.name, right: source, verdict: .equal, fingerprints: [try fingerprint.value, nil], outputs: [], roads: [],
+    probes: [probe.name], seed: nil, reasons: [])
   for name in run.double.keys.sorted() {
     guard let theirs = expected[name], let ours = run.double[name] else { continue }
     guard theirs.shape == ours.shape else {
-      guard let derived, left.model?.hasOwnSteps ?? false else {
-        throw .shapesDiffer(output: name, left: ours.shape, right: theirs.shape)
-      }
-      outputs.record(name) {
-        reasons.append(
+      let hasOwnSteps = left.model?.hasOwnSteps ?? false
+      let isUndecided = hasOwnSteps && run.recorded?.sharpBounds?.hasUndecided ?? false
+      report.outputs.record(name) {
+        report.reasons.append(
           $0.add(
-            steps: ours.shape, theirs.shape, isUndecided: derived.sharpBounds?.hasUndecided ?? false,
-            probe: probe.name))
+            steps: ours.shape, theirs.shape, isUndecided: isUndecided, hasOwnSteps: hasOwnSteps, probe: probe.name))
       }
       continue
     }
-    /// Where the model stopped at the same step.
-    func comparable(_ bounds: [String: BoundedTensor]?) -> BoundedTensor? {
-      bounds?[name].flatMap { $0.shape == ours.shape ? $0 : nil }
-    }
-    let bounded = comparable(derived?.bounds)?.around { run.own?.pass?[name]?.doubles }
-    func sharp(_ bounds: [String: BoundedTensor]?) -> [Double]? {
-      bounded.flatMap { comparable(bounds)?.errors(around: $0.values) }
-    }
-    // Without a canonical model there is no bound: only a tolerance, or equality, can tell.
-    let sides = Sides(
-      shape: ours.shape, left: bounded?.values ?? ours.doubles, right: theirs.doubles,
-      bounds: bounded?.errors
-        ?? Array(repeating: tolerance == nil || derived != nil ? .infinity : 0, count: ours.count),
-      sameBits: Array(repeating: true, count: ours.count),
-      negligible: max(0x1p-44, rounding.negligible(left.model)),
-      sharpBounds: [{ sharp(derived?.sharperBounds) }, { sharp(derived?.sharpBounds) }],
-      wideBounds: { nil }, envelope: { derived?.envelope?.errors(of: name, shape: ours.shape) },
-      timeAxis: left.model?.timeAxis(ofOutput: name))
-    outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
+    let sides = Sides(recorded: run, name, ours, theirs, left.model?.port(ofOutput: name), rounding, hasTolerance: tolerance != nil)
+    report.outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
   }
-  guard !outputs.isEmpty else {
-    throw .outputsDiffer(left: run.double.keys.sorted(), right: expected.keys.sorted())
+  let strangers = expected.keys.filter { run.double[$0] == nil }.sorted()
+  guard report.outputs.contains(where: { $0.elements > 0 || $0.verdict > .equal }) else {
+    throw strangers.isEmpty
+      ? .noProbes("the arrays hold no element")
+      : .outputsDiffer(left: run.double.keys.sorted(), right: expected.keys.sorted())
   }
   var road: [OutputComparison] = []
-  run.compareRoad(probe, &road)
-  var report = VerificationReport(
-    left: left.name, right: source, verdict: .equal,
-    fingerprints: [try fingerprint.value, nil], outputs: outputs,
-    roads: left.model.map { _ in [.init(side: left.name, outputs: road)] } ?? [], probes: [probe.name],
-    seed: nil, reasons: reasons)
-  report.conclude(left.model)
-  if report.verdict == .different {
-    report.diagnosis = try report.diagnosisOfImport(left, [probe])
-    if report.diagnosis == nil {
-      report.diagnosis = try diagnose(
-        left, expected: expected, from: source, probe: probe, rounding: rounding)
+  run.compareRoad(probe, left.model?.outputs ?? [], &road)
+  report.roads = left.model.map { _ in [.init(side: left.name, outputs: road)] } ?? []
+  report.conclude(left, nil)
+  if !strangers.isEmpty {
+    // What was not compared is not right; a difference is one whatever else was given.
+    guard report.verdict == .different else {
+      throw .outputsDiffer(left: run.double.keys.sorted(), right: expected.keys.sorted())
     }
+    report.reasons.append("not compared, since no output has that name: \(strangers.joined(separator: ", "))")
+  }
+  guard isDiagnosing, report.verdict == .different else { return report }
+  report.diagnosis = try report.diagnosisOfImport(left, [probe])
+  if report.diagnosis == nil {
+    report.diagnosis = try diagnose(
+      left, expected: expected, from: source, probe: probe, rounding: rounding)
   }
   return report
+}
+
+extension Sides {
+  /// Two sides' Float64 evaluations of one output.
+  ///
+  /// Where stated roundings of parameters lie between them, by how much the models are apart is known, and only the rest is
+  /// judged. A right side that is not proven to be the left one brings no roundings of its own.
+  fileprivate init(
+    _ a: Subject.Run, _ b: Subject.Run, _ name: String, _ other: String, _ x: Tensor, _ y: Tensor, _ port: Port?,
+    structure: Structure?, hasTolerance: Bool
+  ) {
+    /// Neither side brings its own allowance: the lesser bound counts twice, since both claim to compute the same.
+    func both(_ bounds: (Derivation) -> [String: BoundedTensor]?) -> [Double]? {
+      let mine = a.own.flatMap(bounds)?.errors(of: name, shape: x.shape)
+      let theirs = b.own.flatMap(bounds)?.errors(of: other, shape: x.shape)
+      guard let mine, let theirs else { return (mine ?? theirs)?.map { 2 * $0 } }
+      return zip(mine, theirs).map { 2 * min($0, $1) }
+    }
+    let isProof = structure?.isProof ?? false
+    var slack = Self.added(a.stated(name, x), isProof ? b.stated(other, y) : y.storageError)
+    if isProof, structure?.outcome != .same, let p = a.own?.bounds[name], let q = b.own?.bounds[other], p.shape == x.shape, q.shape == x.shape {
+      let moved = zip(p.values, q.values).map { abs($0 - $1) }
+      // Apart from the least bound, the other side's own rounding lies between its model and what is known of it.
+      slack = moved.indices.map { (slack?[$0] ?? 0) + moved[$0] + q.errors[$0] }
+    }
+    let left = x.doubles
+    self.init(
+      shape: x.shape, left: left, right: y.doubles, scales: Features(left, x.shape, port).scales,
+      bounds: both { $0.bounds } ?? Array(repeating: hasTolerance ? 0 : .infinity, count: x.count), slack: slack,
+      sameBits: Self.sameBits(a.single[name], b.single[other], count: x.count),
+      sharpBounds: [{ both(\.sharperBounds) }, { both(\.sharpBounds) }],
+      noise: { a.own?.noise?[name] ?? b.own?.noise?[other] ?? a.observedNoise(name, port, .float64) },
+      floor: RoundingModel.float64.floor, timeAxis: port?.timeAxis)
+  }
+
+  /// One output and what was recorded of it.
+  fileprivate init(
+    recorded run: Subject.Run, _ name: String, _ ours: Tensor, _ theirs: Tensor, _ port: Port?, _ rounding: RoundingModel,
+    hasTolerance: Bool
+  ) {
+    // Where the model stopped at the same step.
+    let bounded = run.recorded?.bounds[name].flatMap { $0.shape == ours.shape ? $0 : nil }
+    let left = ours.doubles
+    self.init(
+      shape: ours.shape, left: left, right: theirs.doubles, scales: Features(left, ours.shape, port).scales,
+      bounds: bounded?.errors(around: left.map { $0.isFinite ? $0 : 0 })
+        ?? Array(repeating: hasTolerance && run.recorded == nil ? 0 : .infinity, count: ours.count),
+      slack: Self.added(theirs.storageError, run.stated(name, ours)),
+      noise: { run.recorded == nil ? run.observedNoise(name, port, rounding) : run.recorded?.noise?[name] },
+      floor: rounding.floor, isRecording: true, isInteger: !ours.elementType.isFloat, timeAxis: port?.timeAxis)
+  }
+
+  private static func added(_ a: [Double]?, _ b: [Double]?) -> [Double]? {
+    guard let a, let b else { return a ?? b }
+    return zip(a, b).map { $0 + $1 }
+  }
+
+  private static func sameBits(_ left: Tensor?, _ right: Tensor?, count: Int) -> [Bool] {
+    guard let left, let right, left.count == count, right.count == count else {
+      return Array(repeating: false, count: count)
+    }
+    // Which of the many NaNs an operation gives, no format says.
+    return zip(left.doubles, right.doubles).map { $0.bitPattern == $1.bitPattern || $0.isNaN && $1.isNaN }
+  }
+}
+
+extension Subject.Run {
+  /// Where there is no model to draw noise in: what the file's own evaluator is off by in Float32, of each feature.
+  func observedNoise(_ name: String, _ port: Port?, _ rounding: RoundingModel) -> [Double]? {
+    guard let single = single[name], let double = double[name], single.shape == double.shape, double.elementType.isFloat
+    else { return nil }
+    let (a, b) = (single.doubles, double.doubles)
+    // Runtimes' functions are several times less accurate than the evaluator's.
+    let unit = rounding.unitRoundoff * 0x1p24 * (rounding.format == .float32 ? 4 : 1)
+    let noise = zip(a, b).map { isSame($0, $1) ? 0 : unit * abs($0 - $1) }
+    return Features(b, double.shape, port).pooled(noise, b, rounding)
+  }
 }
 
 extension Subject {
@@ -240,31 +321,27 @@ extension Subject {
     let model = model
     return Deferred { () throws(VerificationError) in model?.fingerprint.description }
   }
+
+  /// A NaN or ∞ among the weights makes every output one: nothing could be compared.
+  fileprivate func requireFinite() throws(VerificationError) {
+    guard let found = model?.firstNotFinite else { return }
+    throw .notFinite(side: name, layer: found.layer, role: found.role, index: found.index, value: found.value)
+  }
+
+  /// Which output of the right side is which of the left one; empty where a side has no model to tell.
+  fileprivate static func outputs(_ left: Subject, _ right: Subject) throws(VerificationError) -> [String: String] {
+    guard let mine = left.model?.outputs.map(\.name), let theirs = right.model?.outputs.map(\.name) else { return [:] }
+    return try matched(mine, theirs) { .outputsDiffer(left: $0, right: $1) }
+  }
 }
 
 extension Model {
-  /// The axis of an output's tensor that is time and nothing else.
-  fileprivate func timeAxis(ofOutput name: String) -> Int? {
-    outputs.first { $0.name == name }?.axes.firstIndex { $0.factors == [.time] }
-  }
+  fileprivate func port(ofOutput name: String) -> Port? { outputs.first { $0.name == name } }
 }
 
-/// The sum of two sides' bounds, rounded up. Where one side has none, the other's counts twice: it claims to compute
-/// the same.
-private func sum(_ left: [Double]?, _ right: [Double]?) -> [Double]? {
-  switch (left, right) {
-  case (let a?, let b?): zip(a, b).map { ($0 + $1).nextUp }
-  case (let a?, nil), (nil, let a?): a.map { 2 * $0 }
-  case (nil, nil): nil
-  }
-}
-
-private func sameBits(_ left: Tensor?, _ right: Tensor?, count: Int) -> [Bool] {
-  guard let left, let right, left.count == count, right.count == count else {
-    return Array(repeating: false, count: count)
-  }
-  // Which of the many NaNs an operation gives, no format says.
-  return zip(left.doubles, right.doubles).map { $0.bitPattern == $1.bitPattern || $0.isNaN && $1.isNaN }
+extension Port {
+  /// The axis of the tensor that is time and nothing else.
+  var timeAxis: Int? { axes.firstIndex { $0.factors == [.time] } }
 }
 
 /// Pairs names: by name where both sides have the same ones, else by position.
@@ -274,24 +351,4 @@ func matched(
   if Set(left) == Set(right) { return Dictionary(uniqueKeysWithValues: left.map { ($0, $0) }) }
   guard left.count == right.count else { throw failure(left, right) }
   return Dictionary(uniqueKeysWithValues: zip(left, right))
-}
-
-extension RoundingModel {
-  /// A share of an output's range that no bound of a recording is below but by chance: what a tanh may be off by, and what
-  /// the roundings of one sum make where they do not conspire.
-  fileprivate func negligible(_ model: Model?) -> Double {
-    let terms = model.map { $0.layers.map(\.operation.longestSum).max() ?? 0 } ?? 0
-    return tanh.relative + tanh.absolute + 2 * unitRoundoff * Double(terms).squareRoot()
-  }
-}
-
-extension Operation {
-  /// The terms of a recurrent layer's sums.
-  fileprivate var longestSum: Int {
-    switch self {
-    case .recurrent(let layer): layer.inputSize + layer.outputSize
-    case .generate(let generate): generate.body.map(\.operation.longestSum).max() ?? 0
-    default: 0
-    }
-  }
 }

@@ -1,21 +1,33 @@
-"""Measure the float32 sigmoid and tanh of onnxruntime and torch, alone and inside their recurrent kernels.
+"""Measure the float32 sigmoid and tanh of the runtimes, alone and inside their recurrent kernels.
 
 Each kernel is fed so that one gate's activation comes out by itself: the other gates get biases that saturate them
 to exactly 0 or 1. The results calibrate the error bounds of the verifier, which has to allow for what real runtimes
-do and for no more. Writes docs/activation-accuracy.json and .md; torch is measured where it is installed.
+do and for no more. Writes docs/activation-accuracy.json and .md. Run it with .peers-large's python; OpenVINO, LiteRT
+and tract are measured where their environments are (scripts/peers.sh .peers-tract fixtures/peers-tract.txt).
 """
 
 from __future__ import annotations
 
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
 import argparse
 import json
-from pathlib import Path
+import re
+import subprocess
+import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+ROOT = Path(__file__).resolve().parents[2]
 WIDTH = 16  # a width that fills vector registers; the scalar tails are measured with 1
 SURE_ONE, SURE_ZERO = 100.0, -200.0
 
@@ -40,16 +52,13 @@ def exact(name: str, x: np.ndarray) -> np.ndarray:
     return np.where(wide >= 0, 1 / (1 + small), small / (1 + small))
 
 
-def session(nodes: list, shapes: dict[str, list], output: str, constants: dict[str, np.ndarray]):
+def onnx_model(nodes: list, shapes: dict[str, list], output: str, constants: dict[str, np.ndarray]) -> bytes:
     graph = helper.make_graph(
         nodes, "g", [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in shapes.items()],
         [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)],
         [numpy_helper.from_array(value, name) for name, value in constants.items()])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return model.SerializeToString()
 
 
 def blocks(width: int, *rows) -> np.ndarray:
@@ -76,12 +85,17 @@ GRU_ZRH = {
 }
 
 
-def onnxruntime_cases(width: int) -> dict[str, tuple[str, Callable]]:
-    out: dict[str, tuple[str, Callable]] = {}
+@dataclass(frozen=True)
+class OnnxCase:
+    """A model whose only output is one function of x, and what to feed it."""
 
-    def plain(operator: str):
-        run = session([helper.make_node(operator, ["x"], ["y"])], {"x": [None]}, "y", {})
-        return lambda x: run.run(None, {"x": x})[0]
+    function: str
+    model: bytes
+    feed: Callable[[np.ndarray], dict[str, np.ndarray]]
+
+
+def onnx_cases(width: int) -> dict[str, OnnxCase]:
+    out: dict[str, OnnxCase] = {}
 
     def recurrent(cell: str, gates, bias, output: str, h, c, activations=None, zeros=None):
         names = ["X", "W", "R", "B", "", "h", "c"][: 7 if cell == "LSTM" else 6]
@@ -90,30 +104,106 @@ def onnxruntime_cases(width: int) -> dict[str, tuple[str, Callable]]:
         if cell == "GRU":
             options["linear_before_reset"] = 1
         rows = len(gates) * width
-        run = session(
+        model = onnx_model(
             [helper.make_node(cell, names, outputs, hidden_size=width, **options)],
             {name: [1, None, width] for name in names if name in ("X", "h", "c")}, output,
             {"W": blocks(width, *gates), "R": np.zeros((1, rows, width), np.float32),
              "B": biases(width, *bias)})
 
-        def evaluate(x):
+        def feed(x):
             rows = x.reshape(1, -1, width)
-            feed = {"X": rows}
+            inputs = {"X": rows}
             for name, value in (("h", h), ("c", c)):
                 if name in names:
-                    feed[name] = rows if value is None else np.full_like(rows, value)
-            return run.run(None, feed)[0].ravel()
+                    inputs[name] = rows if value is None else np.full_like(rows, value)
+            return inputs
 
-        return evaluate
+        return model, feed
 
     for name, operator in (("sigmoid", "Sigmoid"), ("tanh", "Tanh")):
         if width == WIDTH:
-            out[operator] = (name, plain(operator))
-        out[f"RNN {operator}"] = (name, recurrent("RNN", (1,), (0,), "Y_h", 0, 0, [operator]))
+            model = onnx_model([helper.make_node(operator, ["x"], ["y"])], {"x": [None]}, "y", {})
+            out[operator] = OnnxCase(name, model, lambda x: {"x": x})
+        out[f"RNN {operator}"] = OnnxCase(name, *recurrent("RNN", (1,), (0,), "Y_h", 0, 0, [operator]))
     for cell, table in (("LSTM", LSTM_IOFC), ("GRU", GRU_ZRH)):
         for label, (name, gates, bias, output, h, c) in table.items():
-            out[label] = (name, recurrent(cell, gates, bias, output, h, c))
+            out[label] = OnnxCase(name, *recurrent(cell, gates, bias, output, h, c))
     return out
+
+
+def onnxruntime_cases(width: int) -> dict[str, tuple[str, Callable]]:
+    def evaluator(case: OnnxCase) -> Callable:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        run = onnxruntime.InferenceSession(case.model, options, providers=["CPUExecutionProvider"])
+        return lambda x: run.run(None, case.feed(x))[0].ravel()
+
+    return {label: (case.function, evaluator(case)) for label, case in onnx_cases(width).items()}
+
+
+def elsewhere(runtime: str, write: Callable[[Path, np.ndarray], None], x: np.ndarray) -> np.ndarray:
+    """What a runtime in an environment of its own makes of the case that `write` puts into a folder."""
+    with tempfile.TemporaryDirectory() as name:
+        case = Path(name) / "case"
+        case.mkdir()
+        write(case, x)
+        script = Path(__file__).with_name("record_runtime.py")
+        subprocess.run([ROOT / f".peers-{runtime}/bin/python", script, "--runtime", runtime, "--folder", name],
+                       check=True, stderr=subprocess.DEVNULL)
+        with np.load(case / f"{runtime}.npz") as arrays:
+            [output] = arrays.values()
+            return output.ravel()
+
+
+def onnx_elsewhere(runtime: str) -> Callable[[int], dict[str, tuple[str, Callable]]]:
+    def cases(width: int) -> dict[str, tuple[str, Callable]]:
+        def evaluator(case: OnnxCase) -> Callable:
+            def write(folder: Path, x: np.ndarray) -> None:
+                (folder / "model.onnx").write_bytes(case.model)
+                np.savez(folder / "inputs.npz", **case.feed(x))
+
+            return lambda x: elsewhere(runtime, write, x)
+
+        # tract makes its recurrent operators of Sigmoid and Tanh. Its saturated gates are not exactly 1, so that a gate
+        # does not come out by itself, and an RNN's other activations it ignores.
+        alone = ("Sigmoid", "Tanh", "RNN Tanh")
+        return {label: (case.function, evaluator(case)) for label, case in onnx_cases(width).items()
+                if runtime != "tract" or label in alone}
+
+    return cases
+
+
+def keras_cases(compiled: bool) -> Callable[[int], dict[str, tuple[str, Callable]]]:
+    """Keras's recurrent layers are made of these two; XLA has its own."""
+    def cases(width: int) -> dict[str, tuple[str, Callable]]:
+        import keras
+        import tensorflow
+
+        def evaluator(function: Callable) -> Callable:
+            traced = tensorflow.function(function, jit_compile=compiled)
+            return lambda x: traced(tensorflow.constant(x.reshape(-1, width))).numpy().ravel()
+
+        return {name.capitalize(): (name, evaluator(getattr(keras.ops, name))) for name in ("sigmoid", "tanh")}
+
+    return cases
+
+
+def litert_cases(width: int) -> dict[str, tuple[str, Callable]]:
+    import keras
+    import tensorflow
+
+    def evaluator(function: Callable) -> Callable:
+        def write(folder: Path, x: np.ndarray) -> None:
+            shape = tensorflow.TensorSpec([None, width], tensorflow.float32)
+            concrete = tensorflow.function(function, input_signature=[shape]).get_concrete_function()
+            converter = tensorflow.lite.TFLiteConverter.from_concrete_functions([concrete])
+            (folder / "model.tflite").write_bytes(converter.convert())
+            np.savez(folder / "inputs.npz", x=x.reshape(-1, width))
+
+        return lambda x: elsewhere("litert", write, x)
+
+    return {name.capitalize(): (name, evaluator(getattr(keras.ops, name))) for name in ("sigmoid", "tanh")}
 
 
 def torch_cases(width: int) -> dict[str, tuple[str, Callable]]:
@@ -173,18 +263,25 @@ def errors(name: str, x: np.ndarray, got: np.ndarray) -> dict[str, float]:
 
 def measure() -> list[dict]:
     x = samples()
-    peers = [("onnxruntime", onnxruntime.__version__, onnxruntime_cases)]
-    try:
-        import torch
-
-        peers.append(("torch", torch.__version__.split("+")[0], torch_cases))
-    except ImportError:
-        print("torch is not installed: onnxruntime alone is measured")
+    peers = [("onnxruntime", version("onnxruntime"), onnxruntime_cases)]
+    if find_spec("torch"):
+        peers.append(("torch", version("torch").split("+")[0], torch_cases))
+    if find_spec("keras"):
+        keras = f"{version('keras')}, TensorFlow {version('tensorflow-cpu')}"
+        peers += [("keras", keras, keras_cases(compiled=False)), ("keras-xla", keras, keras_cases(compiled=True))]
+    for runtime, cases in (("openvino", onnx_elsewhere("openvino")), ("litert", litert_cases),
+                           ("tract", onnx_elsewhere("tract"))):
+        pinned = re.search(r"==(\S+)", (ROOT / f"fixtures/peers-{runtime}.txt").read_text())[1]
+        if (ROOT / f".peers-{runtime}").exists() and (runtime != "litert" or find_spec("keras")):
+            peers.append((runtime, pinned, cases))
+    missing = {"torch", "keras", "openvino", "litert", "tract"} - {peer for peer, _, _ in peers}
+    if missing:
+        print(f"not installed, hence not measured: {', '.join(sorted(missing))}")
     rows = []
-    for peer, version, cases in peers:
+    for peer, release, cases in peers:
         for width in (WIDTH, 1):
             for kernel, (name, function) in cases(width).items():
-                rows.append({"peer": peer, "version": version, "kernel": kernel, "width": width, "function": name,
+                rows.append({"peer": peer, "version": release, "kernel": kernel, "width": width, "function": name,
                              **errors(name, x, function(x))})
     return rows
 

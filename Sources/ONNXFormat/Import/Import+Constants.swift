@@ -293,7 +293,8 @@ extension ONNXImporter {
     }
     note(
       node.label, .rounded,
-      "arithmetic on constants, as the file says: computed once, in \(left.elementType.rawValue)")
+      "arithmetic on constants, as the file says: computed once, in \(left.elementType.rawValue)",
+      roundedTo: left.elementType)
     return try? Tensor(values, shape: shape).converted(to: left.elementType).tensor
   }
 }

@@ -59,7 +59,8 @@ extension ONNXImporter {
       let (result, rounded) = try products.converted(to: tensor.elementType)
       note(
         node.label, rounded == 0 ? .exact : .rounded,
-        "\(name) \(factor) multiplied into the constants: \(rounded) of \(tensor.count) rounded")
+        "\(name) \(factor) multiplied into the constants: \(rounded) of \(tensor.count) rounded",
+        roundedTo: rounded == 0 ? nil : tensor.elementType)
       return result
     } catch { throw .invalid(node: node.label, reason: error.description) }
   }

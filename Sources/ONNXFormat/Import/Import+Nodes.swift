@@ -278,7 +278,8 @@ extension ONNXImporter {
     if let source = type(node), target.isFloat, target.unitRoundoff > source.unitRoundoff {
       note(
         node.label, .rounded,
-        "a cast from \(source.rawValue) to \(target.rawValue) is left out: not rounded there")
+        "a cast from \(source.rawValue) to \(target.rawValue) is left out: not rounded there",
+        roundedTo: target)
     }
     set(try output(node), .view(view), target)
   }

@@ -282,8 +282,10 @@ public struct ONNXImporter {
     return name
   }
 
-  mutating func note(_ layer: String, _ exactness: Exactness, _ detail: String) {
-    notes.append(ConversionNote(layer: layer, exactness, detail))
+  mutating func note(
+    _ layer: String, _ exactness: Exactness, _ detail: String, roundedTo: ElementType? = nil
+  ) {
+    notes.append(ConversionNote(layer: layer, exactness, detail, roundedTo: roundedTo))
   }
 
   /// The size of one axis of a view, open or known.

@@ -1,0 +1,218 @@
+internal import Glibc
+internal import Recurrent
+internal import Tensors
+
+/// A number of one evaluation as a runtime might make it: Float64, with errors of the size that roundings usually have.
+///
+/// Where `Bounded` asks how far all roundings can lead together, this asks where they do lead: each sum and each operation gets
+/// an error from a seed, of the size that many roundings leave that do not conspire (Higham 2002, section 2.8: √n u for n u).
+struct Noisy: Scalar, BitwiseCopyable {
+  typealias Rules = NoiseRules
+  typealias Sums = NoisyProducts
+
+  var value: Double
+  /// Of the pass; errors are drawn from it and from what they are errors of.
+  var seed: UInt64
+
+  struct Weights: Sendable {
+    let values: [Double]
+    let panels: PackedMatrix<Double>?
+    let seed: NoiseSeed
+  }
+
+  /// A sum of products under way.
+  struct Sum: SumOfProducts, BitwiseCopyable {
+    var value = 0.0
+    /// Σ|a||b|
+    var magnitude = 0.0
+    var terms = 0
+    var seed: UInt64 = 0
+
+    static func + (left: Sum, right: Sum) -> Sum {
+      Sum(
+        value: left.value + right.value, magnitude: left.magnitude + right.magnitude, terms: left.terms + right.terms,
+        seed: left.seed | right.seed)
+    }
+  }
+}
+
+/// What a noisy pass is told: how accurate the arithmetic is, and its seed.
+struct NoiseRules: Sendable {
+  let model: RoundingModel
+  let seed: NoiseSeed
+}
+
+/// The seed of the pass that runs: layers are made ready once and run with many seeds.
+///
+/// Unchecked: passes that share it run one after another.
+final class NoiseSeed: @unchecked Sendable {
+  var value: UInt64
+  init(_ value: UInt64) { self.value = value }
+}
+
+/// u of Float32. Errors this small go through a model nearly linearly, so that those of another format are the same in another
+/// unit.
+private let unit = 0x1p-24
+
+/// Uniform within ±1, from the bits given: SplitMix64's finish (Steele, Lea and Flood 2014).
+@inline(__always)
+private func draw(_ bits: UInt64, _ seed: UInt64) -> Double {
+  var z = bits &+ seed
+  z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+  z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+  return Double(Int64(bitPattern: z ^ (z >> 31))) * 0x1p-63
+}
+
+struct NoisyProducts: Products {
+  private let sums: TripleSums
+  private let count: Int
+  private let seed: UInt64
+
+  init(_ weights: Noisy.Weights, units: Range<Int>, _ x: [Noisy], starts: [Int], count: Int) {
+    self.count = count
+    seed = weights.seed.value
+    let rows = TripleSums.rows(starts, count) { (x[$0].value, abs(x[$0].value), 0) }
+    sums = TripleSums(weights.panels!, units: units, rows, rows: starts.count)
+  }
+
+  @inline(__always)
+  func sum(_ k: Int, _ r: Int) -> Noisy.Sum {
+    Noisy.Sum(value: sums.first(k, r), magnitude: sums.second(k, r), terms: count, seed: seed)
+  }
+}
+
+extension Noisy {
+  static var zero: Noisy { Noisy(value: 0, seed: 0) }
+  static var one: Noisy { Noisy(value: 1, seed: 0) }
+  static var unknown: Noisy { Noisy(value: .nan, seed: 0) }
+  static var emptySum: Sum { Sum() }
+
+  static func weights(_ tensor: Tensor) -> Weights {
+    Weights(values: tensor.doubles, panels: nil, seed: NoiseSeed(0))
+  }
+  static func stored(_ tensor: Tensor, _ rules: NoiseRules) -> Weights {
+    Weights(values: tensor.doubles, panels: nil, seed: rules.seed)
+  }
+  static func matrix(_ tensor: Tensor, _ rules: NoiseRules) -> Weights {
+    let (values, depth) = (tensor.doubles, tensor.shape[1])
+    return Weights(
+      values: [],
+      panels: PackedMatrix(values, outputs: depth == 0 ? 0 : values.count / depth, depth: depth, bias: nil),
+      seed: rules.seed)
+  }
+  @inline(__always)
+  static func element(_ weights: Weights, _ index: Int) -> Noisy {
+    Noisy(value: weights.values[index], seed: weights.seed.value)
+  }
+  static func elements(_ weights: Weights) -> [Noisy] {
+    weights.values.map { Noisy(value: $0, seed: weights.seed.value) }
+  }
+  static func constant(_ number: Double) -> Noisy { Noisy(value: number, seed: 0) }
+
+  static func + (left: Sum, right: Noisy) -> Sum {
+    Sum(
+      value: left.value + right.value, magnitude: left.magnitude + abs(right.value), terms: left.terms + 1,
+      seed: left.seed | right.seed)
+  }
+
+  /// The error of a sum of n products in a few partial sums: each product's own rounding, and those of partial sums, which
+  /// grow like √k; together about u Σ|a||b| · √(1/(2n) + 1/48), whatever the order.
+  @inline(__always)
+  init(_ sum: Sum) {
+    let error = unit * sum.magnitude * (0.5 / Double(max(sum.terms, 1)) + 1 / 48).squareRoot()
+    self.init(
+      value: sum.value + 1.7 * error * draw(sum.value.bitPattern, sum.seed), seed: sum.seed)
+  }
+
+  /// One rounding, by up to half a unit in the last place.
+  @inline(__always)
+  private static func rounded(_ value: Double, _ seed: UInt64) -> Noisy {
+    Noisy(value: value * (1 + 0.75 * unit * draw(value.bitPattern, seed)), seed: seed)
+  }
+
+  @inline(__always)
+  static func + (left: Noisy, right: Noisy) -> Noisy { rounded(left.value + right.value, left.seed | right.seed) }
+  @inline(__always)
+  static func - (left: Noisy, right: Noisy) -> Noisy { rounded(left.value - right.value, left.seed | right.seed) }
+  @inline(__always)
+  static func * (left: Noisy, right: Noisy) -> Noisy { rounded(left.value * right.value, left.seed | right.seed) }
+  @inline(__always)
+  static func / (left: Noisy, right: Noisy) -> Noisy { rounded(left.value / right.value, left.seed | right.seed) }
+
+  static func blend(_ n: Noisy, _ h: Noisy, _ z: Noisy, _ gate: Activation, _ rules: NoiseRules) -> Noisy {
+    n + z * (h - n)
+  }
+  static func clip(_ x: Noisy, _ limit: Noisy) -> Noisy {
+    Noisy(value: Double.clip(x.value, limit.value), seed: x.seed)
+  }
+  static func maximum(_ left: Noisy, _ right: Noisy) -> Noisy {
+    Noisy(value: Double.maximum(left.value, right.value), seed: left.seed)
+  }
+
+  /// What a runtime's function is off by: in half of the passes another error for each argument, in the others the same one for
+  /// arguments close by, as approximations have; along a slow sequence such errors add up.
+  @inline(__always)
+  private static func off(_ y: Double, at x: Double, _ error: FunctionError, _ seed: UInt64) -> Double {
+    let key = seed & 2 == 0 ? x.bitPattern : UInt64(bitPattern: Int64((min(max(x, -64), 64) * 16).rounded(.down)))
+    return y + typicalShare * error.bound(abs(y)) * draw(key &* 0x9E37_79B9_7F4A_7C15, seed)
+  }
+
+  static func activate(_ activation: Activation, _ x: Noisy, _ rules: NoiseRules) -> Noisy {
+    let (a, seed, model) = (x.value, rules.seed.value, rules.model)
+    func number(_ value: Double) -> Noisy { Noisy(value: value, seed: seed) }
+    var alpha: Noisy { number(activation.alpha) }
+    var beta: Noisy { number(activation.beta) }
+    func elementary(_ y: Double) -> Noisy { number(off(y, at: a, model.elementary, seed)) }
+    func sigmoid(_ a: Double) -> Noisy { number(off(Double.sigmoid(a), at: a, model.sigmoid, seed)) }
+    func tangent(_ a: Double) -> Noisy { number(off(Glibc.tanh(a), at: a, model.tanh, seed)) }
+    switch activation.kind {
+    case .identity: return x
+    case .tanh: return tangent(a)
+    case .sigmoid: return sigmoid(a)
+    case .relu: return number(a < 0 ? 0 : a)
+    case .affine: return alpha * x + beta
+    case .leakyRelu: return a < 0 ? alpha * x : x
+    case .thresholdedRelu: return a > activation.alpha || a.isNaN ? x : number(0)
+    case .scaledTanh: return alpha * tangent((beta * x).value)
+    case .hardSigmoid:
+      let y = (alpha * x + beta).value
+      return number(y < 0 ? 0 : y > 1 ? 1 : y)
+    // Some subtract 1 from e^x, rounded near 1.
+    case .elu: return a < 0 ? alpha * (elementary(exp(a)) - one) : x
+    case .softsign: return x / (one + number(abs(a)))
+    case .softplus: return number(a < 0 ? 0 : a) + elementary(log1p(exp(-abs(a))))
+    case .gelu:
+      let half = elementary(erf(a * 0.5.squareRoot())) + one
+      return x * (half * number(0.5))
+    case .silu: return x * sigmoid(a)
+    }
+  }
+
+  static func softmax(_ x: ArraySlice<Noisy>, _ rules: NoiseRules, into result: inout [Noisy]) {
+    let powers = shiftedPowers(x, rules)
+    let sum = powers.reduce(zero) { $0 + $1 }
+    result += powers.map { $0 / sum }
+  }
+
+  static func logSoftmax(_ x: ArraySlice<Noisy>, _ rules: NoiseRules, into result: inout [Noisy]) {
+    let shift = x.reduce(Noisy(value: -.infinity, seed: 0)) { maximum($0, $1) }
+    let sum = shiftedPowers(x, rules).reduce(zero) { $0 + $1 }
+    let seed = rules.seed.value
+    let logarithm = Noisy(value: off(log(sum.value), at: sum.value, rules.model.elementary, seed), seed: seed)
+    result += x.map { ($0 - shift) - logarithm }
+  }
+
+  private static func shiftedPowers(_ x: ArraySlice<Noisy>, _ rules: NoiseRules) -> [Noisy] {
+    let shift = x.reduce(Noisy(value: -.infinity, seed: 0)) { maximum($0, $1) }
+    let seed = rules.seed.value
+    return x.map { number in
+      let shifted = number - shift
+      return Noisy(value: off(exp(shifted.value), at: shifted.value, rules.model.elementary, seed), seed: seed)
+    }
+  }
+
+  static func argMax(_ x: ArraySlice<Noisy>) -> (offset: Int, isDecided: Bool) { Double.argMax(x.map(\.value)[...]) }
+}
+
+/// How far a function is usually off, as a share of the most that it may be: calibrated (docs/error-bounds.md).
+private let typicalShare = 0.4

@@ -1,0 +1,70 @@
+internal import ByteIO
+internal import Recurrent
+internal import Tensors
+
+extension Model {
+  /// The first number of a weight that is NaN or ∞. A constant that is added or compared may well be ∞, such as a mask.
+  var firstNotFinite: (layer: String, role: String, index: [Int], value: Double)? {
+    for layer in layers {
+      let allowsInfinity =
+        switch layer.operation {
+        case .arithmetic, .constant: true
+        case .recurrent, .embedding, .dense, .activation, .softmax, .logSoftmax, .select, .concat, .slice, .reverse,
+          .dropout, .argMax, .generate:
+          false
+        }
+      for (role, tensor) in layer.operation.tensors {
+        guard let (flat, value) = tensor.firstNotFinite(allowsInfinity: allowsInfinity) else { continue }
+        var (rest, index) = (flat, [Int]())
+        for size in tensor.shape.reversed() {
+          index.insert(rest % max(size, 1), at: 0)
+          rest /= max(size, 1)
+        }
+        return (layer.name, role, index, value)
+      }
+    }
+    return nil
+  }
+}
+
+extension Tensor {
+  /// Looked for in pieces, by their bits: an exponent of ones.
+  fileprivate func firstNotFinite(allowsInfinity: Bool) -> (index: Int, value: Double)? {
+    guard elementType.isFloat else { return nil }
+    var first = 0
+    for piece in bytes.pieces(of: 1 << 20) {
+      let count = piece.count / elementType.size
+      let hasAny =
+        switch elementType {
+        case .float64: piece.holds(0x7FF0_0000_0000_0000 as UInt64)
+        case .float32: piece.holds(0x7F80_0000 as UInt32)
+        case .float16: piece.holds(0x7C00 as UInt16)
+        default: piece.holds(0x7F80 as UInt16)
+        }
+      if hasAny, let numbers = try? Tensor(elementType, shape: [count], bytes: piece).doubles,
+        let offset = numbers.firstIndex(where: { $0.isNaN || $0.isInfinite && !allowsInfinity })
+      {
+        return (first + offset, numbers[offset])
+      }
+      first += count
+      if bytes.count > 4 << 20 { piece.releasePages() }
+    }
+    return nil
+  }
+}
+
+extension ByteBuffer {
+  /// Whether any of the words has all bits of the mask.
+  fileprivate func holds<Word: FixedWidthInteger>(_ mask: Word) -> Bool {
+    withUnsafeBytes { raw in
+      guard let base = raw.baseAddress else { return false }
+      var found = false
+      // Without a way out: a loop that vectors take.
+      for index in 0..<(raw.count / MemoryLayout<Word>.size) {
+        let word = base.loadUnaligned(fromByteOffset: index * MemoryLayout<Word>.size, as: Word.self)
+        found = found || word & mask == mask
+      }
+      return found
+    }
+  }
+}
