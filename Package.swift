@@ -97,7 +97,8 @@ let package = Package(
     tests("ByteIO", ["ByteIO", "CZlib", "TestSupport"], exclude: ["Recorded"]),
     tests("Tensors", ["ByteIO", "Tensors", "TestSupport"]),
     tests("Recurrent", ["Recurrent", "Tensors", "TestSupport"]),
-    tests("Forward", ["CKernels", "Forward", "Recurrent", "Tensors", "TestSupport"], exclude: ["Recorded"]),
+    tests(
+      "Forward", ["ByteIO", "CKernels", "Forward", "Recurrent", "Tensors", "TestSupport"], exclude: ["Recorded"]),
     tests(
       "NativeFormat",
       [

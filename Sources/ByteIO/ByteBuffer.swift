@@ -117,7 +117,15 @@ public struct ByteBuffer: Sendable {
   /// A window onto the same memory, or nil where it would reach outside.
   public func slice(offset: Int, count wanted: Int) -> ByteBuffer? {
     guard offset >= 0, wanted >= 0, offset <= count, wanted <= count - offset else { return nil }
-    return ByteBuffer(owner: owner, start: start + offset, count: wanted)
+    let window = ByteBuffer(owner: owner, start: start + offset, count: wanted)
+    // Of what is not joined yet, what lies in one chunk is there already.
+    guard wanted > 0, !isOne, let chunk = window.chunks.first, chunk.count == wanted else { return window }
+    return chunk
+  }
+
+  /// Whether reading the bytes joins nothing.
+  package var isOne: Bool {
+    if case .joined(let joint) = owner.storage { joint.isOne } else { true }
   }
 
   /// The bytes, valid only inside `body`.
@@ -158,9 +166,17 @@ public struct ByteBuffer: Sendable {
     return Int(bitPattern: owner.base + start) % alignment == 0
   }
 
+  /// Whether it is so long that what reads it once lets its pages go behind it.
+  package var isLarge: Bool { count > 1 << 20 }
+
   /// Lets the pages of a mapped file go, those that it shares with its neighbours too: they leave the memory of this
-  /// process, stay in the system's cache, and are back when they are read again.
+  /// process, stay in the system's cache, and are back when they are read again. Of what is not joined yet, the pages of
+  /// each chunk.
   package func releasePages() {
+    if case .joined(let joint) = owner.storage {
+      if joint.parts != nil { for chunk in chunks { chunk.releasePages() } }
+      return
+    }
     guard case .mapped(let base, _) = owner.storage, count > 0 else { return }
     let page = UInt(sysconf(Int32(_SC_PAGESIZE)))
     let first = UInt(bitPattern: base + start) / page * page
@@ -212,6 +228,7 @@ public struct ByteBuffer: Sendable {
     }
 
     var parts: [ByteBuffer]? { state.withLock { $0.parts } }
+    var isOne: Bool { address.load(ordering: .acquiring) != 0 }
 
     /// Spread over the cores: much of the time the system makes pages. Of mapped files few are in memory meanwhile.
     private static func copy(_ parts: [ByteBuffer], to target: UnsafeMutableRawBufferPointer) {
@@ -248,10 +265,26 @@ public struct ByteBuffer: Sendable {
 }
 
 extension ByteBuffer: Equatable {
+  /// Joins nothing, and keeps little of large mapped files in memory.
   public static func == (left: ByteBuffer, right: ByteBuffer) -> Bool {
-    left.count == right.count
-      && left.withUnsafeBytes { a in
-        right.withUnsafeBytes { b in a.isEmpty || memcmp(a.baseAddress!, b.baseAddress!, a.count) == 0 }
+    guard left.count == right.count else { return false }
+    let isLarge = left.isLarge
+    func rest(_ buffer: ByteBuffer) -> [ByteBuffer] { buffer.pieces(of: 1 << 20).reversed() }
+    var (a, b) = (rest(left), rest(right))
+    while let first = a.popLast(), let second = b.popLast() {
+      let count = min(first.count, second.count)
+      let isSame = first.withUnsafeBytes { a in
+        // Both have `count` bytes, at least one.
+        second.withUnsafeBytes { b in memcmp(a.baseAddress!, b.baseAddress!, count) == 0 }
       }
+      guard isSame else { return false }
+      if isLarge {
+        first.releasePages()
+        second.releasePages()
+      }
+      if first.count > count { a.append(first.slice(offset: count, count: first.count - count)!) }
+      if second.count > count { b.append(second.slice(offset: count, count: second.count - count)!) }
+    }
+    return true
   }
 }

@@ -80,7 +80,8 @@ public struct ZipArchive: Sendable {
         throw .deflate(member: member.name, error)
       }
     }
-    let found = crc32(content)
+    // What is large is used much later, if at all.
+    let found = crc32(of: [content], releasing: content.isLarge)[0]
     guard found == member.checksum else {
       throw .wrongChecksum(member: member.name, expected: member.checksum, found: found)
     }

@@ -55,24 +55,29 @@ void JOIN(reference_accumulate_, NUMBER)(
   if (row < rows) STRIP(a + row * inner, b, c + row * columns, inner, columns, 1);
 }
 
-// Four columns at a time, so that the four rows of b are written from left to right; within them four by four.
+// A cache line of columns at a time, so that none is read twice, and the rows of b are written from left to right; within
+// them four by four.
 VECTOR_CLONES
 void JOIN(reference_transpose_, NUMBER)(const NUMBER *a, NUMBER *b, size_t rows, size_t columns) {
-  const size_t whole = rows - rows % 4;
+  const size_t whole = rows - rows % 4, line = 64 / sizeof(NUMBER);
   size_t column = 0;
-  for (; column + 4 <= columns; column += 4) {
+  while (column + 4 <= columns) {
+    const size_t start = column, end = column + line <= columns ? column + line : columns - columns % 4;
     for (size_t row = 0; row < whole; row += 4) {
-      FOUR in[4];
-      for (int r = 0; r < 4; r++) memcpy(&in[r], a + (row + r) * columns + column, sizeof(FOUR));
-      const FOUR p = __builtin_shufflevector(in[0], in[1], 0, 4, 1, 5), q = __builtin_shufflevector(in[2], in[3], 0, 4, 1, 5);
-      const FOUR s = __builtin_shufflevector(in[0], in[1], 2, 6, 3, 7), t = __builtin_shufflevector(in[2], in[3], 2, 6, 3, 7);
-      const FOUR out[4] = {
-          __builtin_shufflevector(p, q, 0, 1, 4, 5), __builtin_shufflevector(p, q, 2, 3, 6, 7),
-          __builtin_shufflevector(s, t, 0, 1, 4, 5), __builtin_shufflevector(s, t, 2, 3, 6, 7)};
-      for (int c = 0; c < 4; c++) memcpy(b + (column + c) * rows + row, &out[c], sizeof(FOUR));
+      for (column = start; column < end; column += 4) {
+        FOUR in[4];
+        for (int r = 0; r < 4; r++) memcpy(&in[r], a + (row + r) * columns + column, sizeof(FOUR));
+        const FOUR p = __builtin_shufflevector(in[0], in[1], 0, 4, 1, 5), q = __builtin_shufflevector(in[2], in[3], 0, 4, 1, 5);
+        const FOUR s = __builtin_shufflevector(in[0], in[1], 2, 6, 3, 7), t = __builtin_shufflevector(in[2], in[3], 2, 6, 3, 7);
+        const FOUR out[4] = {
+            __builtin_shufflevector(p, q, 0, 1, 4, 5), __builtin_shufflevector(p, q, 2, 3, 6, 7),
+            __builtin_shufflevector(s, t, 0, 1, 4, 5), __builtin_shufflevector(s, t, 2, 3, 6, 7)};
+        for (int c = 0; c < 4; c++) memcpy(b + (column + c) * rows + row, &out[c], sizeof(FOUR));
+      }
     }
     for (size_t row = whole; row < rows; row++)
-      for (size_t c = column; c < column + 4; c++) b[c * rows + row] = a[row * columns + c];
+      for (size_t c = start; c < end; c++) b[c * rows + row] = a[row * columns + c];
+    column = end;
   }
   for (; column < columns; column++)
     for (size_t row = 0; row < rows; row++) b[column * rows + row] = a[row * columns + column];

@@ -75,7 +75,8 @@ extension Affine: Scalar {
     Bounded<Format>.stored(tensor, rules)
   }
   static func matrix(_ tensor: Tensor, _ rules: RoundingModel) -> BoundedWeights {
-    Bounded<Format>.matrix(tensor, rules)
+    // Products of coefficients need the numbers themselves.
+    Bounded<Format>.packed(tensor, rules)
   }
   static func element(_ weights: BoundedWeights, _ index: Int) -> Affine {
     Affine(Bounded<Format>.element(weights, index))

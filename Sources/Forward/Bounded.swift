@@ -4,18 +4,18 @@ internal import Recurrent
 /// The format whose roundings a `Bounded` number bounds: Float or Double.
 protocol BoundedFormat: BinaryFloatingPoint, Sendable {
   /// Whether each of the numbers is stored as it is: finite, not subnormal, not rounded.
-  static func holds(_ numbers: [Double]) -> Bool
+  static func holds(_ numbers: UnsafeBufferPointer<Double>) -> Bool
 }
 
 extension Float: BoundedFormat {
-  static func holds(_ numbers: [Double]) -> Bool {
-    InstructionSet.best.kernels.unstored32(numbers.count, numbers) == 0
+  static func holds(_ numbers: UnsafeBufferPointer<Double>) -> Bool {
+    InstructionSet.best.kernels.unstored32(numbers.count, numbers.baseAddress) == 0
   }
 }
 
 extension Double: BoundedFormat {
-  static func holds(_ numbers: [Double]) -> Bool {
-    InstructionSet.best.kernels.unstored64(numbers.count, numbers) == 0
+  static func holds(_ numbers: UnsafeBufferPointer<Double>) -> Bool {
+    InstructionSet.best.kernels.unstored64(numbers.count, numbers.baseAddress) == 0
   }
 }
 

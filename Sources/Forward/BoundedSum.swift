@@ -20,6 +20,8 @@ struct BoundedSum: SumOfProducts, BitwiseCopyable {
 }
 
 /// Numbers of a tensor; errors only where some do not fit the format.
+///
+/// Of a large matrix that stays as it is stored there are its panels alone, and errors are found panel by panel.
 struct BoundedWeights: Sendable {
   var values: [Double]
   var errors: [Double]?
@@ -32,10 +34,17 @@ struct BoundedWeights: Sendable {
     self.errors = errors
   }
 
+  /// A matrix `[N, columns]` that stays as it is stored.
+  init(stored tensor: Tensor) {
+    values = []
+    panels = PackedMatrix(.stored(tensor), outputs: tensor.shape[0], depth: tensor.shape[1], bias: nil)
+  }
+
   /// A matrix `[N, columns]`.
   func packed(columns: Int) -> BoundedWeights {
     func panels(_ numbers: [Double]) -> PackedMatrix<Double> {
-      PackedMatrix(numbers, outputs: columns == 0 ? 0 : numbers.count / columns, depth: columns, bias: nil)
+      PackedMatrix(
+        .numbers(numbers), outputs: columns == 0 ? 0 : numbers.count / columns, depth: columns, bias: nil)
     }
     var result = self
     result.panels = panels(values)
@@ -56,12 +65,53 @@ struct TripleSums {
   ///   - units: some of those in the panels.
   ///   - x: `[rows, depth, 3]`
   init(_ matrix: PackedMatrix<Double>, units: Range<Int>, _ x: [Double], rows: Int) {
-    let panel = PackedMatrix<Double>.width
-    let panels =
-      (units.lowerBound / panel)..<max(units.lowerBound / panel, (units.upperBound + panel - 1) / panel)
-    first = panels.lowerBound * panel
-    width = panels.count * panel
-    sums = matrix.tripleProducts(panels, x, rows: rows)
+    let panels = Self.panels(units)
+    self.init(panels, matrix.tripleProducts(panels, x, rows: rows))
+  }
+
+  private init(_ panels: Range<Int>, _ sums: [Double]) {
+    first = panels.lowerBound * PackedMatrix<Double>.width
+    width = panels.count * PackedMatrix<Double>.width
+    self.sums = sums
+  }
+
+  /// The panels that hold some units.
+  private static func panels(_ units: Range<Int>) -> Range<Int> {
+    let width = PackedMatrix<Double>.width
+    let start = units.lowerBound / width
+    return start..<max(start, (units.upperBound + width - 1) / width)
+  }
+
+  /// The sums with a matrix that stays as it is stored, and those of its numbers' errors with other rows, where there are
+  /// any.
+  static func sums<Format>(
+    _ matrix: StoredMatrix<Double>, units: Range<Int>, _ x: [Double], errors y: @autoclosure () -> [Double],
+    rows: Int, _: Bounded<Format>.Type
+  ) -> (exact: TripleSums, errors: TripleSums?) {
+    let panels = panels(units)
+    var exact = [Double](repeating: 0, count: rows * 3 * panels.count * PackedMatrix<Double>.width)
+    var errors: [Double]?
+    var ofErrors: [Double]?
+    matrix.forEachGroup(of: panels) { group, numbers in
+      func add(_ numbers: UnsafePointer<Double>, _ x: [Double], to sums: inout [Double]) {
+        let width = group.count * PackedMatrix<Double>.width
+        let products = PackedMatrix<Double>.tripleProducts(
+          numbers, panels: group.count, depth: matrix.depth, x, rows: rows)
+        for row in 0..<(rows * 3) {
+          let start = (row * panels.count + group.lowerBound - panels.lowerBound) * PackedMatrix<Double>.width
+          sums.replaceSubrange(start..<(start + width), with: products[(row * width)..<((row + 1) * width)])
+        }
+      }
+      let found = Bounded<Format>.errors(numbers, isQuantised: matrix.tensor.quantization != nil)
+      add(numbers.baseAddress!, x, to: &exact)
+      guard let found else { return }
+      let y = ofErrors ?? y()
+      ofErrors = y
+      var sums = errors ?? [Double](repeating: 0, count: exact.count)
+      add(found, y, to: &sums)
+      errors = sums
+    }
+    return (TripleSums(panels, exact), errors.map { TripleSums(panels, $0) })
   }
 
   @inline(__always)
@@ -100,10 +150,13 @@ struct BoundedProducts<Format: BoundedFormat>: Products {
   ) {
     self.count = count
     let rows = TripleSums.rows(starts, count) { (x[$0].value, abs(x[$0].value), x[$0].error) }
-    exact = TripleSums(weights.panels!, units: units, rows, rows: starts.count)
-    storage = weights.errorPanels.map { errors in
-      let rows = TripleSums.rows(starts, count) { (0, x[$0].magnitude, 0) }
-      return TripleSums(errors, units: units, rows, rows: starts.count)
+    var magnitudes: [Double] { TripleSums.rows(starts, count) { (0, x[$0].magnitude, 0) } }
+    if let stored = weights.panels!.stored {
+      (exact, storage) = TripleSums.sums(
+        stored, units: units, rows, errors: magnitudes, rows: starts.count, Bounded<Format>.self)
+    } else {
+      exact = TripleSums(weights.panels!, units: units, rows, rows: starts.count)
+      storage = weights.errorPanels.map { TripleSums($0, units: units, magnitudes, rows: starts.count) }
     }
   }
 
@@ -124,17 +177,25 @@ extension Bounded {
 
   static func weights(_ tensor: Tensor) -> BoundedWeights {
     var values = tensor.doubles
+    let errors = values.withUnsafeMutableBufferPointer {
+      Self.errors($0, isQuantised: tensor.quantization != nil)
+    }
+    return BoundedWeights(values: values, errors: errors)
+  }
+
+  /// The errors of a tensor's numbers, where there are any; numbers that are not finite become 0, and nothing is known of
+  /// them.
+  static func errors(_ numbers: UnsafeMutableBufferPointer<Double>, isQuantised: Bool) -> [Double]? {
     // A runtime rounds a quantised number's scale and the product.
-    let isQuantised = tensor.quantization != nil
     func error(_ value: Double) -> Double {
       guard value.isFinite else { return .infinity }
       return isQuantised
         ? 3 * u * abs(value) + ownUnit * abs(value) + storageError(value) : storageError(value)
     }
-    if !isQuantised, Format.holds(values) { return BoundedWeights(values: values, errors: nil) }
-    let errors = values.map(error)
-    for index in values.indices where !values[index].isFinite { values[index] = 0 }
-    return BoundedWeights(values: values, errors: errors)
+    if !isQuantised, Format.holds(UnsafeBufferPointer(numbers)) { return nil }
+    let errors = numbers.map(error)
+    for index in numbers.indices where !numbers[index].isFinite { numbers[index] = 0 }
+    return errors
   }
 
   /// Each weight is off by what storing it moves it, in either direction, before it is used.
@@ -151,6 +212,11 @@ extension Bounded {
   }
 
   static func matrix(_ tensor: Tensor, _ rules: RoundingModel) -> BoundedWeights {
+    rules.staysStored(tensor) ? BoundedWeights(stored: tensor) : packed(tensor, rules)
+  }
+
+  /// A matrix whose every number is at hand.
+  static func packed(_ tensor: Tensor, _ rules: RoundingModel) -> BoundedWeights {
     stored(tensor, rules).packed(columns: tensor.shape[1])
   }
 

@@ -51,6 +51,12 @@ struct ActiveRow {
   let x: Int
 }
 
+/// W x of some rows, those of one step from `first` on.
+struct StepInputs<Number: Scalar> {
+  let sums: Number.Sums
+  let first: Int
+}
+
 /// h `[B, O]` and, for the LSTM, c `[B, H]` (empty otherwise).
 struct CellState<Number: Scalar>: Sendable {
   var h: [Number]
@@ -58,19 +64,25 @@ struct CellState<Number: Scalar>: Sendable {
 }
 
 extension DirectionWeights {
-  /// One step of the rows given; the others keep their state.
   func step(_ x: [Number], _ rows: [ActiveRow], _ state: inout CellState<Number>) {
+    step(StepInputs(sums: inputs(x, rows), first: 0), rows, &state)
+  }
+
+  /// One step of the rows given, from their `inputs`; the others keep their state.
+  func step(_ wx: StepInputs<Number>, _ rows: [ActiveRow], _ state: inout CellState<Number>) {
     switch cell {
-    case .rnn: rnn(x, rows, &state)
-    case .lstm: lstm(x, rows, &state)
-    case .gru(resetAfter: true): gruResetAfter(x, rows, &state)
-    case .gru(resetAfter: false): gruResetBefore(x, rows, &state)
+    case .rnn: rnn(wx, rows, &state)
+    case .lstm: lstm(wx, rows, &state)
+    case .gru(resetAfter: true): gruResetAfter(wx, rows, &state)
+    case .gru(resetAfter: false): gruResetBefore(wx, rows, &state)
     }
   }
 
   /// h_t = a(W x_t + b_W + R h_{t−1} + b_R)
-  private func rnn(_ x: [Number], _ rows: [ActiveRow], _ state: inout CellState<Number>) {
-    let (wx, rh) = (inputs(x, rows), recurrents(state.h, rows))
+  private func rnn(
+    _ wx: StepInputs<Number>, _ rows: [ActiveRow], _ state: inout CellState<Number>
+  ) {
+    let rh = recurrents(state.h, rows)
     for (r, row) in rows.enumerated() {
       for j in 0..<hiddenSize {
         let h = candidate(input(0, j, wx, r) + recurrent(0, j, rh, r))
@@ -81,8 +93,10 @@ extension DirectionWeights {
 
   /// f, i, o = σ(W x_t + b_W + R h_{t−1} + b_R + P⊙c), g = a(W x_t + b_W + R h_{t−1} + b_R),
   /// c_t = f⊙c_{t−1} + i⊙g, h_t = o⊙a(c_t); f and i see c_{t−1}, o sees c_t and so comes after it.
-  private func lstm(_ x: [Number], _ rows: [ActiveRow], _ state: inout CellState<Number>) {
-    let (wx, rh) = (inputs(x, rows), recurrents(state.h, rows))
+  private func lstm(
+    _ wx: StepInputs<Number>, _ rows: [ActiveRow], _ state: inout CellState<Number>
+  ) {
+    let rh = recurrents(state.h, rows)
     var hidden = projection == nil ? [] : [Number](repeating: .zero, count: state.c.count)
     for (r, row) in rows.enumerated() {
       for j in 0..<hiddenSize {
@@ -117,9 +131,11 @@ extension DirectionWeights {
 
   /// r, z = σ(W x_t + b_W + R h_{t−1} + b_R), n = a(W_n x_t + b_Wn + r⊙(R_n h_{t−1} + b_Rn)),
   /// h_t = (1 − z)⊙n + z⊙h_{t−1}
-  private func gruResetAfter(_ x: [Number], _ rows: [ActiveRow], _ state: inout CellState<Number>) {
+  private func gruResetAfter(
+    _ wx: StepInputs<Number>, _ rows: [ActiveRow], _ state: inout CellState<Number>
+  ) {
     let last = state.h
-    let (wx, rh) = (inputs(x, rows), recurrents(last, rows))
+    let rh = recurrents(last, rows)
     for (b, row) in rows.enumerated() {
       for j in 0..<hiddenSize {
         let at = row.batch * hiddenSize + j
@@ -136,9 +152,10 @@ extension DirectionWeights {
 
   /// r, z = σ(W x_t + b_W + R h_{t−1} + b_R), n = a(W_n x_t + b_Wn + R_n (r⊙h_{t−1}) + b_Rn),
   /// h_t = (1 − z)⊙n + z⊙h_{t−1}
-  private func gruResetBefore(_ x: [Number], _ rows: [ActiveRow], _ state: inout CellState<Number>) {
+  private func gruResetBefore(
+    _ wx: StepInputs<Number>, _ rows: [ActiveRow], _ state: inout CellState<Number>
+  ) {
     let last = state.h
-    let wx = inputs(x, rows)
     // The candidate's rows of R see r⊙h instead.
     let rh = recurrents(last, rows, gates: 0..<2)
     var reset = last
@@ -162,7 +179,7 @@ extension DirectionWeights {
   }
 
   /// W x_t, of every unit and row.
-  private func inputs(_ x: [Number], _ rows: [ActiveRow]) -> Number.Sums {
+  func inputs(_ x: [Number], _ rows: [ActiveRow]) -> Number.Sums {
     Number.Sums(W, units: 0..<(cell.gateCount * hiddenSize), x, starts: rows.map(\.x), count: inputSize)
   }
 
@@ -176,9 +193,9 @@ extension DirectionWeights {
 
   /// W x_t + b_W: unit j of a gate in row r of the step.
   @inline(__always)
-  private func input(_ gate: Int, _ j: Int, _ wx: Number.Sums, _ r: Int) -> Number.Sum {
+  private func input(_ gate: Int, _ j: Int, _ wx: StepInputs<Number>, _ r: Int) -> Number.Sum {
     let k = gate * hiddenSize + j
-    let sum = wx.sum(k, r)
+    let sum = wx.sums.sum(k, wx.first + r)
     return bW.map { sum + Number.element($0, k) } ?? sum
   }
 

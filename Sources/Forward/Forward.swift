@@ -74,17 +74,17 @@ func run<Number: Scalar>(
   forgetsSteps: Bool = false
 ) throws(ForwardError) -> [String: Value<Number>] {
   do { try model.validated() } catch { throw .invalidModel(error) }
-  return try run(model, tensors, as: Number.self, forgetsSteps: forgetsSteps) {
-    PreparedLayer(model.layers[$0], rules)
-  }
+  let inputs = try PassInputs<Number>(model, model.inputs, tensors)
+  // Packing a weight costs as much as some steps that read it where it is.
+  var rules = rules
+  rules.readsStoredWeights = inputs.mostSteps <= 4
+  return try run(model, inputs, forgetsSteps: forgetsSteps) { PreparedLayer(model.layers[$0], rules) }
 }
 
 /// The values of a pass of a valid model, by name: all of them, or those after the last step.
 func run<Number: Scalar>(
-  _ model: Model, _ tensors: [String: Tensor], as: Number.Type, forgetsSteps: Bool,
-  layer: (Int) -> PreparedLayer<Number>
+  _ model: Model, _ inputs: PassInputs<Number>, forgetsSteps: Bool, layer: (Int) -> PreparedLayer<Number>
 ) throws(ForwardError) -> [String: Value<Number>] {
-  let inputs = try PassInputs<Number>(model, model.inputs, tensors)
   if forgetsSteps, let steps = inputs.commonSteps, steps > 1, steps * inputs.batch > 1024 {
     let layers = model.layers.indices.map(layer)
     return try runInBlocks(model, inputs, steps: steps) { layers[$0] }

@@ -7,6 +7,9 @@ struct GeneratePass<Number: Scalar>: Sendable {
 
   init(_ generate: Generate, _ rules: Number.Rules) {
     self.generate = generate
+    // It has steps of its own.
+    var rules = rules
+    rules.readsStoredWeights = false
     layers = generate.body.map { PreparedLayer($0, rules) }
   }
 

@@ -5,6 +5,8 @@ internal import Tensors
 /// Float and Double: each operation rounds once, sums run in one fixed order.
 protocol Native: Scalar, SumOfProducts, BinaryFloatingPoint, SIMDScalar, Codable
 where Weights == [Self], Sum == Self, Rules == Execution {
+  /// Writes some of a tensor's numbers; the caller has room for as many.
+  static func copy(_ elements: Range<Int>, of tensor: Tensor, to target: UnsafeMutablePointer<Self>)
   static func exponential(_ x: Self) -> Self
   static func exponentialMinusOne(_ x: Self) -> Self
   static func logarithm(_ x: Self) -> Self
@@ -18,6 +20,9 @@ func power(_ base: Double, _ exponent: Double) -> Double { pow(base, exponent) }
 
 extension Float: Native {
   static func weights(_ tensor: Tensor) -> [Float] { tensor.floats }
+  static func copy(_ elements: Range<Int>, of tensor: Tensor, to target: UnsafeMutablePointer<Float>) {
+    tensor.copy(elements, to: target)
+  }
   static func exponential(_ x: Float) -> Float { expf(x) }
   static func exponentialMinusOne(_ x: Float) -> Float { expm1f(x) }
   static func logarithm(_ x: Float) -> Float { logf(x) }
@@ -28,6 +33,9 @@ extension Float: Native {
 
 extension Double: Native {
   static func weights(_ tensor: Tensor) -> [Double] { tensor.doubles }
+  static func copy(_ elements: Range<Int>, of tensor: Tensor, to target: UnsafeMutablePointer<Double>) {
+    tensor.copy(elements, to: target)
+  }
   static func exponential(_ x: Double) -> Double { exp(x) }
   static func exponentialMinusOne(_ x: Double) -> Double { expm1(x) }
   static func logarithm(_ x: Double) -> Double { log(x) }

@@ -59,6 +59,13 @@ struct PassInputs<Number: Scalar> {
     Dictionary(given.map { ($0.port.value, value($0.port, $0.tensor)) }, uniquingKeysWith: { $1 })
   }
 
+  /// The longest T; 1 where no input has time.
+  var mostSteps: Int {
+    given.reduce(1) { most, given in
+      max(most, given.port.kind.hasTime ? steps(given.port, given.tensor) : 1)
+    }
+  }
+
   /// T, where every input with time has the same and keeps it in an axis of its own.
   var commonSteps: Int? {
     var common: Int?
@@ -85,10 +92,13 @@ struct PassInputs<Number: Scalar> {
     return values
   }
 
+  private func steps(_ port: Port, _ tensor: Tensor) -> Int {
+    port.timeAxis.map { tensor.shape[$0] } ?? (try? port.steps(of: tensor.shape, batch: batch)) ?? 1
+  }
+
   /// A tensor that has been checked, or some steps of one.
   private func value(_ port: Port, _ tensor: Tensor) -> Value<Number> {
-    let steps =
-      port.timeAxis.map { tensor.shape[$0] } ?? (try? port.steps(of: tensor.shape, batch: batch)) ?? 1
+    let steps = steps(port, tensor)
     let arrangement = PortArrangement(port, steps: steps, batch: batch)
     let time = port.kind.hasTime ? steps : nil
     guard port.kind.isInteger else {

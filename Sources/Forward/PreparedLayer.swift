@@ -6,7 +6,8 @@ struct PreparedLayer<Number: Scalar>: Sendable {
   let name: String
   let operation: Operation
   let rules: Number.Rules
-  /// The tensors of `operation`, in its own order, where no other property keeps them.
+  /// The tensors of `operation`, in its own order, where no other property keeps them; a table's only where its rows
+  /// cannot be converted one by one.
   private let weights: [Number.Weights]
   private let recurrent: Number.Recurrence?
   private let dense: Number.Dense?
@@ -24,6 +25,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     case .recurrent(let layer): recurrent = Number.recurrence(layer, rules)
     case .dense(let weight, let bias): dense = Number.Dense(weight: weight, bias: bias, rules)
     case .generate(let generate): generation = GeneratePass(generate, rules)
+    case .embedding where !rules.narrowsWeights: break
     default: weights = layer.operation.tensors.map { Number.stored($0.tensor, rules) }
     }
     self.recurrent = recurrent
@@ -36,7 +38,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
   func run(_ inputs: [Value<Number>?], batch: Int) throws(ForwardError) -> [Value<Number>] {
     switch operation {
     case .recurrent: return try runRecurrent(inputs)
-    case .embedding(let table): return [try embed(inputs[0]!.integers, table.shape[0], table.shape[1])]
+    case .embedding(let table): return [try embed(inputs[0]!.integers, table)]
     case .dense: return [.numbers(dense!.run(inputs[0]!.numbers))]
     case .activation(let activation):
       return [.numbers(inputs[0]!.numbers.map { Number.activate(activation, $0, rules) })]
@@ -131,9 +133,8 @@ struct PreparedLayer<Number: Scalar>: Sendable {
   }
 
   /// Rows of the table; ids −V…−1 count from its end, as in ONNX Gather.
-  private func embed(_ ids: Integers, _ vocabulary: Int, _ features: Int) throws(ForwardError) -> Value<
-    Number
-  > {
+  private func embed(_ ids: Integers, _ table: Tensor) throws(ForwardError) -> Value<Number> {
+    let (vocabulary, features) = (table.shape[0], table.shape[1])
     var elements: [Number] = []
     elements.reserveCapacity(ids.elements.count * features)
     for (index, id) in ids.elements.enumerated() {
@@ -146,7 +147,11 @@ struct PreparedLayer<Number: Scalar>: Sendable {
           layer: name, step: index / ids.batch, row: index % ids.batch, token: id, vocabulary: vocabulary)
       }
       let row = id < 0 ? Int(id) + vocabulary : Int(id)
-      for f in 0..<features { elements.append(Number.element(weights[0], row * features + f)) }
+      if weights.isEmpty {
+        elements += Number.elements(Number.stored(table.rows(row..<(row + 1)), rules))
+      } else {
+        for f in 0..<features { elements.append(Number.element(weights[0], row * features + f)) }
+      }
     }
     return .numbers(Numbers(steps: ids.steps, batch: ids.batch, features: features, elements: elements))
   }

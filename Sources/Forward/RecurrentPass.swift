@@ -33,13 +33,22 @@ struct RecurrentPass<Number: Scalar>: Sendable {
       let isReverse = layer.direction == .reverse || d == 1
       var state = CellState(
         h: lastH.part(d, of: count, features: units), c: lastC.part(d, of: count, features: cells))
-      for k in 0..<(lengths.max() ?? 0) {
-        var rows: [ActiveRow] = []
-        for b in 0..<batch where k < lengths[b] {
+      let steps = (0..<(lengths.max() ?? 0)).map { k in
+        (0..<batch).filter { k < lengths[$0] }.map { b in
           let t = isReverse ? lengths[b] - 1 - k : k
-          rows.append(ActiveRow(batch: b, x: (t * batch + b) * layer.inputSize))
+          return ActiveRow(batch: b, x: (t * batch + b) * layer.inputSize)
         }
-        direction.step(x.elements, rows, &state)
+      }
+      // Weights that are not packed are read once for all steps, which are few.
+      let inputs = rules.readsStoredWeights ? direction.inputs(x.elements, steps.flatMap { $0 }) : nil
+      var first = 0
+      for rows in steps {
+        if let inputs {
+          direction.step(StepInputs(sums: inputs, first: first), rows, &state)
+        } else {
+          direction.step(x.elements, rows, &state)
+        }
+        first += rows.count
         for row in rows {
           let target = (row.x / layer.inputSize * count + d) * units
           for j in 0..<units { y.elements[target + j] = state.h[row.batch * units + j].detached }

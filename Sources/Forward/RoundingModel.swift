@@ -37,6 +37,7 @@ public struct RoundingModel: Sendable, Hashable {
   public var storage: WeightStorage?
   /// The effort that bounds may take.
   var symbols = Symbols.many
+  var readsStoredWeights = false
 
   public init(format: Precision, sigmoid: FunctionError, tanh: FunctionError, elementary: FunctionError) {
     self.format = format
@@ -80,4 +81,8 @@ public struct RoundingModel: Sendable, Hashable {
     let error = FunctionError(relative: 2 * unit * ulps, absolute: underflow)
     self.init(format: format, sigmoid: error, tanh: error, elementary: error)
   }
+}
+
+extension RoundingModel: PassRules {
+  var narrowsWeights: Bool { storage != nil }
 }

@@ -6,6 +6,15 @@ protocol SumOfProducts {
   static func + (left: Self, right: Self) -> Self
 }
 
+/// What the arithmetic of a pass must be told.
+protocol PassRules: Sendable {
+  /// Whether products read large weights where they are stored, a few panels at a time, instead of packing them once:
+  /// for as few steps as packing costs. The bits are the same.
+  var readsStoredWeights: Bool { get set }
+  /// Whether weights are moved to a narrower storage first, of which a part alone may not say how.
+  var narrowsWeights: Bool { get }
+}
+
 /// The arithmetic of a forward pass, written once for Float, Double, `Bounded` and `Affine`.
 ///
 /// A `Sum` is a sum of products under way. Native numbers round as they go; `Bounded` keeps what it needs to
@@ -16,7 +25,7 @@ protocol Scalar: Sendable {
   associatedtype Sum: SumOfProducts
   associatedtype Sums: Products<Self, Weights, Sum> = ProductsOnDemand<Self>
   /// What the arithmetic must be told: how native numbers run, the rounding model for bounds.
-  associatedtype Rules: Sendable
+  associatedtype Rules: PassRules
   /// A recurrent and a dense layer ready for passes.
   associatedtype Recurrence: Sendable = RecurrentPass<Self>
   associatedtype Dense: DenseLayer<Self> = DensePass<Self>

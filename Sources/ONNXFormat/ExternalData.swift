@@ -4,14 +4,17 @@ internal import ByteIO
 final class ExternalData {
   private let folder: String?
   private let limits: Limits
+  private let given: [String: ByteBuffer]
   private var opened: [String: ByteBuffer] = [:]
 
   /// The files that were read, by their names below the model's folder.
   var files: [String] { opened.keys.sorted() }
 
-  /// `folder` is the model's own; nil where the model came from a pipe.
-  init(folder: String?, limits: Limits = .standard) {
+  /// `folder` is the model's own; nil where the model came from a pipe. Files that are `given` by name are not looked for
+  /// there.
+  init(folder: String?, given: [String: ByteBuffer] = [:], limits: Limits = .standard) {
     self.folder = folder
+    self.given = given
     self.limits = limits
   }
 
@@ -22,10 +25,6 @@ final class ExternalData {
       throw refuse("unknown entry '\(key)'")
     }
     guard let location = fields["location"], !location.isEmpty else { throw refuse("no location") }
-    guard let folder else {
-      throw refuse(
-        "it is in '\(location)', but a model read from a pipe has no folder: give the model as a file")
-    }
     func number(_ key: String, _ standard: Int) throws(ONNXError) -> Int {
       guard let text = fields[key] else { return standard }
       guard let value = Int(text), value >= 0 else { throw refuse("\(key) '\(text)' is not a size") }
@@ -37,9 +36,13 @@ final class ExternalData {
       throw refuse("its shape takes \(byteCount) bytes, length says \(length)")
     }
     let file: ByteBuffer
-    if let known = opened[location] {
+    if let known = given[location] ?? opened[location] {
       file = known
     } else {
+      guard let folder else {
+        throw refuse(
+          "it is in '\(location)', but a model read from a pipe has no folder: give the model as a file")
+      }
       do { file = try ByteBuffer.open(location, beneath: folder, limit: limits.fileBytes) } catch {
         throw refuse(error.description)
       }

@@ -20,11 +20,13 @@ public enum ONNXDecoder {
   }
 
   /// Decodes a serialized ModelProto, and names the files beside it that hold its external data.
+  ///
+  /// - Parameter given: such files by name that are not looked for in the folder: it may not have them yet.
   public static func decodeWithExternalFiles(
-    _ bytes: ByteBuffer, folder: String?, limits: Limits = .standard
+    _ bytes: ByteBuffer, folder: String?, given: [String: ByteBuffer] = [:], limits: Limits = .standard
   ) throws(ONNXError) -> (model: ONNXModel, externalFiles: [String]) {
     guard bytes.count <= Int(Int32.max) else { throw .tooLarge(bytes: bytes.count) }
-    let data = ExternalData(folder: folder, limits: limits)
+    let data = ExternalData(folder: folder, given: given, limits: limits)
     let model = try ONNXMessage(bytes, limits: limits).model(folder: data)
     guard model.irVersion > 0 else { throw .missingIR }
     guard model.irVersion <= newestIR else { throw .unsupportedIR(model.irVersion, newest: newestIR) }

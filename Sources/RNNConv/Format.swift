@@ -92,6 +92,8 @@ public struct Format: Sendable {
 public struct ReadOptions: Sendable {
   /// The folder that external data may come from.
   public var folder: String?
+  /// Files beside it by name, where they are not in the folder: it may not have them yet.
+  var companions: [String: ByteBuffer] = [:]
   /// What messages call the file.
   public var path: String
   /// Values for graph inputs that hold weights.
@@ -162,7 +164,7 @@ extension Format {
       let evaluator: ONNXEvaluator
       do throws(ONNXError) {
         (source, externalFiles) = try ONNXDecoder.decodeWithExternalFiles(
-          bytes, folder: options.folder, limits: options.limits)
+          bytes, folder: options.folder, given: options.companions, limits: options.limits)
         evaluator = try ONNXEvaluator(source, limits: options.limits)
       } catch { throw .unreadable(path: options.path, reason: error.description) }
       var notes: [ConversionNote] = []

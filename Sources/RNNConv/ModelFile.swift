@@ -35,8 +35,10 @@ public struct ModelFile: Sendable {
   /// - Parameters:
   ///   - path: what messages call it; its extension tells the format where the content does not.
   ///   - folder: where parts in files of their own may be read from; nil refuses them.
+  ///   - companions: such files by name that are in memory already, and not looked for in the folder.
   public init(
-    _ bytes: ByteBuffer, path: String, folder: String? = nil, format name: String? = nil,
+    _ bytes: ByteBuffer, path: String, folder: String? = nil, companions: [String: ByteBuffer] = [:],
+    format name: String? = nil,
     bindings: [String: Tensor] = [:], architecture: ArchitectureOptions = ArchitectureOptions(),
     limits: Limits = .standard
   ) throws(RNNConvError) {
@@ -52,10 +54,10 @@ public struct ModelFile: Sendable {
     }
     self.path = path
     byteCount = bytes.count
-    content = try format.read(
-      bytes,
-      ReadOptions(
-        path: path, folder: folder, bindings: bindings, architecture: architecture, limits: limits))
+    var options = ReadOptions(
+      path: path, folder: folder, bindings: bindings, architecture: architecture, limits: limits)
+    options.companions = companions
+    content = try format.read(bytes, options)
   }
 
   /// The canonical model; throws where the file can be evaluated but not imported.

@@ -84,7 +84,7 @@ private struct Digest {
       add(quantization.scale)
       add(quantization.zeroPoint)
     }
-    for chunk in tensor.bytes.chunks { chunk.withUnsafeBytes { hash.update(bufferPointer: $0) } }
+    hash.update(tensor.bytes)
   }
 
   mutating func add(_ activation: Activation) {

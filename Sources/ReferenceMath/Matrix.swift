@@ -40,6 +40,11 @@ public struct Matrix<S: ReferenceScalar>: Sendable {
   @inlinable
   public var transposed: Matrix { Matrix(transposing: elements[...], rows: rows, columns: columns) }
 
+  public func rows(_ range: Range<Int>) -> Matrix {
+    let some = (range.lowerBound * columns)..<(range.upperBound * columns)
+    return Matrix(rows: range.count, columns: columns, elements: Array(elements[some]))
+  }
+
   @inlinable
   public func map(_ body: (S) -> S) -> Matrix {
     Matrix(rows: rows, columns: columns, elements: elements.map(body))

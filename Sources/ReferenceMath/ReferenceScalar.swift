@@ -27,6 +27,8 @@ public protocol ReferenceScalar: BinaryFloatingPoint, BitwiseCopyable, Sendable 
   static var elementType: ElementType { get }
   /// The elements of any tensor as such numbers, rounded to nearest where they do not fit.
   static func values(of tensor: Tensor) -> [Self]
+  /// Some of them, to memory that has room for as many.
+  static func copy(_ elements: Range<Int>, of tensor: Tensor, to target: UnsafeMutablePointer<Self>)
   static func tensor(_ values: [Self], shape: [Int]) -> Tensor
 }
 
@@ -55,6 +57,11 @@ extension Float: ReferenceScalar {
 
   public static var elementType: ElementType { .float32 }
   public static func values(of tensor: Tensor) -> [Float] { tensor.floats }
+  public static func copy(
+    _ elements: Range<Int>, of tensor: Tensor, to target: UnsafeMutablePointer<Float>
+  ) {
+    tensor.copy(elements, to: target)
+  }
   public static func tensor(_ values: [Float], shape: [Int]) -> Tensor { Tensor(values, shape: shape) }
 }
 
@@ -83,5 +90,10 @@ extension Double: ReferenceScalar {
 
   public static var elementType: ElementType { .float64 }
   public static func values(of tensor: Tensor) -> [Double] { tensor.doubles }
+  public static func copy(
+    _ elements: Range<Int>, of tensor: Tensor, to target: UnsafeMutablePointer<Double>
+  ) {
+    tensor.copy(elements, to: target)
+  }
   public static func tensor(_ values: [Double], shape: [Int]) -> Tensor { Tensor(values, shape: shape) }
 }

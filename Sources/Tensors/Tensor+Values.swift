@@ -44,47 +44,35 @@ extension Tensor {
     }
   }
 
-  /// The elements as they are stored, where they already are of the type asked for.
-  private func stored<Value: BitwiseCopyable>(_ type: Value.Type) -> [Value] {
-    bytes.withUnsafeBytes { raw in
-      [Value](unsafeUninitializedCapacity: count) { target, filled in
-        UnsafeMutableRawBufferPointer(target).copyMemory(from: raw)
-        filled = count
-      }
-    }
-  }
-
-  /// Float32 elements as Float64: the case that counts, as a loop that the compiler makes vectors of.
-  private var widened: [Double] {
-    bytes.withUnsafeBytes { raw in
-      [Double](unsafeUninitializedCapacity: count) { target, filled in
-        guard let source = raw.baseAddress else { return }
-        // Safe: a tensor has four bytes for each of its elements. Through the buffer itself each load would be checked.
-        for index in 0..<count {
-          target[index] = Double(source.loadUnaligned(fromByteOffset: 4 * index, as: Float.self))
-        }
-        filled = count
-      }
-    }
-  }
-
   /// The elements as Float64: exact for every float type and up to 53 bits of an integer; quantised elements
   /// are scaled.
   public var doubles: [Double] {
-    if elementType == .float64 { return stored(Double.self) }
-    if elementType == .float32, quantization == nil { return widened }
-    if let quantization {
-      let zero = Double(quantization.zeroPoint)
-      return map(
-        { $0 }, { quantization.scale * (Double($0) - zero) }, { quantization.scale * (Double($0) - zero) })
+    [Double](unsafeUninitializedCapacity: count) { target, filled in
+      // Safe: there is room for all elements.
+      if let start = target.baseAddress { copy(0..<count, to: start) }
+      filled = count
     }
-    return map({ $0 }, { Double($0) }, { Double($0) })
   }
 
   /// The elements as Float32, each rounded once, to nearest, where it does not fit.
   public var floats: [Float] {
-    if elementType == .float32 { return stored(Float.self) }
-    if quantization != nil { return doubles.map { Float($0) } }
+    [Float](unsafeUninitializedCapacity: count) { target, filled in
+      // Safe: there is room for all elements.
+      if let start = target.baseAddress { copy(0..<count, to: start) }
+      filled = count
+    }
+  }
+
+  /// Integers, and what is quantised.
+  var mappedDoubles: [Double] {
+    guard let quantization else { return map({ $0 }, { Double($0) }, { Double($0) }) }
+    let zero = Double(quantization.zeroPoint)
+    return map(
+      { $0 }, { quantization.scale * (Double($0) - zero) }, { quantization.scale * (Double($0) - zero) })
+  }
+
+  var mappedFloats: [Float] {
+    if quantization != nil { return mappedDoubles.map { Float($0) } }
     return map({ Float($0) }, { Float($0) }, { Float($0) })
   }
 

@@ -144,12 +144,13 @@ struct TorchRun<S: ReferenceScalar> {
     case .recurrent(let module): try run(module)
     case .linear(let names):
       // y = x·Aᵀ + b
-      let weight = try matrix(names.weight)
-      let kernel = weight.transposed
-      let b = try names.bias.map { (name) throws(TorchEvaluatorError) in try row(name, columns: weight.rows) }
+      let kernel = Weight<S>(try matrix(names.weight), transposed: true, products: steps)
+      let b = try names.bias.map { (name) throws(TorchEvaluatorError) in
+        try row(name, columns: kernel.columns)
+      }
       try map(names.name) { (x) throws(TorchEvaluatorError) in
-        guard x.columns == weight.columns else {
-          throw .badStep(names.name, reason: "it takes \(weight.columns) features, found \(x.columns)")
+        guard x.columns == kernel.rows else {
+          throw .badStep(names.name, reason: "it takes \(kernel.rows) features, found \(x.columns)")
         }
         return b.map { x • kernel + $0 } ?? x • kernel
       }
@@ -159,6 +160,9 @@ struct TorchRun<S: ReferenceScalar> {
     case .select(let selection): try select(selection)
     }
   }
+
+  /// How many matrices flow.
+  private var steps: Int { if case .sequence(let steps)? = current { steps.count } else { 1 } }
 
   private mutating func map(
     _ name: String, _ body: (Matrix<S>) throws(TorchEvaluatorError) -> Matrix<S>
@@ -173,7 +177,8 @@ struct TorchRun<S: ReferenceScalar> {
   private mutating func embed(_ names: Architecture.Parameters) throws(TorchEvaluatorError) {
     guard case .tokens(let ids)? = current else { throw .badStep(names.name, reason: "it takes token ids") }
     let table = try matrix(names.weight)
-    guard let count = product([ids.count, table.columns]), count <= evaluator.limit else {
+    let (vocabulary, features) = (table.shape[0], table.shape[1])
+    guard let count = product([ids.count, features]), count <= evaluator.limit else {
       throw .tooManyElements(ids.count, limit: evaluator.limit)
     }
     let batch = ids.shape[1]
@@ -181,12 +186,12 @@ struct TorchRun<S: ReferenceScalar> {
     for time in 0..<ids.shape[0] {
       var rows: [S] = []
       for id in ids.elements[(time * batch)..<((time + 1) * batch)] {
-        guard id >= 0, id < table.rows else {
-          throw .wrongElements(names.name, reason: "token \(id) is outside 0 ..< \(table.rows)")
+        guard id >= 0, id < vocabulary else {
+          throw .wrongElements(names.name, reason: "token \(id) is outside 0 ..< \(vocabulary)")
         }
-        rows += table.elements[(Int(id) * table.columns)..<((Int(id) + 1) * table.columns)]
+        rows += S.values(of: table.rows(Int(id)..<(Int(id) + 1)))
       }
-      steps.append(Matrix(rows: batch, columns: table.columns, elements: rows))
+      steps.append(Matrix(rows: batch, columns: features, elements: rows))
     }
     current = .sequence(steps)
   }
@@ -220,12 +225,13 @@ struct TorchRun<S: ReferenceScalar> {
 
   // MARK: Tensors
 
-  func matrix(_ name: String) throws(TorchEvaluatorError) -> Matrix<S> {
+  /// A tensor of two axes.
+  func matrix(_ name: String) throws(TorchEvaluatorError) -> Tensor {
     var found = evaluator.tensors[name]
     if found == nil { found = try normalised(name) }
     guard let tensor = found else { throw .missingTensor(name) }
     guard tensor.shape.count == 2 else { throw .wrongShape(name, expected: "two axes", found: tensor.shape) }
-    return Matrix(rows: tensor.shape[0], columns: tensor.shape[1], elements: S.values(of: tensor))
+    return tensor
   }
 
   func row(_ name: String, columns: Int) throws(TorchEvaluatorError) -> Matrix<S> {

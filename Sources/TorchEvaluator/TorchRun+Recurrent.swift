@@ -3,10 +3,11 @@
 
 internal import ReferenceMath
 internal import StateDicts
+internal import Tensors
 
 extension TorchRun {
   /// One direction of one layer at one time step: from x_t and (h, c) of the step before to (h, c) of this one.
-  private typealias Step = (_ x: Matrix<S>, _ h: Matrix<S>, _ c: Matrix<S>) -> (h: Matrix<S>, c: Matrix<S>)
+  private typealias Step = (_ x: StepRows<S>, _ h: Matrix<S>, _ c: Matrix<S>) -> (h: Matrix<S>, c: Matrix<S>)
 
   /// Layer over layer; of two directions, the second reads the sequence from its end, and its output at a step stands
   /// behind the first one's.
@@ -32,11 +33,12 @@ extension TorchRun {
       }
       var outputs: [[Matrix<S>]] = []
       for (side, names) in layer.enumerated() {
-        let step = try self.step(names, module, columns: steps[0].columns)
+        let step = try self.step(names, module, columns: steps[0].columns, steps: steps.count)
         var h = h_0[depth * layer.count + side]
         var c = c_0[depth * layer.count + side]
         var made: [Matrix<S>] = []
-        for x in side == 0 ? steps : steps.reversed() {
+        let xs = side == 0 ? steps : steps.reversed()
+        for x in StepRows.steps(xs.count, batch: batch, columns: xs[0].columns, { xs[$0] }) {
           (h, c) = step(x, h, c)
           made.append(h)
         }
@@ -50,21 +52,18 @@ extension TorchRun {
   }
 
   private func step(
-    _ names: Architecture.Names, _ module: Architecture.Recurrent, columns: Int
+    _ names: Architecture.Names, _ module: Architecture.Recurrent, columns: Int, steps: Int
   ) throws(TorchEvaluatorError) -> Step {
     let H = module.hiddenSize
     let blocks = module.mode.blocks
     /// The k-th block of H rows of a weight, transposed.
-    func weights(_ name: String, columns: Int) throws(TorchEvaluatorError) -> [Matrix<S>] {
+    func weights(_ name: String, columns: Int) throws(TorchEvaluatorError) -> [Weight<S>] {
       let all = try matrix(name)
-      guard all.rows == blocks * H, all.columns == columns else {
-        throw .wrongShape(name, expected: "[\(blocks * H), \(columns)]", found: [all.rows, all.columns])
+      guard all.shape == [blocks * H, columns] else {
+        throw .wrongShape(name, expected: "[\(blocks * H), \(columns)]", found: all.shape)
       }
       return (0..<blocks).map { block in
-        let size = H * columns
-        return Matrix(
-          rows: H, columns: columns, elements: Array(all.elements[(block * size)..<((block + 1) * size)])
-        ).transposed
+        Weight(all.rows((block * H)..<((block + 1) * H)), transposed: true, products: steps)
       }
     }
     func biases(_ name: String?) throws(TorchEvaluatorError) -> [Matrix<S>] {
@@ -97,12 +96,13 @@ extension TorchRun {
         return ((1 - z) ⊙ n + z ⊙ h, c)
       }
     case .lstm:
-      let W_hr = try names.projection.map { (name) throws(TorchEvaluatorError) in try matrix(name) }
-      if let W_hr, W_hr.rows != module.outputSize || W_hr.columns != H {
-        throw .wrongShape(
-          names.projection!, expected: "[\(module.outputSize), \(H)]", found: [W_hr.rows, W_hr.columns])
+      let W_hr = try names.projection.map { (name) throws(TorchEvaluatorError) in
+        let matrix = try matrix(name)
+        guard matrix.shape == [module.outputSize, H] else {
+          throw .wrongShape(name, expected: "[\(module.outputSize), \(H)]", found: matrix.shape)
+        }
+        return Weight<S>(matrix, transposed: true, products: steps)
       }
-      let W_hrT = W_hr?.transposed
       // weight_ih_l[k]: (W_ii|W_if|W_ig|W_io)
       return { x, h, c in
         let i = σ(x • W_i[0] + b_i[0] + h • W_h[0] + b_h[0])
@@ -111,7 +111,7 @@ extension TorchRun {
         let o = σ(x • W_i[3] + b_i[3] + h • W_h[3] + b_h[3])
         let c_t = f ⊙ c + i ⊙ g
         let h_t = o ⊙ tanh(c_t)
-        return (W_hrT.map { h_t • $0 } ?? h_t, c_t)
+        return (W_hr.map { h_t • $0 } ?? h_t, c_t)
       }
     }
   }

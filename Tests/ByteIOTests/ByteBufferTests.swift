@@ -91,6 +91,25 @@ import Testing
     #expect(twice.array == [2, 3, 4, 5, 1, 2, 3, 4, 5, 6])
   }
 
+  @Test func `bytes are compared without joining them`() {
+    let bytes = (0..<3_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 5) }
+    let whole = ByteBuffer(bytes)
+    func joined(_ cuts: [Int]) -> ByteBuffer {
+      ByteBuffer(
+        joining: zip([0] + cuts, cuts + [bytes.count]).map { whole.slice(offset: $0, count: $1 - $0)! })
+    }
+    let (left, right) = (joined([1, 2_000_000]), joined([1_500_000, 1_500_001]))
+    #expect(left == whole && whole == left && left == right)
+    #expect(left.chunks.count == 3 && right.chunks.count == 3)
+    #expect(joined([]) != whole.slice(offset: 0, count: bytes.count - 1)!)
+    for place in [0, 1_500_000, bytes.count - 1] {
+      var other = bytes
+      other[place] ^= 1
+      #expect(ByteBuffer(other) != left, "\(place)")
+    }
+    #expect(ByteBuffer([]) == ByteBuffer(joining: []))
+  }
+
   @Test func `joined buffers are read by many threads at once`() {
     for _ in 0..<50 {
       let joined = ByteBuffer(joining: (0..<100).map { ByteBuffer([UInt8](repeating: $0, count: 1_000)) })

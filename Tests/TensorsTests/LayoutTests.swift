@@ -99,4 +99,30 @@ import Testing
       ) { try Tensor(type, shape: shape, bytes: ByteBuffer([UInt8](repeating: 0, count: right + 1))) }
     }
   }
+
+  /// Also where the tensor is made of parts that end anywhere.
+  @Test(arguments: ElementType.allCases)
+  func `some elements are those of all`(_ type: ElementType) throws {
+    let count = 40
+    let raw = ByteBuffer((0..<(count * type.size)).map { UInt8(truncatingIfNeeded: $0 * 37 + 11) })
+    let quantization = type == .int8 ? Tensor.Quantization(scale: 0.25, zeroPoint: 3) : nil
+    for cut in [0, 8 * type.size, 8 * type.size + 1, raw.count] {
+      let bytes = ByteBuffer(
+        joining: [raw.slice(offset: 0, count: cut)!, raw.slice(offset: cut, count: raw.count - cut)!])
+      let tensor = try Tensor(type, shape: [count], bytes: bytes, quantization: quantization)
+      let whole = try Tensor(type, shape: [count], bytes: raw, quantization: quantization)
+      for range in [0..<count, 5..<12, 8..<8, 39..<40] {
+        let doubles = [Double](unsafeUninitializedCapacity: range.count + 1) {
+          tensor.copy(range, to: $0.baseAddress!)
+          $1 = range.count
+        }
+        #expect(doubles.map(\.bitPattern) == whole.doubles[range].map(\.bitPattern))
+        let floats = [Float](unsafeUninitializedCapacity: range.count + 1) {
+          tensor.copy(range, to: $0.baseAddress!)
+          $1 = range.count
+        }
+        #expect(floats.map(\.bitPattern) == whole.floats[range].map(\.bitPattern))
+      }
+    }
+  }
 }

@@ -8,6 +8,7 @@ public struct Execution: Sendable, Hashable {
   /// At most so many threads; fewer where more would not pay.
   public var threads: Int
   var instructions: InstructionSet
+  var readsStoredWeights = false
 
   public init(threads: Int = Execution.cores) {
     self.init(threads: threads, instructions: .best)
@@ -20,6 +21,10 @@ public struct Execution: Sendable, Hashable {
 
   /// How many cores this process may use.
   public static let cores = Int(ck_cores())
+}
+
+extension Execution: PassRules {
+  var narrowsWeights: Bool { false }
 }
 
 /// The instructions that the kernels use. All give the same bits.

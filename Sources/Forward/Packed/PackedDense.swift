@@ -11,7 +11,7 @@ struct PackedDense<Number: Panelled>: DenseLayer {
     outputs = weight.shape[0]
     execution = rules
     matrix = PackedMatrix(
-      Number.stored(weight, rules), outputs: outputs, depth: weight.shape[1],
+      MatrixSource(weight, rules), outputs: outputs, depth: weight.shape[1],
       bias: bias.map { Number.stored($0, rules) })
   }
 

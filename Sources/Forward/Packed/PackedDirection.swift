@@ -82,9 +82,9 @@ struct PackedDirection<Number: Panelled>: Sendable {
     }
     func numbers(_ tensor: Tensor?) -> [Number]? { tensor.map { Number.stored($0, rules) } }
     input = PackedMatrix(
-      Number.stored(parameters.inputWeight, rules), depth: inputSize, bias: numbers(parameters.inputBias),
+      MatrixSource(parameters.inputWeight, rules), depth: inputSize, bias: numbers(parameters.inputBias),
       rows: rows(0..<gates))
-    let weight = Number.stored(parameters.recurrentWeight, rules)
+    let weight = MatrixSource<Number>(parameters.recurrentWeight, rules)
     let bias = numbers(parameters.recurrentBias)
     if cell == .gru(resetAfter: false) {
       recurrent = PackedMatrix(weight, depth: size, bias: bias, rows: rows(0..<2))
@@ -92,7 +92,7 @@ struct PackedDirection<Number: Panelled>: Sendable {
     } else {
       recurrent = PackedMatrix(weight, depth: outputSize, bias: bias, rows: rows(0..<gates))
       second = parameters.projection.map {
-        PackedMatrix(Number.stored($0, rules), outputs: layer.outputSize, depth: size, bias: nil)
+        PackedMatrix(MatrixSource($0, rules), outputs: layer.outputSize, depth: size, bias: nil)
       }
     }
   }

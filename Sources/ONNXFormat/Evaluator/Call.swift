@@ -5,7 +5,7 @@ internal import Tensors
 /// One node being run: its inputs, its attributes, and the errors that name it.
 struct Call<S: ReferenceScalar> {
   let step: Program.Step
-  let inputs: [Value<S>?]
+  let inputs: [Operand<S>?]
   let evaluation: Evaluation<S>
   /// The values around the node, for its subgraphs.
   let scope: Evaluation<S>.Scope
@@ -33,11 +33,25 @@ struct Call<S: ReferenceScalar> {
 
   func has(_ position: Int) -> Bool { position < inputs.count && inputs[position] != nil }
 
-  func value(_ position: Int) throws(ONNXError) -> Value<S> {
-    guard position < inputs.count, let value = inputs[position] else {
+  func operand(_ position: Int) throws(ONNXError) -> Operand<S> {
+    guard position < inputs.count, let operand = inputs[position] else {
       throw .missingInput(node: step.label, input: signature.inputName(position))
     }
-    return value
+    return operand
+  }
+
+  /// A float input, which may be a weight that is not converted yet.
+  func floatOperand(_ position: Int) throws(ONNXError) -> Operand<S> {
+    let operand = try operand(position)
+    guard operand.elementType.isFloat else { throw wrongType(position, operand.elementType) }
+    return operand
+  }
+
+  func value(_ position: Int) throws(ONNXError) -> Value<S> { try operand(position).value }
+
+  /// The right side of one product, where it is a weight that need not be converted for it.
+  func stored(_ position: Int) throws(ONNXError) -> Tensor? {
+    if case .weight(let weight) = try operand(position) { weight.forProduct() } else { nil }
   }
 
   func float(_ position: Int) throws(ONNXError) -> (array: NDArray<S>, type: ElementType) {

@@ -20,18 +20,18 @@ final class Evaluation<S: ReferenceScalar> {
 
   /// The values of one graph while it runs; names it does not hold are looked up in the graph around it.
   final class Scope {
-    fileprivate var values: [String: Value<S>]
+    fileprivate var values: [String: Operand<S>]
     private let outer: Scope?
 
-    init(_ values: [String: Value<S>], outer: Scope?) {
+    init(_ values: [String: Operand<S>], outer: Scope?) {
       self.values = values
       self.outer = outer
     }
 
-    func value(_ name: String) -> Value<S>? {
+    func operand(_ name: String) -> Operand<S>? {
       var scope: Scope? = self
       while let present = scope {
-        if let value = present.values[name] { return value }
+        if let operand = present.values[name] { return operand }
         scope = present.outer
       }
       return nil
@@ -50,21 +50,21 @@ final class Evaluation<S: ReferenceScalar> {
   func run(_ program: Program, _ given: [String: Value<S>], outer: Scope?) throws(ONNXError) -> [Value<S>] {
     let before = elements
     defer { elements = before }
-    var values = given
+    var values = given.mapValues { Operand.value($0) }
     for (name, tensor) in program.initializers where values[name] == nil {
       guard let count = checkedProduct(tensor.shape.map { max($0, 1) }), count <= limits.elements else {
         throw .tensor(name, reason: "shape \(tensor.shape) is over the limit of \(limits.elements) elements")
       }
-      guard let value = Value<S>(tensor) else {
+      guard let operand = Operand<S>(tensor) else {
         throw .tensor(name, reason: "a number of it does not fit a 64-bit signed integer")
       }
-      values[name] = value
+      values[name] = operand
     }
     let scope = Scope(values, outer: outer)
     var made: Set<String> = []
     for step in program.steps {
       for (name, value) in try outputs(of: step, scope) {
-        scope.values[name] = value
+        scope.values[name] = .value(value)
         made.insert(name)
         elements += value.count
       }
@@ -73,13 +73,17 @@ final class Evaluation<S: ReferenceScalar> {
           node: step.label, reason: "the values of the graph hold more than \(limits.elements) elements")
       }
       for name in step.releases {
-        if let value = scope.values.removeValue(forKey: name), made.contains(name) { elements -= value.count }
+        if let operand = scope.values.removeValue(forKey: name), made.contains(name) {
+          elements -= operand.count
+        }
       }
     }
     var results: [Value<S>] = []
     for output in program.outputs {
-      guard let value = scope.value(output) else { throw .graphOutput(output, reason: "nothing makes it") }
-      results.append(value)
+      guard let operand = scope.operand(output) else {
+        throw .graphOutput(output, reason: "nothing makes it")
+      }
+      results.append(operand.value)
     }
     return results
   }
@@ -89,8 +93,8 @@ final class Evaluation<S: ReferenceScalar> {
     guard let operation = operation(step.operation) else {
       throw .unknownOperator(node: step.label, domain: "", hint: "")
     }
-    let inputs = step.inputs.map { $0.isEmpty ? nil : scope.value($0) }
-    for (name, value) in zip(step.inputs, inputs) where !name.isEmpty && value == nil {
+    let inputs = step.inputs.map { $0.isEmpty ? nil : scope.operand($0) }
+    for (name, operand) in zip(step.inputs, inputs) where !name.isEmpty && operand == nil {
       throw .unknownValue(node: step.label, value: name)
     }
     let call = Call(step: step, inputs: inputs, evaluation: self, scope: scope)

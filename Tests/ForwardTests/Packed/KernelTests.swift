@@ -75,7 +75,7 @@ private func ulps(_ found: Float, _ expected: Double) -> Double {
     // Large and small: sums that round and cancel.
     let weight = numbers(outputs * depth, scale: 1).enumerated().map { $1 * ($0 % 7 == 0 ? 4096 : 1) }
     let (bias, x) = (numbers(outputs, scale: 1), numbers(rows * depth, scale: 3))
-    let matrix = PackedMatrix(weight, outputs: outputs, depth: depth, bias: bias)
+    let matrix = PackedMatrix(.numbers(weight), outputs: outputs, depth: depth, bias: bias)
     let columns = matrix.panels * Number.panelWidth
     for backwards in [false, true] {
       var c = [Number](repeating: .nan, count: rows * columns)
@@ -122,7 +122,7 @@ private func ulps(_ found: Float, _ expected: Double) -> Double {
       var x = generator.floats(rows * depth * 3, scale: 1).map { Double($0) / 7 }
       if thirds != "any" { for k in stride(from: 2, to: x.count, by: 3) { x[k] = 0 } }
       if thirds == "all but the last 0" { x[x.count - 1] = 0.25 }
-      let matrix = PackedMatrix(weight, outputs: outputs, depth: depth, bias: nil)
+      let matrix = PackedMatrix(.numbers(weight), outputs: outputs, depth: depth, bias: nil)
       // All panels, and some in the middle.
       for panels in [0..<matrix.panels, (matrix.panels / 2)..<matrix.panels] {
         let sums = matrix.tripleProducts(panels, x, rows: rows, instructions: set)
@@ -150,7 +150,7 @@ private func ulps(_ found: Float, _ expected: Double) -> Double {
     for a in numbers {
       for b in numbers {
         for c in numbers {
-          let matrix = PackedMatrix([a], outputs: 1, depth: 1, bias: [c])
+          let matrix = PackedMatrix(.numbers([a]), outputs: 1, depth: 1, bias: [c])
           var y = [Float](repeating: 0, count: 16)
           matrix.product(InstructionSet.portable.kernels, 0..<1, rows: 1, [b], lda: 1, &y, ldc: 16)
           let expected = c.addingProduct(a, b)

@@ -27,8 +27,8 @@ extension Evaluation {
 
   /// out[..., indices..., ...] = data[..., index, ...]
   private static func gather(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
-    let data = try call.value(0)
-    let axis = try call.axisAttribute(rank: data.rank)
+    let data = try call.operand(0)
+    let axis = try call.axisAttribute(rank: data.shape.count)
     let indices = try indices(1, call)
     let shape = try call.checked(Array(data.shape[..<axis]) + indices.shape + data.shape[(axis + 1)...])
     let outer = data.shape[..<axis].reduce(1, *)
@@ -36,6 +36,11 @@ extension Evaluation {
     let size = data.shape[axis]
     var rows: [Int] = []
     for element in indices.elements { rows.append(try index(element, size: size, call)) }
+    // Of an embedding's table these rows alone.
+    if case .weight(let weight) = data, axis == 0 {
+      let elements = rows.flatMap { S.values(of: weight.tensor.rows($0..<($0 + 1))) }
+      return [.float(NDArray(shape: shape, elements: elements), data.elementType)]
+    }
     var positions: [Int] = []
     positions.reserveCapacity(shape.reduce(1, *))
     for block in 0..<outer {
@@ -44,7 +49,7 @@ extension Evaluation {
         positions.append(contentsOf: start..<(start + inner))
       }
     }
-    return [data.picked(positions, shape: shape)]
+    return [data.value.picked(positions, shape: shape)]
   }
 
   /// Positions in `shape` of the elements that `indices`, of the same rank, name along `axis`.

@@ -10,6 +10,14 @@ extension Evaluation {
   /// numpy.matmul: the last two axes are matrices, those before are broadcast; a vector is a row or a column.
   private static func matMul(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
     let (a, type) = try call.float(0)
+    if let weight = try call.stored(1), weight.elementType == type, weight.shape.count == 2, a.rank > 0,
+      a.shape.last == weight.shape[0]
+    {
+      let shape = try call.checked(a.shape.dropLast() + [weight.shape[1]])
+      let rows = Matrix(rows: shape.dropLast().reduce(1, *), columns: weight.shape[0], elements: a.elements)
+      let product = rows • Weight(weight, transposed: false, products: 1)
+      return [.float(NDArray(shape: shape, elements: product.elements), type)]
+    }
     let (b, typeB) = try call.float(1)
     guard type == typeB else { throw call.wrongType(1, typeB) }
     guard a.rank > 0 else { throw call.mismatch(0, expected: "rank 1 or more", found: []) }
@@ -56,23 +64,29 @@ extension Evaluation {
   /// Y = alpha · A′ · B′ + beta · C, with A′ and B′ transposed where the attributes say so; C is broadcast.
   private static func gemm(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
     let (a, type) = try call.float(0)
-    let (b, typeB) = try call.float(1)
-    guard type == typeB else { throw call.wrongType(1, typeB) }
+    let b = try call.floatOperand(1)
+    guard type == b.elementType else { throw call.wrongType(1, b.elementType) }
     guard a.rank == 2 else { throw call.mismatch(0, expected: "a matrix", found: a.shape) }
-    guard b.rank == 2 else { throw call.mismatch(1, expected: "a matrix", found: b.shape) }
+    guard b.shape.count == 2 else { throw call.mismatch(1, expected: "a matrix", found: b.shape) }
     // Any number but 0 transposes, as the specification says.
     let left = call.int("transA") == 0 ? a : a.transposed([1, 0])
-    let right = call.int("transB") == 0 ? b : b.transposed([1, 0])
-    let (m, k, n) = (left.shape[0], left.shape[1], right.shape[1])
-    guard right.shape[0] == k else {
+    let isTransposed = call.int("transB") != 0
+    let right: Weight<S>
+    if let weight = try call.stored(1) {
+      right = Weight(weight, transposed: isTransposed, products: 1)
+    } else {
+      let b = try call.float(1).array
+      let matrix = Matrix(rows: b.shape[0], columns: b.shape[1], elements: b.elements)
+      right = Weight(isTransposed ? matrix.transposed : matrix)
+    }
+    let (m, k, n) = (left.shape[0], left.shape[1], right.columns)
+    guard right.rows == k else {
       throw call.mismatch(
         1, expected: "an inner size of \(k), as the first input has (\(a.shape))", found: b.shape)
     }
     try call.checked([m, n])
     let alpha = call.real("alpha") ?? 1
-    let product =
-      Matrix(rows: m, columns: k, elements: left.elements)
-      • Matrix(rows: k, columns: n, elements: right.elements)
+    let product = Matrix(rows: m, columns: k, elements: left.elements) • right
     let scaled = NDArray(shape: [m, n], elements: product.elements.map { alpha * $0 })
     guard call.has(2) else { return [.float(scaled, type)] }
     let (c, typeC) = try call.float(2)

@@ -23,9 +23,9 @@ struct RecurrentScan<S: ReferenceScalar> {
   struct Direction {
     let isReverse: Bool
     /// For each gate, Wᵀ `[I, H]`.
-    let W: [Matrix<S>]
+    let W: [Weight<S>]
     /// For each gate, Rᵀ `[H, H]`.
-    let R: [Matrix<S>]
+    let R: [Weight<S>]
     /// For each gate, a row `[1, H]`; zeros without input B.
     let Wb: [Matrix<S>]
     let Rb: [Matrix<S>]
@@ -62,7 +62,7 @@ struct RecurrentScan<S: ReferenceScalar> {
     }
     let D = reverse.count
 
-    let R = try call.float(2).array
+    let R = try call.floatOperand(2)
     let H: Int
     if let stated = call.int("hidden_size") {
       guard stated > 0, stated <= Int(Int32.max) else {
@@ -70,7 +70,7 @@ struct RecurrentScan<S: ReferenceScalar> {
       }
       H = stated
     } else {
-      guard R.rank == 3 else {
+      guard R.shape.count == 3 else {
         throw call.mismatch(2, expected: "[num_directions, *, hidden_size]", found: R.shape)
       }
       H = R.shape[2]
@@ -78,44 +78,64 @@ struct RecurrentScan<S: ReferenceScalar> {
     self.H = H
     let W = try Self.checked(call, 1, [D, gates * H, I])
     _ = try Self.checked(call, 2, [D, gates * H, H])
-    let bias = call.has(3) ? try Self.checked(call, 3, [D, 2 * gates * H]) : nil
+    func array(_ position: Int, _ shape: [Int]) throws(ONNXError) -> NDArray<S> {
+      _ = try Self.checked(call, position, shape)
+      return try call.float(position).array
+    }
+    let bias = call.has(3) ? try array(3, [D, 2 * gates * H]) : nil
     let P: NDArray<S>? =
-      if let peepholes, call.has(peepholes) { try Self.checked(call, peepholes, [D, 3 * H]) } else { nil }
+      if let peepholes, call.has(peepholes) { try array(peepholes, [D, 3 * H]) } else { nil }
     lengths = try Self.lengths(call, T: T, B: B)
     try call.checked([T, D, B, H])
 
     let functions = try RecurrentActivation.functions(call, standard: activations, directions: D)
     directions = reverse.indices.map { d in
-      /// Rows `[count·H, width]` of the direction, one matrix a gate.
-      func matrices(_ array: NDArray<S>, count: Int, width: Int, from first: Int = 0, of all: Int) -> [Matrix<
-        S
-      >] {
-        (first..<(first + count)).map { gate in
-          let start = (d * all + gate) * H * width
-          return Matrix(transposing: array.elements[start..<(start + H * width)], rows: H, columns: width)
+      /// Rows `[gates·H, width]` of the direction, one weight a gate.
+      func weights(_ operand: Operand<S>, width: Int) -> [Weight<S>] {
+        (0..<gates).map { gate in
+          let rows = ((d * gates + gate) * H)..<((d * gates + gate + 1) * H)
+          switch operand {
+          case .weight(let weight):
+            // The same elements, whose number does not change.
+            let all = try! weight.tensor.reshaped([D * gates * H, width])
+            return Weight(all.rows(rows), transposed: true, products: T)
+          case .value(.float(let array, _)):
+            let elements = array.elements[(rows.lowerBound * width)..<(rows.upperBound * width)]
+            return Weight(Matrix(transposing: elements, rows: H, columns: width))
+          case .value(.integer): preconditionFailure("checked to be floats")
+          }
+        }
+      }
+      /// Some H of the direction's numbers `[all·H]`, a row each.
+      func rows(_ array: NDArray<S>, _ some: Range<Int>, of all: Int) -> [Matrix<S>] {
+        some.map { part in
+          let start = (d * all + part) * H
+          return Matrix(rows: 1, columns: H, elements: Array(array.elements[start..<(start + H)]))
         }
       }
       let zeros = [Matrix<S>](repeating: Matrix(zeros: 1, H), count: gates)
       return Direction(
         isReverse: reverse[d],
-        W: matrices(W, count: gates, width: I, of: gates),
-        R: matrices(R, count: gates, width: H, of: gates),
-        Wb: bias.map { matrices($0, count: gates, width: 1, of: 2 * gates) } ?? zeros,
-        Rb: bias.map { matrices($0, count: gates, width: 1, from: gates, of: 2 * gates) } ?? zeros,
-        P: P.map { matrices($0, count: 3, width: 1, of: 3) },
+        W: weights(W, width: I),
+        R: weights(R, width: H),
+        Wb: bias.map { rows($0, 0..<gates, of: 2 * gates) } ?? zeros,
+        Rb: bias.map { rows($0, gates..<(2 * gates), of: 2 * gates) } ?? zeros,
+        P: P.map { rows($0, 0..<3, of: 3) },
         activations: functions[d])
     }
   }
 
-  private static func checked(_ call: Call<S>, _ position: Int, _ shape: [Int]) throws(ONNXError) -> NDArray<
-    S
-  > {
-    let (array, type) = try call.float(position)
-    guard type == (try call.float(0).type) else { throw call.wrongType(position, type) }
-    guard array.shape == shape else {
-      throw call.mismatch(position, expected: "\(shape)", found: array.shape)
+  private static func checked(
+    _ call: Call<S>, _ position: Int, _ shape: [Int]
+  ) throws(ONNXError) -> Operand<S> {
+    let operand = try call.floatOperand(position)
+    guard operand.elementType == (try call.float(0).type) else {
+      throw call.wrongType(position, operand.elementType)
     }
-    return array
+    guard operand.shape == shape else {
+      throw call.mismatch(position, expected: "\(shape)", found: operand.shape)
+    }
+    return operand
   }
 
   private static func lengths(_ call: Call<S>, T: Int, B: Int) throws(ONNXError) -> [Int] {
@@ -152,7 +172,7 @@ struct RecurrentScan<S: ReferenceScalar> {
   }
 
   /// One direction's equations: from Xt `[B, I]` and the states of t−1, each `[B, H]`, the states of t, Ht first.
-  typealias Step = (_ Xt: Matrix<S>, _ previous: [Matrix<S>]) -> [Matrix<S>]
+  typealias Step = (_ Xt: StepRows<S>, _ previous: [Matrix<S>]) -> [Matrix<S>]
 
   /// Runs every direction; returns Y, then the last of each state.
   ///
@@ -167,14 +187,19 @@ struct RecurrentScan<S: ReferenceScalar> {
     for (d, direction) in directions.enumerated() {
       let equations = try step(direction)
       var states = initial.map { $0[d] }
-      for k in 0..<T {
-        try call.evaluation.spendStep(call.step.label)
-        let time = lengths.map { direction.isReverse ? $0 - 1 - k : k }
+      func time(_ k: Int) -> [Int] { lengths.map { direction.isReverse ? $0 - 1 - k : k } }
+      let inputs = StepRows.steps(T, batch: B, columns: I) { k in
+        let time = time(k)
         var Xt = Matrix<S>(zeros: B, I)
         for b in 0..<B where k < lengths[b] {
           let row = (time[b] * B + b) * I
           Xt.elements.replaceSubrange((b * I)..<((b + 1) * I), with: X[row..<(row + I)])
         }
+        return Xt
+      }
+      for (k, Xt) in inputs.enumerated() {
+        try call.evaluation.spendStep(call.step.label)
+        let time = time(k)
         let next = equations(Xt, states)
         for b in 0..<B where k < lengths[b] {
           let row = (b * H)..<((b + 1) * H)
