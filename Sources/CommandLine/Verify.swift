@@ -30,8 +30,15 @@ struct Verify: ParsableCommand {
     help: ArgumentHelp("Expected outputs (.npy, .npz, .pb); repeat for more.", valueName: "[name=]file"))
   var expected: [String] = []
 
-  @Option(help: "The runtime that made the expected outputs: any, onnxruntime or pytorch.")
+  @Option(
+    help: "The runtime that made the expected outputs: any, onnxruntime, pytorch, keras, openvino, litert or tract.")
   var runtime = "any"
+
+  @Option(
+    name: .customLong("activation-error"),
+    help: ArgumentHelp(
+      "How far tanh and sigmoid of that runtime may be off, where it is none of these, such as 1e-4.", valueName: "error"))
+  var activationError: Double?
 
   @Option(help: "Accept this absolute deviation beyond the derived bound; the verdict is then 'close'.")
   var atol: Double?
@@ -90,9 +97,9 @@ struct Verify: ParsableCommand {
     guard !noDiagnosis || writeFixed == nil else {
       throw ValidationError("--write-fixed needs the diagnosis: leave out --no-diagnosis")
     }
-    for (name, value) in [("--atol", atol), ("--rtol", rtol)] {
+    for (name, value) in [("--atol", atol), ("--rtol", rtol), ("--activation-error", activationError)] {
       if let value, !(value >= 0 && value.isFinite) {
-        throw ValidationError("\(name) \(value): a tolerance is zero or a positive number")
+        throw ValidationError("\(name) \(value): give zero or a positive number")
       }
     }
   }
@@ -117,7 +124,7 @@ struct Verify: ParsableCommand {
   var request: VerificationRequest {
     get throws {
       guard let runtime = VerificationOptions.Runtime(rawValue: runtime) else {
-        throw RNNConvError.arguments("--runtime \(runtime): use any, onnxruntime or pytorch")
+        throw RNNConvError.arguments("--runtime \(runtime): use \(VerificationOptions.Runtime.allCases.map(\.rawValue).joined(separator: ", "))")
       }
       guard let suite = ProbeSuite(rawValue: suite) else {
         throw RNNConvError.arguments("--suite \(suite): use quick, standard or thorough")
@@ -131,6 +138,7 @@ struct Verify: ParsableCommand {
       request.architecture = try source.architecture.options
       request.options = VerificationOptions(seed: seed, suite: suite, runtime: runtime)
       request.options.isDiagnosing = !noDiagnosis
+      request.options.activationError = activationError
       if let storage {
         guard let known = WeightStorage(rawValue: storage.uppercased()), files.count == 2 else {
           throw RNNConvError.arguments("--storage \(storage): use F16, BF16 or I8, and two files")
@@ -166,6 +174,9 @@ struct Verify: ParsableCommand {
     }
     for road in report.roads {
       Terminal.print("  import       \(road.side): \(Terminal.paint(road.verdict)) to its own evaluator")
+    }
+    if let radius = report.radius, report.verdict <= .inconclusive {
+      Terminal.print("  blind to     less: \(radius.summary)")
     }
     for reason in report.reasons { Terminal.print("  because      \(reason)") }
     if let diagnosis = report.diagnosis { show(diagnosis, outcome) }

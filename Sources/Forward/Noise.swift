@@ -26,12 +26,13 @@ public func roundingNoise(
   let reference = try forward(model, inputs: inputs, precision: .float64)
   let isDouble = rounding.format == .float64
   let rules = NoiseRules(model: isDouble ? .float32 : rounding, seed: NoiseSeed(0))
+  let given = try PassInputs<Noisy>(model, model.inputs, inputs)
   let layers = model.layers.map { PreparedLayer<Noisy>($0, rules) }
   var squares = reference.mapValues { [Double](repeating: 0, count: $0.count) }
   for pass in 0..<passes {
     // Bits 0 and 1 choose the kind of errors; a seed is never 0, which is that of exact numbers.
     rules.seed.value = (seed &+ UInt64(pass)) &* 0x9E37_79B9_7F4A_7C15 & ~3 | UInt64(pass & 1) << 1 | 1
-    let values = try run(model, inputs, as: Noisy.self, forgetsSteps: false) { layers[$0] }
+    let values = try run(model, given, forgetsSteps: false) { layers[$0] }
     for (name, found) in try model.arrangedOutputs(values, { Tensor($0.map(\.value), shape: $1) }) {
       let expected = reference[name]!
       guard found.shape == expected.shape else {

@@ -37,9 +37,17 @@ struct Noisy: Scalar, BitwiseCopyable {
 }
 
 /// What a noisy pass is told: how accurate the arithmetic is, and its seed.
-struct NoiseRules: Sendable {
+struct NoiseRules: PassRules {
   let model: RoundingModel
   let seed: NoiseSeed
+  // Many passes use what is packed once.
+  var readsStoredWeights = false
+  var narrowsWeights: Bool { false }
+
+  init(model: RoundingModel, seed: NoiseSeed) {
+    self.model = model
+    self.seed = seed
+  }
 }
 
 /// The seed of the pass that runs: layers are made ready once and run with many seeds.
@@ -97,7 +105,7 @@ extension Noisy {
     let (values, depth) = (tensor.doubles, tensor.shape[1])
     return Weights(
       values: [],
-      panels: PackedMatrix(values, outputs: depth == 0 ? 0 : values.count / depth, depth: depth, bias: nil),
+      panels: PackedMatrix(.numbers(values), outputs: depth == 0 ? 0 : values.count / depth, depth: depth, bias: nil),
       seed: rules.seed)
   }
   @inline(__always)

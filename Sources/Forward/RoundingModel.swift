@@ -74,6 +74,21 @@ public struct RoundingModel: Sendable, Hashable {
     return model
   }()
 
+  /// Keras on TensorFlow, and LiteRT: rational approximations, better than onnxruntime's.
+  public static let keras: RoundingModel = {
+    var model = RoundingModel.onnxruntime
+    model.tanh = FunctionError(relative: 4e-7, absolute: 4e-7)
+    return model
+  }()
+
+  /// tract: σ and tanh are clamped near their ends.
+  public static let tract: RoundingModel = {
+    var model = RoundingModel.float32
+    model.sigmoid = FunctionError(relative: 0, absolute: 6e-7)
+    model.tanh = FunctionError(relative: 5e-7, absolute: 7e-7)
+    return model
+  }()
+
   private init(_ format: Precision, ulps: Double) {
     let unit = format == .float32 ? 0x1p-24 : 0x1p-53
     let underflow = format == .float32 ? 0x1p-126 : 0x1p-1022

@@ -122,6 +122,7 @@ extension VerificationReport {
       JSONMember("probes", .array(probes.map(JSONValue.string))),
       JSONMember("seed", seed.map { .integer(Int64(bitPattern: $0)) } ?? .null),
       JSONMember("reasons", .array(reasons.map(JSONValue.string))),
+      JSONMember("blindRadius", radius?.json ?? .null),
       JSONMember("diagnosis", diagnosis?.json ?? .null),
     ])
   }
@@ -176,6 +177,23 @@ extension PowerReport {
               JSONMember("reasons", .array(item.reasons.map(JSONValue.string))),
             ])
           })),
+    ])
+  }
+}
+
+extension BlindRadius {
+  public var json: JSONValue {
+    .object([
+      JSONMember("output", output.json), JSONMember("comparesWeights", .bool(comparesWeights)),
+      JSONMember(
+        "layers",
+        .array(
+          layers.map { radius in
+            .object([
+              JSONMember("layer", .string(radius.layer)), JSONMember("role", .string(radius.role)),
+              JSONMember("share", radius.share.json),
+            ])
+          })), JSONMember("summary", .string(summary)),
     ])
   }
 }

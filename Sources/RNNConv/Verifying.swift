@@ -19,6 +19,8 @@ public struct VerificationOptions: Sendable {
   public var runtime: Runtime
   /// How far that runtime's tanh and sigmoid may be off, where it is not one that was measured.
   public var activationError: Double?
+  /// Whether to find out how much a weight could have changed without that expected outputs show it.
+  public var isMeasuringRadius = true
   /// Whether Float32 evaluations of both files are compared, too; without them nothing is `identical`.
   public var isSingleNeeded = true
 
@@ -36,12 +38,16 @@ public struct VerificationOptions: Sendable {
 
   /// The runtimes whose activations were measured (docs/activation-accuracy.md).
   public enum Runtime: String, Sendable, CaseIterable {
-    case any, onnxruntime, pytorch
+    case any, onnxruntime, pytorch, keras, openvino, litert, tract
 
     var rounding: RoundingModel {
       switch self {
-      case .any, .onnxruntime: .onnxruntime
-      case .pytorch: .pytorch
+      case .onnxruntime: .onnxruntime
+      // OpenVINO's functions are PyTorch's, bit for bit.
+      case .pytorch, .openvino: .pytorch
+      case .keras, .litert: .keras
+      // The widest of those that were measured.
+      case .any, .tract: .tract
       }
     }
   }
@@ -154,7 +160,8 @@ extension ModelFile {
     do {
       return try Verification.verify(
         subject, expected: expected, from: source, probe: Probe(name: "given inputs", inputs: inputs),
-        rounding: options.rounding, tolerance: options.tolerance, isDiagnosing: options.isDiagnosing)
+        rounding: options.rounding, tolerance: options.tolerance, isDiagnosing: options.isDiagnosing,
+        isMeasuringRadius: options.isMeasuringRadius)
     } catch {
       if case .notFinite(let side, _, _, _, _) = error {
         throw .unreadable(path: side, reason: String(error.description.dropFirst(side.count + 2)))

@@ -6,7 +6,7 @@ internal import Recurrent
 struct Features {
   /// For each element, row-major.
   private let features: [Int]
-  /// For each element the range of its feature, or where that is hardly more than rounding, a share of its magnitude.
+  /// For each element the range of its feature, 0 included.
   let scales: [Double]
   /// Elements from one time step to the next, and steps; where time has an axis of its own.
   private let time: (stride: Int, steps: Int)?
@@ -30,7 +30,12 @@ struct Features {
       least[feature] = min(least[feature], value)
       most[feature] = max(most[feature], value)
     }
-    let ranges = zip(least, most).map { $0 > $1 ? 0 : max($1 - $0, max(abs($0), abs($1)) / 1024) }
+    var ranges = zip(least, most).map { $0 > $1 ? 0 : max($1 - $0, abs($0), abs($1)) }
+    // A few numbers do not tell a feature's range: one may be near 0 by chance.
+    if values.count < 8 * count {
+      let usual = ranges.sorted()[count / 2]
+      ranges = ranges.map { max($0, usual / 8) }
+    }
     self.features = features
     scales = features.map { ranges[$0] }
     time = port?.axes.firstIndex { $0.factors == [.time] }.map { (shape[($0 + 1)...].reduce(1, *), shape[$0]) }

@@ -59,12 +59,12 @@ public enum Sharpness {
   /// Noise decides where its allowance is at most this share of a feature's range.
   static let noisy = 1.0 / 64
   /// A deviation is like noise up to this many times its estimate,
-  static let usual = 16.0
+  static let usual = 12.0
   /// or this many times at the root mean square of all elements.
-  static let usualRMS = 5.0
+  static let usualRMS = 3.0
   /// Beyond these, no right recording was ever found.
-  static let never = 160.0
-  static let neverRMS = 50.0
+  static let never = 120.0
+  static let neverRMS = 30.0
 }
 
 /// The two sides' values of one output on one probe, and how far apart correct evaluations may be.

@@ -40,6 +40,8 @@ public struct VerificationReport: Sendable, Equatable {
   public var seed: UInt64?
   /// Why the verdict is no better, in words.
   public var reasons: [String]
+  /// What could not have been noticed; nil where nothing was compared.
+  public var radius: BlindRadius?
   /// Where and why the sides differ; nil where they do not.
   public var diagnosis: Diagnosis?
 
@@ -161,6 +163,8 @@ public func verify(
     side.model.map { _ in VerificationReport.Road(side: side.name, outputs: road) }
   }
   report.conclude(left, right)
+  report.radius = BlindRadius(
+    output: report.outputs.map(\.blindShare).max() ?? 0, comparesWeights: report.structure?.unaligned == nil && report.structure != nil)
   guard isDiagnosing, report.verdict == .different else { return report }
   let ran = probes.filter { report.probes.contains($0.name) }
   func asTaken(_ side: ([String: Tensor]) -> [String: Tensor]) -> [Probe] {
@@ -182,9 +186,10 @@ public func verify(
 /// wider, can only prove a difference.
 /// - Parameters:
 ///   - rounding: how accurate the runtime that recorded them is; recorded Float64 is judged as such.
+///   - isMeasuringRadius: whether to find out how much a weight could have changed unnoticed.
 public func verify(
   _ left: Subject, expected: [String: Tensor], from source: String, probe: Probe, rounding: RoundingModel,
-  tolerance: Tolerance? = nil, isDiagnosing: Bool = true
+  tolerance: Tolerance? = nil, isDiagnosing: Bool = true, isMeasuringRadius: Bool = false
 ) throws(VerificationError) -> VerificationReport {
   try left.requireFinite()
   let isDouble = expected.values.allSatisfy { $0.elementType == .float64 }
@@ -223,6 +228,11 @@ public func verify(
   run.compareRoad(probe, left.model?.outputs ?? [], &road)
   report.roads = left.model.map { _ in [.init(side: left.name, outputs: road)] } ?? []
   report.conclude(left, nil)
+  report.radius = BlindRadius(output: report.outputs.map(\.blindShare).max() ?? 0, comparesWeights: false)
+  if isMeasuringRadius, let model = left.model, let noise = run.recorded?.noise {
+    let allowed = noise.filter { expected[$0.key] != nil }.mapValues { $0.map { Sharpness.usual * $0 } }
+    report.radius?.layers = model.blindWeights(left.own(probe.inputs), allowed: allowed, seed: 1)
+  }
   if !strangers.isEmpty {
     // What was not compared is not right; a difference is one whatever else was given.
     guard report.verdict == .different else {
