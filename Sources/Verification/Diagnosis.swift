@@ -53,6 +53,7 @@ public struct Diagnosis: Sendable, Equatable {
       return "certain\(isOpen ? " if \(reference) is right" : ""): in \(suspect), \(all)"
     }
     switch explanations.count {
+    case 0 where tried == 0: return "no known mistake can be tried on it"
     case 0:
       return "none of the known mistakes explains it (\(tried) tried"
         + (isComplete ? ")" : "; cut short, as the models are too large to try them all)")

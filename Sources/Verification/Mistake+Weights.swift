@@ -102,9 +102,10 @@ extension Mistake {
     ]
     return permutations(canonical.gates.count).flatMap { permutation in
       let detail = orderWords(canonical, permutation)
+      let isKnown = detail.contains(" taken for ")
       return parts.map { words, tensors in
         Change(
-          detail: detail + words, parts: tensors,
+          detail: detail + words, rank: (isKnown ? 0 : 3) + (words.isEmpty ? 0 : 1), parts: tensors,
           // Without a bias there is none to get wrong.
           fits: { layer in fits(layer) && layer.directions.contains { $0.holds(tensors) } },
           make: { layer, d in

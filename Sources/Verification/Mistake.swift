@@ -56,6 +56,8 @@ public struct Mistake: Sendable {
 /// One way of making, or taking back, a mistake. The model is made only when it is asked for.
 struct Candidate: Sendable {
   let place: String
+  /// Less for what is made more often: in all of a model, by an order that some format has.
+  var rank = 0
   /// Whether the mistake loses what cannot be had back from the model that suffered it.
   var isLossy = false
   /// What somebody can do about it who gave an option.
@@ -79,6 +81,8 @@ struct Change: Sendable {
   var detail: String
   /// False for what both directions share.
   var isPerDirection = true
+  /// As a candidate's.
+  var rank = 0
   /// The tensors that it changes; nil for any of them, and for what else a layer has.
   var parts: [StackedPart]?
   var fits: @Sendable (RecurrentLayer) -> Bool
@@ -102,7 +106,8 @@ struct Change: Sendable {
     let fits = purpose == .make ? fits : suffered ?? fits
     return model.places(perDirection: isPerDirection, where: fits).map { place in
       Candidate(
-        place: detail.isEmpty ? place.words : "\(place.words): \(detail)", isLossy: mend == nil,
+        place: detail.isEmpty ? place.words : "\(place.words): \(detail)", rank: rank + place.rank,
+        isLossy: mend == nil,
         touches: { layer, role in
           place.directions.contains { $0.0 == layer } && self.touches(role, model.layers[layer], place)
         }
@@ -134,6 +139,8 @@ struct MistakePlace: Equatable {
   /// Layer index, and directions in it.
   var directions: [(Int, [Int])]
   var words: String
+  /// 0 where it is all of the model that the mistake fits.
+  var rank = 0
 
   static func == (left: MistakePlace, right: MistakePlace) -> Bool {
     left.directions.elementsEqual(right.directions) { $0 == $1 }
@@ -148,11 +155,11 @@ extension Model {
       guard case .recurrent(let recurrent) = layer.operation, fits(recurrent) else { continue }
       let all = perDirection ? Array(recurrent.directions.indices) : [0]
       whole.directions.append((index, all))
-      single.append(MistakePlace(directions: [(index, all)], words: "layer '\(layer.name)'"))
+      single.append(MistakePlace(directions: [(index, all)], words: "layer '\(layer.name)'", rank: 1))
       for direction in all {
         let name = recurrent.directionNames[direction]
         single.append(
-          MistakePlace(directions: [(index, [direction])], words: "layer '\(layer.name)', \(name)"))
+          MistakePlace(directions: [(index, [direction])], words: "layer '\(layer.name)', \(name)", rank: 2))
       }
     }
     var places: [MistakePlace] = []

@@ -26,6 +26,12 @@ struct MistakeSearch {
     let allowance: Allowance
     /// T·B: how often a pass uses each weight.
     let size: Int
+    private(set) var misses: [String: Miss] = [:]
+
+    init(_ known: KnownOutputs, _ base: [String: Tensor], _ allowance: Allowance, size: Int) {
+      (self.known, self.base, self.allowance, self.size) = (known, base, allowance, size)
+      for (name, expected) in known.outputs { misses[name] = miss(name, expected) }
+    }
 
     /// Whether the untouched model misses an element by more than rounding.
     func isMissed(_ output: String, _ index: Int, _ own: Double, _ expected: Double) -> Bool {
@@ -33,12 +39,14 @@ struct MistakeSearch {
     }
 
     /// What the untouched model misses of an output.
-    func miss(_ output: String, _ expected: Tensor) -> Miss {
+    private func miss(_ output: String, _ expected: Tensor) -> Miss {
       guard let own = base[output], own.shape == expected.shape else { return .shape }
       let (mine, theirs) = (own.doubles, expected.doubles)
       let worst = mine.indices.filter { isMissed(output, $0, mine[$0], theirs[$0]) }
         .max { abs(mine[$0] - theirs[$0]) < abs(mine[$1] - theirs[$1]) }
-      return worst.map { .element($0, by: abs(mine[$0] - theirs[$0])) } ?? .nothing
+      return worst.map {
+        .element($0, by: abs(mine[$0] - theirs[$0]), energy: squaredDistance(mine, theirs))
+      } ?? .nothing
     }
   }
 
@@ -46,8 +54,8 @@ struct MistakeSearch {
     case nothing
     /// Its very shape.
     case shape
-    /// By most this one.
-    case element(Int, by: Double)
+    /// By most this one; all elements together by a sum of squares.
+    case element(Int, by: Double, energy: Double)
   }
 
   struct Found {
@@ -93,8 +101,8 @@ struct MistakeSearch {
         known.inputs[port.name].map { $0.count / max(1, port.kind.features) }
       }
       return Piece(
-        known: known, base: try forward(base, inputs: known.inputs, precision: .float64),
-        allowance: try Allowance(base, known.inputs, rounding), size: sizes.max() ?? 1)
+        known, try forward(base, inputs: known.inputs, precision: .float64),
+        try Allowance(base, known.inputs, rounding), size: sizes.max() ?? 1)
     }
     smallestFirst = pieces.sorted { $0.size < $1.size }
   }
@@ -105,30 +113,37 @@ struct MistakeSearch {
     var isSpent: Bool { left < 0 }
 
     /// A few seconds.
-    static let standard = Budget(left: 2_000_000_000)
+    static let standard = Budget(left: 20_000_000_000)
+    /// A pass with bounds, in plain passes.
+    static let bounded = 128
 
     mutating func spend(_ multiplications: Int) { left -= multiplications }
   }
 
   func run(_ role: Role, budget: inout Budget) -> Outcome {
     var outcome = Outcome()
-    for mistake in Mistake.all {
-      for (candidate, name) in candidates(mistake, role) {
-        if budget.isSpent {
-          outcome.isComplete = false
-          return outcome
-        }
-        // Making a candidate and preparing its pass touches each weight a few times.
-        budget.spend(4 * base.parameterCount)
-        guard let model = candidate.changed(base) else { continue }
-        outcome.tried += 1
-        guard explains(model, &budget) else { continue }
-        // The same change in other words is no second explanation.
-        if outcome.found.contains(where: { $0.explanation.mistake == mistake.id && $0.model == model }) {
-          continue
-        }
-        outcome.found.append(Found(mistake, candidate, evidence: .outputs, model: model, name: name))
+    // Where nothing is missed there is nothing to explain.
+    let isMissed = pieces.contains {
+      $0.misses.values.contains { if case .nothing = $0 { false } else { true } }
+    }
+    guard isMissed else { return outcome }
+    let all = Mistake.all.flatMap { mistake in candidates(mistake, role).map { (mistake, $0.0, $0.name) } }
+    // A search that is cut short has tried the likeliest.
+    for (mistake, candidate, name) in all.sorted(by: { $0.1.rank < $1.1.rank }) {
+      if budget.isSpent {
+        outcome.isComplete = false
+        return outcome
       }
+      // Making a candidate and preparing its pass touches each weight a few times.
+      budget.spend(4 * base.parameterCount)
+      guard let model = candidate.changed(base) else { continue }
+      outcome.tried += 1
+      guard explains(model, &budget) else { continue }
+      // The same change in other words is no second explanation.
+      if outcome.found.contains(where: { $0.explanation.mistake == mistake.id && $0.model == model }) {
+        continue
+      }
+      outcome.found.append(Found(mistake, candidate, evidence: .outputs, model: model, name: name))
     }
     return outcome
   }
@@ -159,26 +174,31 @@ struct MistakeSearch {
     }
     var isTold = false
     for piece in smallestFirst {
-      // Intervals, and a plain pass once more.
-      budget.spend(8 * piece.size * base.parameterCount)
+      budget.spend(Budget.bounded * piece.size * base.parameterCount)
       guard let told = explains(model, piece) else { return false }
       isTold = isTold || told
     }
     return isTold
   }
 
-  /// Whether the model gives every output to within what rounding could ever do.
+  /// Whether the model gives every output to within what rounding could ever do, and most of what the base misses.
   private func comesNear(_ model: Model, _ piece: Piece) -> Bool {
     guard let outputs = try? forward(model, inputs: piece.known.inputs, precision: .float64) else {
       return false
     }
     return piece.known.outputs.allSatisfy { name, expected in
       guard let found = outputs[name], found.shape == expected.shape else { return false }
+      let (mine, theirs) = (found.doubles, expected.doubles)
+      switch piece.misses[name] {
       // Where the base gives another shape, the bounds alone judge.
-      guard let own = piece.base[name], own.shape == found.shape else { return true }
-      return zip(found.doubles, expected.doubles).enumerated().allSatisfy { index, pair in
-        isSame(pair.0, pair.1)
-          || abs(pair.0 - pair.1) <= 128 * piece.allowance.allowed(name, index) + 1e-6 * (1 + abs(pair.1))
+      case .shape, nil: return true
+      case .element(_, _, let energy) where !(16 * squaredDistance(mine, theirs) <= energy): return false
+      case .element, .nothing:
+        return mine.indices.allSatisfy { index in
+          let (x, y) = (mine[index], theirs[index])
+          return isSame(x, y)
+            || abs(x - y) <= 128 * piece.allowance.allowed(name, index) + 1e-6 * (1 + abs(y))
+        }
       }
     }
   }
@@ -199,10 +219,10 @@ struct MistakeSearch {
         }
         if mine != theirs { farthest = max(farthest, abs(mine - theirs)) }
       }
-      switch piece.miss(name, expected) {
-      case .nothing: break
+      switch piece.misses[name] {
+      case .nothing, nil: break
       case .shape: isTold = true
-      case .element(let index, let deviation):
+      case .element(let index, let deviation, _):
         // What covers what it is to explain explains nothing, unless hardly anything is left of it.
         guard 2 * allowance.allowed(name, index) <= deviation || 64 * farthest <= deviation else {
           return nil
@@ -212,4 +232,9 @@ struct MistakeSearch {
     }
     return isTold
   }
+}
+
+/// Σ (a − b)², where alike in being no number counts as 0.
+private func squaredDistance(_ a: [Double], _ b: [Double]) -> Double {
+  zip(a, b).reduce(0) { isSame($1.0, $1.1) ? $0 : $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
 }

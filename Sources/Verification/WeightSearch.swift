@@ -86,7 +86,8 @@ struct WeightSearch {
     for mistake in mistakes {
       for candidate in mistake.candidates(base, purpose) where candidate.isLossy || !isLossy {
         outcome.tried += 1
-        guard reaches(candidate), let model = candidate.make(), let result = explains(model), result <= best
+        guard reaches(candidate), let model = candidate.make(), let result = explains(model), result <= best,
+          (try? model.validated()) != nil
         else { continue }
         // One that gives the very numbers leaves less open than one that gives them to a rounding.
         if result < best { outcome.found = [] }
@@ -132,6 +133,8 @@ struct WeightSearch {
       if let relation = known.relation { relations.insert(relation) }
     }
     for pair in open {
+      // A candidate need not be valid: weights of another layer may have other shapes.
+      if let left = pair.left, let right = pair.right, left.shape != right.shape { return nil }
       guard let difference = ParameterDifference(pair, storage, isBrief: true) else { continue }
       if difference.relation == .different { return nil }
       relations.insert(difference.relation)

@@ -129,7 +129,7 @@ import Verification
     #expect(
       Set(diagnosis.keys) == [
         "suspect", "reference", "certain", "summary", "explanations", "places", "tried", "complete",
-        "mendable",
+        "mendable", "suggestion",
       ])
     #expect(diagnosis["certain"] as? Bool == true && diagnosis["mendable"] as? Bool == true)
   }
@@ -142,6 +142,61 @@ import Verification
     #expect(outcome.code == 1, "\(outcome)")
     #expect(outcome.output.contains("nothing was written"), "\(outcome)")
     #expect(!FileManager.default.fileExists(atPath: folder.path("fixed.rnnw")))
+  }
+
+  /// An LSTM, and one in which what the name says was done to it.
+  private func pair(_ folder: TemporaryFolder, _ mistake: String) throws -> (String, String) {
+    let model = LayerSpecification(.lstm).model(seed: 1)
+    let wrong = try #require(Mistake.named(mistake)?.apply(to: model).first)
+    return (
+      try folder.write(try Sample.rnnw(model), to: "a.rnnw"),
+      try folder.write(try Sample.rnnw(wrong.model), to: "b.rnnw")
+    )
+  }
+
+  @Test func `nothing is mended over a file that is compared, under whatever name`() throws {
+    let folder = try TemporaryFolder()
+    let (a, b) = try pair(folder, "gate-order")
+    let bytes = try Data(contentsOf: URL(filePath: b))
+    try FileManager.default.linkItem(atPath: b, toPath: folder.path("hard.rnnw"))
+    try FileManager.default.createSymbolicLink(atPath: folder.path("soft.rnnw"), withDestinationPath: b)
+    for target in [b, a, folder.path("./b.rnnw"), folder.path("hard.rnnw"), folder.path("soft.rnnw")] {
+      let outcome = try Tool.run("verify", a, b, "--write-fixed", target)
+      #expect(outcome.code == 2 && outcome.error.contains("--write-fixed"), "\(outcome)")
+    }
+    #expect(try Data(contentsOf: URL(filePath: b)) == bytes)
+  }
+
+  @Test func `nothing is mended with what only the right side has`() throws {
+    let folder = try TemporaryFolder()
+    let (a, b) = try pair(folder, "bias-lost")
+    let outcome = try Tool.run("verify", a, b, "--write-fixed", folder.path("fixed.rnnw"))
+    #expect(outcome.code == 1 && outcome.output.contains("nothing was written"), "\(outcome)")
+    #expect(outcome.output.contains("what was lost is not in \(b)"), "\(outcome)")
+    #expect(!FileManager.default.fileExists(atPath: folder.path("fixed.rnnw")))
+  }
+
+  @Test func `a diagnosis can be left out`() throws {
+    let folder = try TemporaryFolder()
+    let (a, b) = try pair(folder, "gate-order")
+    let outcome = try Tool.run("verify", a, b, "--no-diagnosis")
+    #expect(outcome.code == 1 && !outcome.output.contains("diagnosis"), "\(outcome)")
+    #expect(try Tool.run("verify", a, b, "--no-diagnosis", "--json").json()["diagnosis"] is NSNull)
+    #expect(try Tool.run("verify", a, b, "--no-diagnosis", "--write-fixed", folder.path("c.rnnw")).code == 2)
+  }
+
+  @Test func `an option that settles the difference is told instead of a wrong file`() throws {
+    let folder = try TemporaryFolder()
+    let checkpoint = Repository.fixtures.appending(path: "pytorch/hidden-bi/model.pt").path
+    let (model, fixed) = (folder.path("m.onnx"), folder.path("fixed.onnx"))
+    #expect(try Tool.run("convert", checkpoint, model, "--select", "hidden").code == 0)
+    let outcome = try Tool.run("verify", checkpoint, model, "--select", "last", "--write-fixed", fixed)
+    #expect(outcome.code == 1, "\(outcome)")
+    #expect(
+      outcome.output.contains("the option --select last: with --select hidden both agree"), "\(outcome)")
+    #expect(!outcome.output.contains("certain"), "\(outcome)")
+    #expect(!FileManager.default.fileExists(atPath: fixed))
+    #expect(try Tool.run("verify", checkpoint, model, "--select", "hidden").code == 0)
   }
 
   @Test func `power tells what the inputs cannot notice`() throws {
