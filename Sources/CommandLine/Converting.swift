@@ -40,7 +40,7 @@ func convert(_ file: ModelFile, to path: String, _ target: TargetOptions) throws
       for output in conversion.movement?.outputs ?? [] {
         Terminal.print(
           "  moved    output \(output.name): by \(output.maxDeviation.brief) on these probes, certainly by no more than "
-            + output.maxBound.brief)
+            + output.maxAllowed.brief)
       }
     } else {
       Terminal.print("  verified not at all (--no-verify)")

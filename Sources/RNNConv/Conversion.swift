@@ -12,8 +12,8 @@ public struct Conversion: Sendable {
   public let layerCount: Int
   /// Nil where verification was turned off.
   public let report: VerificationReport?
-  /// Where weights were narrowed: the written file against the source with its own weights. Its bounds certify how
-  /// far the outputs can move.
+  /// Where weights were narrowed: the written file against the source with its own weights. What it allows certifies how
+  /// far the outputs moved.
   public var movement: VerificationReport?
 
   /// The worst of all notes.
@@ -91,26 +91,25 @@ extension ModelFile {
     var report: VerificationReport?
     var movement: VerificationReport?
     if options.verify {
+      // What is proven is what waits for its name: the very bytes, external data included.
       let content: ByteBuffer
-      if final.external == nil {
-        do { content = try staged.bytes(ofFile: 0) } catch { throw .file(error) }
-      } else {
-        // A reader finds external data by its name, which it does not have yet: read is an encoding that holds it all.
-        var whole = options.write
-        whole.externalData = nil
-        content = ByteBuffer(joining: try target.write(model, whole).chunks)
-      }
-      let copy = try ModelFile(content, path: path, folder: nil, format: target.name)
+      var companions: [String: ByteBuffer] = [:]
+      do {
+        content = try staged.bytes(ofFile: files.count - 1)
+        if let external = final.external { companions[external.name] = try staged.bytes(ofFile: 0) }
+      } catch { throw .file(error) }
+      let copy = try ModelFile(content, path: path, folder: nil, companions: companions, format: target.name)
+      var asked = VerificationOptions(seed: options.seed)
+      (asked.isSingleNeeded, asked.isDiagnosing) = (false, false)
       // Where the user asked for narrower weights, the rounded model is what the file must hold.
       let reference =
         options.elementType == nil
         ? self : ModelFile(model, name: "\(self.path) as \(options.elementType!.rawValue)")
-      report = try reference.verify(against: copy, VerificationOptions(seed: options.seed))
+      report = try reference.verify(against: copy, asked)
       if report!.verdict == .different {
         return Conversion(path: path, notes: notes, layerCount: model.layers.count, report: report)
       }
       if let storage = options.elementType.flatMap({ WeightStorage(rawValue: $0.rawValue) }) {
-        var asked = VerificationOptions(seed: options.seed)
         asked.storage = storage
         movement = try verify(against: copy, asked)
       }

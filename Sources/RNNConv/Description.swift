@@ -251,6 +251,7 @@ extension OutputComparison {
       JSONMember("noiseMultiple", noiseMultiple.json), JSONMember("noiseRMS", noiseRMS.json),
       JSONMember("blindShare", blindShare.json),
       JSONMember("maxDeviation", maxDeviation.json), JSONMember("maxBound", maxBound.json),
+      JSONMember("maxAllowed", maxAllowed.json),
       JSONMember("bound", boundThere.json),
       JSONMember("tightness", tightness.json), JSONMember("firstOutside", firstOutside?.json ?? .null),
       JSONMember("worst", worst?.json ?? .null),

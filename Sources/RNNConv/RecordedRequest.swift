@@ -21,6 +21,7 @@ package struct RecordedRequest: Sendable, Equatable {
     let architecture =
       request.architecture == ArchitectureOptions()
       ? [] : [JSONMember("architecture", request.architecture.json)]
+    let activationError = request.options.activationError.map { [JSONMember("activationError", .number($0))] } ?? []
     json = .object(
       [
         JSONMember("files", .array(request.files.map(JSONValue.string))),
@@ -32,7 +33,7 @@ package struct RecordedRequest: Sendable, Equatable {
         JSONMember("runtime", .string(request.options.runtime.rawValue)),
         JSONMember("storage", request.options.storage.map { .string($0.rawValue) } ?? .null),
         JSONMember("tolerance", tolerance ?? .null),
-      ] + architecture)
+      ] + architecture + activationError)
   }
 
   init(_ json: JSONValue) { self.json = json }
@@ -63,6 +64,11 @@ package struct RecordedRequest: Sendable, Equatable {
         let known = VerificationOptions.Runtime(rawValue: runtime)
       else { throw .wrong("request.runtime") }
       request.options.runtime = known
+      switch json["activationError"] {
+      case .number(let error): request.options.activationError = error
+      case nil: break
+      default: throw .wrong("request.activationError")
+      }
       switch json["storage"] {
       case .string(let name):
         guard let storage = WeightStorage(rawValue: name) else { throw .wrong("request.storage") }

@@ -56,6 +56,9 @@ public struct OutputComparison: Sendable, Equatable {
 public enum Sharpness {
   /// A bound decides where it is at most this share of a feature's range: what moves an output by more is then outside it.
   public static let decisive = 0x1p-20
+  /// Float64 evaluations closer than this share of a feature's range agree, whatever a bound says: a hundredth of what Float32
+  /// would round, so that nothing hides behind it.
+  static let negligible = 0x1p-30
   /// Noise decides where its allowance is at most this share of a feature's range.
   static let noisy = 1.0 / 64
   /// A deviation is like noise up to this many times its estimate,
@@ -216,14 +219,16 @@ private struct Judge {
     allowed <= share * sides.scales[index] || allowed <= sides.floor
   }
 
-  /// By the bounds of Float64, sharper ones where they do not decide, and its noise where none does.
+  /// By the bounds of Float64, sharper ones where they do not decide, and its noise where none does. Worst cases of large layers
+  /// grow by a factor of ten a step; what is computed does not, so that hardly ever more than the first is asked for.
   private mutating func derived(_ index: Int, _ deviation: Double) -> Finding {
     let slack = sides.slack?[index] ?? 0
     var (bound, effort) = (sides.bounds[index], 0)
     while true {
       if !(deviation <= bound + slack) { return Finding(kind: .outside, allowed: bound + slack, bound: bound) }
-      if decides(bound, index, Sharpness.decisive) {
-        return Finding(kind: .within, allowed: bound + slack, bound: bound)
+      let least = Sharpness.negligible * sides.scales[index]
+      if deviation <= least + slack || decides(bound, index, Sharpness.decisive) {
+        return Finding(kind: .within, allowed: min(bound, max(least, deviation - slack)) + slack, bound: bound)
       }
       guard effort < sides.sharpBounds.count else { break }
       if effort == sharp.count { sharp.append(sides.sharpBounds[effort]() ?? sides.bounds) }

@@ -75,7 +75,7 @@ extension ProbeSuite {
   /// Parameters × steps that a long probe may cost: seconds, not minutes.
   private static let longBudget = 4_000_000_000
   /// Beyond so many parameters a few steps show what the evaluator makes of the file, and more would only take longer.
-  private static let largeModel = 1 << 23
+  private static let largeModel = 1 << 22
 
   /// - Parameter isBlind: whether a side has no model, so that probes alone show what it does.
   func recipes(for model: Model, isBlind: Bool = false) -> [ProbeRecipe] {
