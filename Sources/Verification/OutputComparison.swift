@@ -94,6 +94,8 @@ struct Sides {
   var isRecording = false
   /// Token ids: the same, or others.
   var isInteger = false
+  /// Whether the parameters are known to differ: what moved then needs no bound to be told.
+  var isKnownToDiffer = false
   /// Which axis of the shape is time.
   var timeAxis: Int?
 }
@@ -230,6 +232,7 @@ private struct Judge {
       if deviation <= least + slack || decides(bound, index, Sharpness.decisive) {
         return Finding(kind: .within, allowed: min(bound, max(least, deviation - slack)) + slack, bound: bound)
       }
+      if sides.isKnownToDiffer { return Finding(kind: .outside, allowed: least + slack, bound: bound) }
       guard effort < sides.sharpBounds.count else { break }
       if effort == sharp.count { sharp.append(sides.sharpBounds[effort]() ?? sides.bounds) }
       bound = min(bound, sharp[effort][index])

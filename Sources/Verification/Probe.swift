@@ -148,12 +148,12 @@ extension Probe {
 extension ProbeRecipe {
   /// The name, and what the rows hold where they differ.
   fileprivate func title(for model: Model) -> String {
-    if fillings.count == 1 && name != "extremes" { return name }
+    if !isMixed { return name }
     var seen: Set<Filling> = []
     let names = fillings.filter { seen.insert($0).inserted }.map { filling in
       switch filling {
       case .uniform(1): "random"
-      case .moving: "moving gates"
+      case .moving: "moving"
       case .uniform(0): "zeros"
       case .uniform(Self.tiny): "tiny"
       case .uniform(Self.denormal): "denormal"

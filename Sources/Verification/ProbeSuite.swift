@@ -18,11 +18,20 @@ struct ProbeRecipe {
   var batch: Int
   /// One for each row, and again from the first for further rows: rows do not see each other, so that a batch tries
   /// several things at the price of one.
-  var fillings = [Filling.uniform(1)]
+  var fillings: [Filling]
+  /// Whether its rows are filled differently, which its title then says.
+  var isMixed: Bool
   /// Lengths reach both ends: one row of a single step, one of all steps.
-  var isRagged = false
+  var isRagged: Bool
   /// Every row has all steps.
-  var isFull = false
+  var isFull: Bool
+
+  init(
+    name: String, time: Int, batch: Int, fillings: [Filling] = [.uniform(1)], isRagged: Bool = false, isFull: Bool = false
+  ) {
+    (self.name, self.time, self.batch, self.fillings) = (name, time, batch, fillings)
+    (self.isRagged, self.isFull, isMixed) = (isRagged, isFull, fillings.count > 1)
+  }
 
   enum Filling: Hashable {
     /// Uniform in ±scale.
@@ -89,30 +98,28 @@ extension ProbeSuite {
     }
     // What goes wrong with sequences goes wrong with the shortest ones or behind them; a batch of three keeps rows apart from
     // time and features.
-    var recipes = [
-      ProbeRecipe(name: "single step", time: 1, batch: 3, fillings: [.uniform(1), .moving, .oneHot]),
-      ProbeRecipe(name: "four steps", time: 4, batch: 3, fillings: mixed),
-    ]
+    func steps(_ name: String, _ count: Int) -> ProbeRecipe {
+      ProbeRecipe(name: name, time: count, batch: 3, fillings: mixed)
+    }
+    var recipes = [steps("single step", 1), steps("four steps", 4)]
     if model.takesLengths { recipes.append(ragged) }
     if self == .quick { return recipes }
-    recipes[1...1] = [
-      ProbeRecipe(name: "two steps", time: 2, batch: 3, fillings: mixed),
-      ProbeRecipe(name: "three steps", time: 3, batch: 3, fillings: mixed),
+    recipes += [
+      steps("two steps", 2), steps("three steps", 3),
       ProbeRecipe(
-        name: "extremes", time: 4, batch: 4, fillings: [.uniform(1), .uniform(20), .oneHot, .faint], isFull: true),
-      ProbeRecipe(name: "longer", time: 12, batch: 3, fillings: mixed),
+        name: "extremes", time: 6, batch: 4, fillings: [.uniform(1), .uniform(20), .oneHot, .faint], isFull: true),
+      steps("longer", 12),
     ]
     if isBlind {
-      recipes += [33, 130].map { ProbeRecipe(name: "long", time: $0, batch: 3, fillings: mixed) }
-        .filter { $0.time * 3 * model.parameterCount < Self.longBudget }
+      recipes += [33, 130].filter { $0 * 3 * model.parameterCount < Self.longBudget }.map { steps("long", $0) }
     }
     if self == .standard { return recipes }
-    let steps = min(1_000, Self.longBudget / max(model.parameterCount, 1))
+    let most = min(1_000, Self.longBudget / max(model.parameterCount, 1))
     recipes += [
       ProbeRecipe(name: "large batch", time: 5, batch: 16),
       ProbeRecipe(name: "constant", time: 9, batch: 2, fillings: [.constant(0.5)]),
     ]
-    if steps > 12 { recipes.append(ProbeRecipe(name: "very long", time: steps, batch: 1)) }
+    if most > 12 { recipes.append(ProbeRecipe(name: "very long", time: most, batch: 1)) }
     return recipes
   }
 }

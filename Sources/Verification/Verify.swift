@@ -279,7 +279,7 @@ extension Sides {
       sameBits: Self.sameBits(a.single[name], b.single[other], count: x.count),
       sharpBounds: [{ both(\.sharperBounds) }, { both(\.sharpBounds) }],
       noise: { a.own?.noise?[name] ?? b.own?.noise?[other] ?? a.observedNoise(name, port, .float64) },
-      floor: RoundingModel.float64.floor, timeAxis: port?.timeAxis)
+      floor: RoundingModel.float64.floor, isKnownToDiffer: structure?.outcome == .different, timeAxis: port?.timeAxis)
   }
 
   /// One output and what was recorded of it.

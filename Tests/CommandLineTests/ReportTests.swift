@@ -31,7 +31,7 @@ import Testing
     for words in [
       "<!doctype html>", "prefers-color-scheme: dark", "width=device-width", "<p class=\"verdict\">different",
       "<svg", "class=\"deviation\"", "class=\"bound\"", "class=\"map\"", "forward.recurrentWeight",
-      "1 of 16", "T=7 B=3 random", "class=\"hidden\"", "class=\"cell\"", "half-life",
+      "1 of 16", "T=1 B=3 random/moving", "class=\"hidden\"", "class=\"cell\"", "half-life",
       "a &lt;layer&gt; &amp; &quot;more&quot;",
     ] {
       #expect(html.contains(words), "\(words)")
