@@ -24,6 +24,7 @@ extension Tensor {
         }
       }
     }
+    releasePages(0..<count)
     return try! Tensor(elementType, shape: newShape, bytes: result, quantization: quantization)
   }
 
