@@ -117,9 +117,12 @@ public struct ByteBuffer: Sendable {
   /// A window onto the same memory, or nil where it would reach outside.
   public func slice(offset: Int, count wanted: Int) -> ByteBuffer? {
     guard offset >= 0, wanted >= 0, offset <= count, wanted <= count - offset else { return nil }
-    let window = ByteBuffer(owner: owner, start: start + offset, count: wanted)
-    // Of what is not joined yet, what lies in one chunk is there already.
-    guard wanted > 0, !isOne, let chunk = window.chunks.first, chunk.count == wanted else { return window }
+    return ByteBuffer(owner: owner, start: start + offset, count: wanted)
+  }
+
+  /// The chunk that these bytes lie in, where one holds them all: reading it joins nothing.
+  package var settled: ByteBuffer {
+    guard !isOne, let chunk = chunks.first, chunk.count == count else { return self }
     return chunk
   }
 

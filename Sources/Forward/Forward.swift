@@ -81,8 +81,17 @@ func run<Number: Scalar>(
   return try run(model, inputs, forgetsSteps: forgetsSteps) { PreparedLayer(model.layers[$0], rules) }
 }
 
-/// The values of a pass of a valid model, by name: all of them, or those after the last step.
+/// The values of a pass of a valid model over layers that are ready.
 func run<Number: Scalar>(
+  _ model: Model, _ tensors: [String: Tensor], as: Number.Type, forgetsSteps: Bool,
+  layer: (Int) -> PreparedLayer<Number>
+) throws(ForwardError) -> [String: Value<Number>] {
+  let inputs = try PassInputs<Number>(model, model.inputs, tensors)
+  return try run(model, inputs, forgetsSteps: forgetsSteps, layer: layer)
+}
+
+/// The values of a pass of a valid model, by name: all of them, or those after the last step.
+private func run<Number: Scalar>(
   _ model: Model, _ inputs: PassInputs<Number>, forgetsSteps: Bool, layer: (Int) -> PreparedLayer<Number>
 ) throws(ForwardError) -> [String: Value<Number>] {
   if forgetsSteps, let steps = inputs.commonSteps, steps > 1, steps * inputs.batch > 1024 {

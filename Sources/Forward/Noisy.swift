@@ -30,7 +30,8 @@ struct Noisy: Scalar, BitwiseCopyable {
 
     static func + (left: Sum, right: Sum) -> Sum {
       Sum(
-        value: left.value + right.value, magnitude: left.magnitude + right.magnitude, terms: left.terms + right.terms,
+        value: left.value + right.value, magnitude: left.magnitude + right.magnitude,
+        terms: left.terms + right.terms,
         seed: left.seed | right.seed)
     }
   }
@@ -40,14 +41,9 @@ struct Noisy: Scalar, BitwiseCopyable {
 struct NoiseRules: PassRules {
   let model: RoundingModel
   let seed: NoiseSeed
-  // Many passes use what is packed once.
+  /// Weights are packed whatever this says: a pass is run with many seeds.
   var readsStoredWeights = false
   var narrowsWeights: Bool { false }
-
-  init(model: RoundingModel, seed: NoiseSeed) {
-    self.model = model
-    self.seed = seed
-  }
 }
 
 /// The seed of the pass that runs: layers are made ready once and run with many seeds.
@@ -105,7 +101,8 @@ extension Noisy {
     let (values, depth) = (tensor.doubles, tensor.shape[1])
     return Weights(
       values: [],
-      panels: PackedMatrix(.numbers(values), outputs: depth == 0 ? 0 : values.count / depth, depth: depth, bias: nil),
+      panels: PackedMatrix(
+        .numbers(values), outputs: depth == 0 ? 0 : values.count / depth, depth: depth, bias: nil),
       seed: rules.seed)
   }
   @inline(__always)
@@ -139,13 +136,21 @@ extension Noisy {
   }
 
   @inline(__always)
-  static func + (left: Noisy, right: Noisy) -> Noisy { rounded(left.value + right.value, left.seed | right.seed) }
+  static func + (left: Noisy, right: Noisy) -> Noisy {
+    rounded(left.value + right.value, left.seed | right.seed)
+  }
   @inline(__always)
-  static func - (left: Noisy, right: Noisy) -> Noisy { rounded(left.value - right.value, left.seed | right.seed) }
+  static func - (left: Noisy, right: Noisy) -> Noisy {
+    rounded(left.value - right.value, left.seed | right.seed)
+  }
   @inline(__always)
-  static func * (left: Noisy, right: Noisy) -> Noisy { rounded(left.value * right.value, left.seed | right.seed) }
+  static func * (left: Noisy, right: Noisy) -> Noisy {
+    rounded(left.value * right.value, left.seed | right.seed)
+  }
   @inline(__always)
-  static func / (left: Noisy, right: Noisy) -> Noisy { rounded(left.value / right.value, left.seed | right.seed) }
+  static func / (left: Noisy, right: Noisy) -> Noisy {
+    rounded(left.value / right.value, left.seed | right.seed)
+  }
 
   static func blend(_ n: Noisy, _ h: Noisy, _ z: Noisy, _ gate: Activation, _ rules: NoiseRules) -> Noisy {
     n + z * (h - n)
@@ -161,7 +166,8 @@ extension Noisy {
   /// arguments close by, as approximations have; along a slow sequence such errors add up.
   @inline(__always)
   private static func off(_ y: Double, at x: Double, _ error: FunctionError, _ seed: UInt64) -> Double {
-    let key = seed & 2 == 0 ? x.bitPattern : UInt64(bitPattern: Int64((min(max(x, -64), 64) * 16).rounded(.down)))
+    let key =
+      seed & 2 == 0 ? x.bitPattern : UInt64(bitPattern: Int64((min(max(x, -64), 64) * 16).rounded(.down)))
     return y + typicalShare * error.bound(abs(y)) * draw(key &* 0x9E37_79B9_7F4A_7C15, seed)
   }
 
@@ -215,11 +221,14 @@ extension Noisy {
     let seed = rules.seed.value
     return x.map { number in
       let shifted = number - shift
-      return Noisy(value: off(exp(shifted.value), at: shifted.value, rules.model.elementary, seed), seed: seed)
+      return Noisy(
+        value: off(exp(shifted.value), at: shifted.value, rules.model.elementary, seed), seed: seed)
     }
   }
 
-  static func argMax(_ x: ArraySlice<Noisy>) -> (offset: Int, isDecided: Bool) { Double.argMax(x.map(\.value)[...]) }
+  static func argMax(_ x: ArraySlice<Noisy>) -> (offset: Int, isDecided: Bool) {
+    Double.argMax(x.map(\.value)[...])
+  }
 }
 
 /// How far a function is usually off, as a share of the most that it may be: calibrated (docs/error-bounds.md).

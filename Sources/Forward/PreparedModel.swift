@@ -32,12 +32,10 @@ public struct PreparedModel: Sendable {
   public func run(_ inputs: [String: Tensor]) throws(ForwardError) -> [String: Tensor] {
     switch engine {
     case .float32(let layers):
-      let inputs = try PassInputs<Float>(model, model.inputs, inputs)
-      let values = try Forward.run(model, inputs, forgetsSteps: forgetsSteps) { layers[$0] }
+      let values = try Forward.run(model, inputs, as: Float.self, forgetsSteps: forgetsSteps) { layers[$0] }
       return try model.arrangedOutputs(values) { Tensor($0, shape: $1) }
     case .float64(let layers):
-      let inputs = try PassInputs<Double>(model, model.inputs, inputs)
-      let values = try Forward.run(model, inputs, forgetsSteps: forgetsSteps) { layers[$0] }
+      let values = try Forward.run(model, inputs, as: Double.self, forgetsSteps: forgetsSteps) { layers[$0] }
       return try model.arrangedOutputs(values) { Tensor($0, shape: $1) }
     }
   }

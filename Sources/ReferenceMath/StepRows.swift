@@ -36,11 +36,6 @@ public struct StepRows<S: ReferenceScalar> {
     }
   }
 
-  private init(block: Block, rows: Range<Int>) {
-    self.block = block
-    self.rows = rows
-  }
-
   public static func • (x: StepRows, weight: Weight<S>) -> Matrix<S> {
     x.block.product(weight).rows(x.rows)
   }

@@ -24,6 +24,7 @@ extension Tensor {
         }
       }
     }
+    releasePages(0..<count)
     return try! Tensor(elementType, shape: newShape, bytes: result, quantization: quantization)
   }
 
@@ -35,7 +36,7 @@ extension Tensor {
     let rowBytes = shape[0] == 0 ? 0 : bytes.count / shape[0]
     return joined(
       rows: ranges.reduce(0) { $0 + $1.count },
-      ranges.map { bytes.slice(offset: $0.lowerBound * rowBytes, count: $0.count * rowBytes)! })
+      ranges.map { bytes.slice(offset: $0.lowerBound * rowBytes, count: $0.count * rowBytes)!.settled })
   }
 
   public func rows(_ range: Range<Int>) -> Tensor { rows([range]) }

@@ -52,9 +52,10 @@ private let large: [LayerSpecification] = {
   ) throws {
     var specification = large[index]
     specification.direction = .forward
-    var model = reordered(specification.model(seed: 3))
+    let plain = reordered(specification.model(seed: 3))
     for kind in ["float", "float with what is no number", "integers with a scale"] {
-      model.layers[0].operation = model.layers[0].operation.mapTensors { tensor in
+      var model = plain
+      model.layers[0].operation = plain.layers[0].operation.mapTensors { tensor in
         guard tensor.shape.count == 2, kind != "float" else { return tensor }
         if kind.hasPrefix("integers") { return tensor.quantized()! }
         var numbers = tensor.floats
