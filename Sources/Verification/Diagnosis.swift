@@ -26,6 +26,8 @@ public struct Diagnosis: Sendable, Equatable {
     public var evidence: Evidence
     /// Whether either side may be the one that suffered it: what can be taken back in one can be made in the other.
     public var isMutual = false
+    /// Whether it leaves differences of a few units in the last place, which may be a second mistake's.
+    public var leavesUlps = false
 
     /// What it rests on.
     public enum Evidence: String, Sendable {
@@ -43,7 +45,7 @@ public struct Diagnosis: Sendable, Equatable {
   }
 
   /// Whether exactly one of all known mistakes explains the data.
-  public var isCertain: Bool { isComplete && explanations.count == 1 }
+  public var isCertain: Bool { isComplete && explanations.count == 1 && !explanations[0].leavesUlps }
 
   /// One sentence.
   public var summary: String {
@@ -57,6 +59,8 @@ public struct Diagnosis: Sendable, Equatable {
     case 0:
       return "none of the known mistakes explains it (\(tried) tried"
         + (isComplete ? ")" : "; cut short, as the models are too large to try them all)")
+    case 1 where explanations[0].leavesUlps:
+      return "perhaps: in \(suspect), \(all); but it leaves differences of a few units in the last place"
     case 1:
       return "perhaps: in \(suspect), \(all); the models are too large to try every known mistake"
     default:

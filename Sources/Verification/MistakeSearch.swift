@@ -65,11 +65,11 @@ struct MistakeSearch {
 
     init(
       _ mistake: Mistake, _ candidate: Candidate, evidence: Diagnosis.Explanation.Evidence, model: Model,
-      name: String? = nil
+      name: String? = nil, leavesUlps: Bool = false
     ) {
       explanation = Diagnosis.Explanation(
         mistake: mistake.id, name: name ?? mistake.name, place: candidate.place, evidence: evidence,
-        isMutual: !candidate.isLossy)
+        isMutual: !candidate.isLossy, leavesUlps: leavesUlps)
       suggestion = candidate.suggestion
       self.model = model
     }

@@ -86,7 +86,7 @@ private struct Matcher {
     let isHopeless = { (index: Int) in index > 256 && 2 * result.misses > index && pattern != .same }
     for index in made.indices where made[index] != right.values[index] {
       let (x, y) = (made[index], right.values[index])
-      if abs(x - y) <= 16 * roundoff * max(abs(x), abs(y), offset) { continue }
+      if isSame(x, y) || abs(x - y) <= 16 * roundoff * max(abs(x), abs(y), offset) { continue }
       result.misses += 1
       if result.first == nil { result.first = (index, x) }
       if isHopeless(index) {

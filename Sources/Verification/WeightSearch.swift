@@ -95,7 +95,8 @@ struct WeightSearch {
         // The same change in other words is no second explanation.
         if outcome.found.contains(where: { isAlike($0.model, model) }) { continue }
         outcome.found.append(
-          MistakeSearch.Found(mistake, candidate, evidence: .weights, model: model))
+          MistakeSearch.Found(
+            mistake, candidate, evidence: .weights, model: model, leavesUlps: result == .near))
       }
     }
     return outcome
