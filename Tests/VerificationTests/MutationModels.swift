@@ -80,12 +80,11 @@ extension Model {
   func withOtherActivations() -> Model {
     changingRecurrent { layer in
       for direction in layer.directions.indices {
-        layer.directions[direction].gateActivation = .relu
-        layer.directions[direction].candidateActivation = .relu
-        layer.directions[direction].outputActivation = .relu
+        // Of an RNN one activation is all: that relu is lost is another mistake's name.
+        layer.directions[direction].candidateActivation = layer.cell == .rnn ? Activation(.softsign) : .relu
+        if layer.cell != .rnn { layer.directions[direction].gateActivation = .relu }
+        if layer.cell == .lstm { layer.directions[direction].outputActivation = .relu }
       }
-      // Of an RNN one activation is all: that relu is lost is another mistake's name.
-      if layer.cell == .rnn { layer.directions[0].candidateActivation = Activation(.softsign) }
     }
   }
 
