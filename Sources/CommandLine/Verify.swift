@@ -31,13 +31,16 @@ struct Verify: ParsableCommand {
   var expected: [String] = []
 
   @Option(
-    help: "The runtime that made the expected outputs: any, onnxruntime, pytorch, keras, openvino, litert or tract.")
+    help:
+      "The runtime that made the expected outputs: any, onnxruntime, pytorch, keras, openvino, litert or tract."
+  )
   var runtime = "any"
 
   @Option(
     name: .customLong("activation-error"),
     help: ArgumentHelp(
-      "How far tanh and sigmoid of that runtime may be off, where it is none of these, such as 1e-4.", valueName: "error"))
+      "How far tanh and sigmoid of that runtime may be off, where it is none of these, such as 1e-4.",
+      valueName: "error"))
   var activationError: Double?
 
   @Option(help: "Accept this absolute deviation beyond the derived bound; the verdict is then 'close'.")
@@ -124,7 +127,9 @@ struct Verify: ParsableCommand {
   var request: VerificationRequest {
     get throws {
       guard let runtime = VerificationOptions.Runtime(rawValue: runtime) else {
-        throw RNNConvError.arguments("--runtime \(runtime): use \(VerificationOptions.Runtime.allCases.map(\.rawValue).joined(separator: ", "))")
+        throw RNNConvError.arguments(
+          "--runtime \(runtime): use \(VerificationOptions.Runtime.allCases.map(\.rawValue).joined(separator: ", "))"
+        )
       }
       guard let suite = ProbeSuite(rawValue: suite) else {
         throw RNNConvError.arguments("--suite \(suite): use quick, standard or thorough")

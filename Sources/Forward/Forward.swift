@@ -91,7 +91,7 @@ func run<Number: Scalar>(
 }
 
 /// The values of a pass of a valid model, by name: all of them, or those after the last step.
-private func run<Number: Scalar>(
+func run<Number: Scalar>(
   _ model: Model, _ inputs: PassInputs<Number>, forgetsSteps: Bool, layer: (Int) -> PreparedLayer<Number>
 ) throws(ForwardError) -> [String: Value<Number>] {
   if forgetsSteps, let steps = inputs.commonSteps, steps > 1, steps * inputs.batch > 1024 {

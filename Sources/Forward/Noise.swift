@@ -44,7 +44,9 @@ public func roundingNoise(
       squares[name]!.withUnsafeMutableBufferPointer { squares in
         for index in a.indices {
           let distance = a[index] - b[index]
-          squares[index] += distance.isNaN && !(a[index].isNaN && b[index].isNaN) ? .infinity : distance.isNaN ? 0 : distance * distance
+          squares[index] +=
+            distance.isNaN && !(a[index].isNaN && b[index].isNaN)
+            ? .infinity : distance.isNaN ? 0 : distance * distance
         }
       }
     }

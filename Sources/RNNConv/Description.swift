@@ -229,12 +229,14 @@ extension ParameterDifference {
       case .different: ("different", .null)
       }
     return .object([
-      JSONMember("left", .string(left)), JSONMember("right", .string(right)), JSONMember("role", .string(role)),
+      JSONMember("left", .string(left)), JSONMember("right", .string(right)),
+      JSONMember("role", .string(role)),
       JSONMember("relation", .string(kind.name)), JSONMember("rounding", kind.rounding),
       JSONMember("elements", .integer(Int64(elements))), JSONMember("differing", .integer(Int64(differing))),
       JSONMember("unexplained", .integer(Int64(unexplained))), JSONMember("largestUlps", largestUlps.json),
       JSONMember("largestDifference", largestDifference.json),
-      JSONMember("gates", .array(gates.map { .string($0.rawValue) })), JSONMember("rows", .integer(Int64(rows))),
+      JSONMember("gates", .array(gates.map { .string($0.rawValue) })),
+      JSONMember("rows", .integer(Int64(rows))),
       JSONMember("rowCount", .integer(Int64(rowCount))),
       JSONMember("first", .array(first.index.map { .integer(Int64($0)) })),
       JSONMember("summary", .string(summary)),

@@ -43,7 +43,8 @@ public struct Format: Sendable {
       model: @autoclosure @escaping @Sendable () -> Result<Model, RNNConvError>, notes: [ConversionNote],
       evaluate:
         @escaping @Sendable ([String: Tensor], Precision) throws(RNNConvError) -> [String: Tensor],
-      inputNames: [String], outputNames: [String] = [], findings: [Finding] = [], tensors: [StoredTensor]? = nil,
+      inputNames: [String], outputNames: [String] = [], findings: [Finding] = [],
+      tensors: [StoredTensor]? = nil,
       companions: [String] = [], check: @escaping @Sendable () throws(RNNConvError) -> Void = {}
     ) {
       imported = Lazy(model)

@@ -21,7 +21,8 @@ package struct RecordedRequest: Sendable, Equatable {
     let architecture =
       request.architecture == ArchitectureOptions()
       ? [] : [JSONMember("architecture", request.architecture.json)]
-    let activationError = request.options.activationError.map { [JSONMember("activationError", .number($0))] } ?? []
+    let activationError =
+      request.options.activationError.map { [JSONMember("activationError", .number($0))] } ?? []
     json = .object(
       [
         JSONMember("files", .array(request.files.map(JSONValue.string))),

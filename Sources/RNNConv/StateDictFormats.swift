@@ -129,7 +129,8 @@ extension Format {
   /// What the model leaves behind is a loss: the user has to agree to it.
   private static func notes(_ inference: Inference, _ state: StateDict) -> [ConversionNote] {
     var notes = state.derived.map { remark in
-      ConversionNote(layer: remark.name.isEmpty ? "." : remark.name, .rounded, remark.reason, roundedTo: .float32)
+      ConversionNote(
+        layer: remark.name.isEmpty ? "." : remark.name, .rounded, remark.reason, roundedTo: .float32)
     }
     let unread = inference.findings.filter { $0.kind == .unread }.map(\.subject)
     if !unread.isEmpty {

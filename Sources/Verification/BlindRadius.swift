@@ -48,7 +48,9 @@ extension Model {
     }
     let weighted = layers.indices.filter { !layers[$0].operation.tensors.isEmpty }
     let work = Double(weighted.count * Self.weightsALayer) * Double(parameterCount) * Double(size)
-    guard work <= Self.radiusBudget, let base = try? forward(self, inputs: inputs, precision: .float64) else { return [] }
+    guard work <= Self.radiusBudget, let base = try? forward(self, inputs: inputs, precision: .float64) else {
+      return []
+    }
     var generator = SplitMix(state: seed)
     return weighted.compactMap { index in
       let tensors = layers[index].operation.tensors
@@ -76,10 +78,14 @@ extension Model {
   }
 
   /// The largest movement of an element, in multiples of what is allowed there.
-  private static func most(_ base: [String: Tensor], _ moved: [String: Tensor], _ allowed: [String: [Double]]) -> Double {
+  private static func most(_ base: [String: Tensor], _ moved: [String: Tensor], _ allowed: [String: [Double]])
+    -> Double
+  {
     var most = 0.0
     for (name, limits) in allowed {
-      guard let a = base[name]?.doubles, let b = moved[name]?.doubles, a.count == b.count, limits.count == a.count else {
+      guard let a = base[name]?.doubles, let b = moved[name]?.doubles, a.count == b.count,
+        limits.count == a.count
+      else {
         continue
       }
       for index in a.indices where a[index] != b[index] {

@@ -38,7 +38,9 @@ struct Features {
     }
     self.features = features
     scales = features.map { ranges[$0] }
-    time = port?.axes.firstIndex { $0.factors == [.time] }.map { (shape[($0 + 1)...].reduce(1, *), shape[$0]) }
+    time = port?.axes.firstIndex { $0.factors == [.time] }.map {
+      (shape[($0 + 1)...].reduce(1, *), shape[$0])
+    }
   }
 
   /// The same noise for all elements of a feature: the root mean square of what was seen there.
@@ -46,7 +48,8 @@ struct Features {
     let usual = usual(noise.map { $0 * $0 })
     let all = (usual.reduce(0) { $0 + $1 * $1 } / Double(max(usual.count, 1))).squareRoot()
     return noise.indices.map { index in
-      let least = max(rounding.unitRoundoff * abs(values[index]), min(all, 4 * rounding.unitRoundoff * scales[index]))
+      let least = max(
+        rounding.unitRoundoff * abs(values[index]), min(all, 4 * rounding.unitRoundoff * scales[index]))
       return max(usual[features[index]], least, rounding.floor / 16)
     }
   }
@@ -76,7 +79,8 @@ struct Features {
           let mean = window.reduce(0) { $0 + raw[start + $1 * time.stride] } / Double(window.count)
           // What grows along the sequence must not reach back.
           let index = start + t * time.stride
-          squares[index] = min(max(mean, raw[index] / 4), 16 * max(raw[index], raw[start + max(0, t - 1) * time.stride]))
+          squares[index] = min(
+            max(mean, raw[index] / 4), 16 * max(raw[index], raw[start + max(0, t - 1) * time.stride]))
         }
       }
     }
@@ -86,7 +90,8 @@ struct Features {
     return squares.indices.map { index in
       // Where a rectifier cuts a feature off in every pass, a rounding may still leave some of it.
       let least = max(
-        unit * abs(values[index]) / 4, min(max(usual[features[index]] / 8, median / 16), 4 * unit * scales[index]))
+        unit * abs(values[index]) / 4,
+        min(max(usual[features[index]] / 8, median / 16), 4 * unit * scales[index]))
       return max(squares[index].squareRoot(), least, rounding.floor / 16)
     }
   }

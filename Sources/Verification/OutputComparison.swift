@@ -153,7 +153,8 @@ extension OutputComparison {
         steps[step].deviation = max(steps[step].deviation, deviation)
         steps[step].bound = max(steps[step].bound, allowed.isNaN ? .infinity : allowed)
       }
-      let ratio = deviation == 0 ? 0 : allowed == 0 || deviation == .infinity ? .infinity : deviation / allowed
+      let ratio =
+        deviation == 0 ? 0 : allowed == 0 || deviation == .infinity ? .infinity : deviation / allowed
       if ratio > tightness || isFirst {
         tightness = ratio
         boundThere = allowed
@@ -227,10 +228,13 @@ private struct Judge {
     let slack = sides.slack?[index] ?? 0
     var (bound, effort) = (sides.bounds[index], 0)
     while true {
-      if !(deviation <= bound + slack) { return Finding(kind: .outside, allowed: bound + slack, bound: bound) }
+      if !(deviation <= bound + slack) {
+        return Finding(kind: .outside, allowed: bound + slack, bound: bound)
+      }
       let least = Sharpness.negligible * sides.scales[index]
       if deviation <= least + slack || decides(bound, index, Sharpness.decisive) {
-        return Finding(kind: .within, allowed: min(bound, max(least, deviation - slack)) + slack, bound: bound)
+        return Finding(
+          kind: .within, allowed: min(bound, max(least, deviation - slack)) + slack, bound: bound)
       }
       if sides.isKnownToDiffer { return Finding(kind: .outside, allowed: least + slack, bound: bound) }
       guard effort < sides.sharpBounds.count else { break }
@@ -243,7 +247,8 @@ private struct Judge {
     }
     let allowed = Sharpness.usual * noise
     let isLike = deviation <= allowed + slack && decides(allowed, index, Sharpness.decisive)
-    return Finding(kind: isLike ? .likeNoise : .undecided, allowed: allowed + slack, bound: bound, noise: noise)
+    return Finding(
+      kind: isLike ? .likeNoise : .undecided, allowed: allowed + slack, bound: bound, noise: noise)
   }
 
   /// By noise; the bound, which is wide, can only prove a difference.
@@ -251,17 +256,21 @@ private struct Judge {
     let slack = sides.slack?[index] ?? 0
     let bound = sides.bounds[index] + slack
     guard let noise = noise?[index] else {
-      let kind: Kind = !(deviation <= bound) ? .outside : decides(bound, index, Sharpness.decisive) ? .within : .undecided
+      let kind: Kind =
+        !(deviation <= bound) ? .outside : decides(bound, index, Sharpness.decisive) ? .within : .undecided
       return Finding(kind: kind, allowed: bound, bound: bound)
     }
     if sides.isInteger {
       let isSame = deviation == 0 && noise == 0
-      return Finding(kind: isSame ? .likeNoise : !(deviation <= bound) ? .outside : .undecided, allowed: 0, bound: bound)
+      return Finding(
+        kind: isSame ? .likeNoise : !(deviation <= bound) ? .outside : .undecided, allowed: 0, bound: bound)
     }
     // What a narrower type rounds away is uniform, up to the slack.
     let usual = (noise * noise + slack * slack / 3).squareRoot()
     let allowed = max(Sharpness.usual * noise + slack, sides.floor)
-    func finding(_ kind: Kind) -> Finding { Finding(kind: kind, allowed: allowed, bound: bound, noise: usual) }
+    func finding(_ kind: Kind) -> Finding {
+      Finding(kind: kind, allowed: allowed, bound: bound, noise: usual)
+    }
     if !(deviation <= max(bound, sides.floor)) { return finding(.outside) }
     guard Sharpness.usual * noise <= max(Sharpness.noisy * sides.scales[index], sides.floor) else {
       return finding(.undecided)

@@ -24,7 +24,8 @@ extension OutputComparison {
     steps left: [Int], _ right: [Int], isUndecided: Bool, hasOwnSteps: Bool = true, probe: String
   ) -> String {
     verdict = max(verdict, isUndecided ? .inconclusive : .different)
-    let shapes = "output '\(name)' has shape \(left) on one side and \(right) on the other, on the probe '\(probe)'"
+    let shapes =
+      "output '\(name)' has shape \(left) on one side and \(right) on the other, on the probe '\(probe)'"
     if isUndecided { return shapes + ": rounding alone decides which token ends a row" }
     if hasOwnSteps { return shapes + ": they stop at different steps" }
     if left.sorted() == right.sorted() { return shapes + ": axes are exchanged, such as time and batch" }

@@ -109,6 +109,7 @@ private struct Blindness {
     }
     var (steps, rows) = (Set<Int>(), Set<Int>())
     var (isZero, isFull, hasZeroStates, isSquare) = (true, true, true, true)
+    var hasNumberInputs = false
     let states = Set(
       layers.flatMap { index, _ in model.layers[index].inputs.dropFirst(2).compactMap { $0 } })
     let lengths = Set(layers.compactMap { index, _ in model.layers[index].inputs.dropFirst().first ?? nil })
@@ -127,6 +128,7 @@ private struct Blindness {
           hasZeroStates = hasZeroStates && !hasNumbers
         } else {
           isZero = isZero && !hasNumbers
+          hasNumberInputs = true
         }
       }
       for port in model.inputs where lengths.contains(port.value) {
@@ -140,7 +142,7 @@ private struct Blindness {
     if steps == [1] { facts[.singleStep] = "every sequence has one step (T = 1)" }
     if rows == [1] { facts[.singleRow] = "every batch has one row (B = 1)" }
     if isSquare { facts[.squareAxes] = "there are as many steps as rows (T = B)" }
-    if isZero { facts[.zeroInputs] = "all inputs are zero" }
+    if isZero, hasNumberInputs { facts[.zeroInputs] = "all inputs are zero" }
     if !lengths.isEmpty, isFull { facts[.fullLengths] = "every row is as long as the sequence" }
     if hasZeroStates { facts[.zeroStates] = "all initial states are zero" }
   }

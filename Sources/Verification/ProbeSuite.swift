@@ -27,7 +27,8 @@ struct ProbeRecipe {
   var isFull: Bool
 
   init(
-    name: String, time: Int, batch: Int, fillings: [Filling] = [.uniform(1)], isRagged: Bool = false, isFull: Bool = false
+    name: String, time: Int, batch: Int, fillings: [Filling] = [.uniform(1)], isRagged: Bool = false,
+    isFull: Bool = false
   ) {
     (self.name, self.time, self.batch, self.fillings) = (name, time, batch, fillings)
     (self.isRagged, self.isFull, isMixed) = (isRagged, isFull, fillings.count > 1)
@@ -93,7 +94,9 @@ extension ProbeSuite {
     if model.parameterCount > Self.largeModel, self != .thorough, !isBlind {
       return [
         ProbeRecipe(name: "single step", time: 1, batch: 1, fillings: [.moving]),
-        ProbeRecipe(name: "three steps", time: 3, batch: 2, fillings: [.uniform(1), .moving], isRagged: model.takesLengths),
+        ProbeRecipe(
+          name: "three steps", time: 3, batch: 2, fillings: [.uniform(1), .moving],
+          isRagged: model.takesLengths),
       ]
     }
     // What goes wrong with sequences goes wrong with the shortest ones or behind them; a batch of three keeps rows apart from
@@ -107,11 +110,14 @@ extension ProbeSuite {
     recipes += [
       steps("two steps", 2), steps("three steps", 3),
       ProbeRecipe(
-        name: "extremes", time: 6, batch: 4, fillings: [.uniform(1), .uniform(20), .oneHot, .faint], isFull: true),
+        name: "extremes", time: 6, batch: 4, fillings: [.uniform(1), .uniform(20), .oneHot, .faint],
+        isFull: true),
       steps("longer", 12),
     ]
     if isBlind {
-      recipes += [33, 130].filter { $0 * 3 * model.parameterCount < Self.longBudget }.map { steps("long", $0) }
+      recipes += [33, 130].filter { $0 * 3 * model.parameterCount < Self.longBudget }.map {
+        steps("long", $0)
+      }
     }
     if self == .standard { return recipes }
     let most = min(1_000, Self.longBudget / max(model.parameterCount, 1))
@@ -132,7 +138,8 @@ extension Model {
       switch layer.operation {
       case .recurrent(let recurrent): weight = recurrent.directions[0].inputWeight
       case .dense(let tensor, _): weight = tensor
-      case .embedding, .activation, .softmax, .logSoftmax, .select, .concat, .slice, .arithmetic, .reverse, .constant,
+      case .embedding, .activation, .softmax, .logSoftmax, .select, .concat, .slice, .arithmetic, .reverse,
+        .constant,
         .dropout, .argMax, .generate:
         continue
       }
@@ -150,7 +157,9 @@ extension Model {
     var model = self
     for index in model.inputs.indices {
       let port = model.inputs[index]
-      let same = other.inputs.first { $0.name == port.name } ?? (index < other.inputs.count ? other.inputs[index] : port)
+      let same =
+        other.inputs.first { $0.name == port.name }
+        ?? (index < other.inputs.count ? other.inputs[index] : port)
       guard same.axes.map(\.factors) == port.axes.map(\.factors) else { continue }
       for axis in port.axes.indices where port.axes[axis].size == nil {
         model.inputs[index].axes[axis].size = same.axes[axis].size

@@ -58,7 +58,9 @@ extension Model {
     let work = Double(size) * Double(parameterCount)
     let passes = work < 1e7 ? 16 : work < 2e8 ? 10 : 6
     var result: [String: [Double]] = [:]
-    for (name, noise) in try roundingNoise(self, inputs: inputs, rounding: rounding, seed: seed, passes: passes) {
+    for (name, noise) in try roundingNoise(
+      self, inputs: inputs, rounding: rounding, seed: seed, passes: passes)
+    {
       let port = outputs.first { $0.name == name }
       result[name] =
         noise.isInteger

@@ -17,7 +17,9 @@ extension VerificationReport {
   mutating func conclude(_ left: Subject, _ right: Subject?) {
     verdict = max(verdict, outputs.map(\.verdict).max() ?? .different)
     if let structure { conclude(structure) }
-    if verdict == .identical, fingerprints[0] == nil || fingerprints[0] != fingerprints[1] { verdict = .equal }
+    if verdict == .identical, fingerprints[0] == nil || fingerprints[0] != fingerprints[1] {
+      verdict = .equal
+    }
     for side in [left, right].compactMap({ $0 }) where side.model == nil {
       reasons.append(
         "\(side.name) has no canonical model: only its outputs were looked at, on these inputs; what it does beyond them is not "
@@ -25,13 +27,16 @@ extension VerificationReport {
     }
     for side in [left, right].compactMap({ $0 }) {
       guard let type = side.roundedTo, verdict <= .equal, type.unitRoundoff > 0x1p-24 else { continue }
-      reasons.append("\(side.name) rounds to \(type.rawValue) inside, which its import leaves out: so far its outputs may differ")
+      reasons.append(
+        "\(side.name) rounds to \(type.rawValue) inside, which its import leaves out: so far its outputs may differ"
+      )
     }
     for road in roads where road.verdict > .equal {
       let worst = road.outputs.first { $0.verdict == road.verdict }
       switch road.verdict {
       case .inconclusive:
-        reasons.append("\(road.side): neither bound nor noise decides output '\(worst?.name ?? "")' of its own evaluator")
+        reasons.append(
+          "\(road.side): neither bound nor noise decides output '\(worst?.name ?? "")' of its own evaluator")
       case .identical, .equal, .close, .different:
         reasons.append("\(road.side): its own evaluator and its imported model disagree: the import is wrong")
       }
@@ -64,7 +69,8 @@ extension VerificationReport {
       }
     case .unaligned:
       reasons.append(
-        "the models are built differently (\(structure.unaligned ?? "")), so outputs alone decide, by the bounds of Float64")
+        "the models are built differently (\(structure.unaligned ?? "")), so outputs alone decide, by the bounds of Float64"
+      )
     case .different:
       reasons += structure.differences.filter { $0.relation == .different }.map(\.summary).firstFew
       if verdict <= .equal { reasons.append("no output moved by it on these probes") }
@@ -79,9 +85,12 @@ extension VerificationReport {
         output.isProven
         ? "first leaves its bound" : "is first farther off than rounding noise ever is (evidence, not proof)"
       reasons.append(
-        "\(name) \(what) at \(place.index) on the probe '\(place.probe)': \(place.left) against \(place.right)")
+        "\(name) \(what) at \(place.index) on the probe '\(place.probe)': \(place.left) against \(place.right)"
+      )
     }
-    if isRecording, output.noiseMultiple > Sharpness.usual || output.noiseRMS > Sharpness.usualRMS, !output.isProven {
+    if isRecording, output.noiseMultiple > Sharpness.usual || output.noiseRMS > Sharpness.usualRMS,
+      !output.isProven
+    {
       reasons.append(
         "\(name): the largest deviation is \(output.noiseMultiple.brief) times rounding noise, all together "
           + "\(output.noiseRMS.brief) times; up to \(Sharpness.usual.brief) and \(Sharpness.usualRMS.brief) times is usual"
@@ -97,8 +106,9 @@ extension VerificationReport {
     let beyond = output.noiseMultiple > Sharpness.usual
     guard output.undecided > 0, output.verdict == .inconclusive, !(isRecording && beyond) else { return }
     guard let model else {
-      return reasons.append("\(name): the file cannot be imported, so no bound can be derived; a tolerance of your own "
-        + "(--atol, --rtol) can tell")
+      return reasons.append(
+        "\(name): the file cannot be imported, so no bound can be derived; a tolerance of your own "
+          + "(--atol, --rtol) can tell")
     }
     reasons.append(
       "\(name): rounding alone may move \(output.undecided) of \(output.elements) elements so far that it would hide a mistake: "

@@ -111,7 +111,8 @@ public func verify(
     report.structure = Structure(model, other, inputs: pairing.names, outputs: names, storage: storage)
   }
   let isShared =
-    report.structure?.outcome == .same && pairing.names.allSatisfy { $0 == $1 } && names.allSatisfy { $0 == $1 }
+    report.structure?.outcome == .same && pairing.names.allSatisfy { $0 == $1 }
+    && names.allSatisfy { $0 == $1 }
   let trials = probes.map { probe in
     Subject.Trial(
       [
@@ -133,7 +134,9 @@ public func verify(
     }
     report.probes.append(probe.name)
     let (a, b) = (runs[0], runs[1])
-    let pairs = names.isEmpty ? try matched(a.double.keys.sorted(), b.double.keys.sorted(), VerificationError.outputsDiffer) : names
+    let pairs =
+      names.isEmpty
+      ? try matched(a.double.keys.sorted(), b.double.keys.sorted(), VerificationError.outputsDiffer) : names
     for name in left.model?.outputs.map(\.name) ?? pairs.keys.sorted() {
       guard let other = pairs[name], let x = a.double[name], let y = b.double[other] else { continue }
       guard x.shape == y.shape else {
@@ -142,7 +145,9 @@ public func verify(
         report.outputs.record(name) {
           let reason = $0.add(
             steps: x.shape, y.shape, isUndecided: isUndecided, hasOwnSteps: hasOwnSteps, probe: probe.name)
-          if !report.reasons.contains(where: { $0.hasPrefix("output '\(name)' has shape") }) { report.reasons.append(reason) }
+          if !report.reasons.contains(where: { $0.hasPrefix("output '\(name)' has shape") }) {
+            report.reasons.append(reason)
+          }
         }
         continue
       }
@@ -164,7 +169,8 @@ public func verify(
   }
   report.conclude(left, right)
   report.radius = BlindRadius(
-    output: report.outputs.map(\.blindShare).max() ?? 0, comparesWeights: report.structure?.unaligned == nil && report.structure != nil)
+    output: report.outputs.map(\.blindShare).max() ?? 0,
+    comparesWeights: report.structure?.unaligned == nil && report.structure != nil)
   guard isDiagnosing, report.verdict == .different else { return report }
   let ran = probes.filter { report.probes.contains($0.name) }
   func asTaken(_ side: ([String: Tensor]) -> [String: Tensor]) -> [Probe] {
@@ -201,7 +207,8 @@ public func verify(
   Subject.Trial.run([trial], besides: [fingerprint])
   let run = try trial.runs(seed: 1)[0]
   var report = VerificationReport(
-    left: left.name, right: source, verdict: .equal, fingerprints: [try fingerprint.value, nil], outputs: [], roads: [],
+    left: left.name, right: source, verdict: .equal, fingerprints: [try fingerprint.value, nil], outputs: [],
+    roads: [],
     probes: [probe.name], seed: nil, reasons: [])
   for name in run.double.keys.sorted() {
     guard let theirs = expected[name], let ours = run.double[name] else { continue }
@@ -211,11 +218,14 @@ public func verify(
       report.outputs.record(name) {
         report.reasons.append(
           $0.add(
-            steps: ours.shape, theirs.shape, isUndecided: isUndecided, hasOwnSteps: hasOwnSteps, probe: probe.name))
+            steps: ours.shape, theirs.shape, isUndecided: isUndecided, hasOwnSteps: hasOwnSteps,
+            probe: probe.name))
       }
       continue
     }
-    let sides = Sides(recorded: run, name, ours, theirs, left.model?.port(ofOutput: name), rounding, hasTolerance: tolerance != nil)
+    let sides = Sides(
+      recorded: run, name, ours, theirs, left.model?.port(ofOutput: name), rounding,
+      hasTolerance: tolerance != nil)
     report.outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
   }
   let strangers = expected.keys.filter { run.double[$0] == nil }.sorted()
@@ -255,7 +265,8 @@ extension Sides {
   /// Where stated roundings of parameters lie between them, by how much the models are apart is known, and only the rest is
   /// judged. A right side that is not proven to be the left one brings no roundings of its own.
   fileprivate init(
-    _ a: Subject.Run, _ b: Subject.Run, _ name: String, _ other: String, _ x: Tensor, _ y: Tensor, _ port: Port?,
+    _ a: Subject.Run, _ b: Subject.Run, _ name: String, _ other: String, _ x: Tensor, _ y: Tensor,
+    _ port: Port?,
     structure: Structure?, hasTolerance: Bool
   ) {
     /// Neither side brings its own allowance: the lesser bound counts twice, since both claim to compute the same.
@@ -267,7 +278,9 @@ extension Sides {
     }
     let isProof = structure?.isProof ?? false
     var slack = Self.added(a.stated(name, x), isProof ? b.stated(other, y) : y.storageError)
-    if isProof, structure?.outcome != .same, let p = a.own?.bounds[name], let q = b.own?.bounds[other], p.shape == x.shape, q.shape == x.shape {
+    if isProof, structure?.outcome != .same, let p = a.own?.bounds[name], let q = b.own?.bounds[other],
+      p.shape == x.shape, q.shape == x.shape
+    {
       let moved = zip(p.values, q.values).map { abs($0 - $1) }
       // Apart from the least bound, the other side's own rounding lies between its model and what is known of it.
       slack = moved.indices.map { (slack?[$0] ?? 0) + moved[$0] + q.errors[$0] }
@@ -275,16 +288,19 @@ extension Sides {
     let left = x.doubles
     self.init(
       shape: x.shape, left: left, right: y.doubles, scales: Features(left, x.shape, port).scales,
-      bounds: both { $0.bounds } ?? Array(repeating: hasTolerance ? 0 : .infinity, count: x.count), slack: slack,
+      bounds: both { $0.bounds } ?? Array(repeating: hasTolerance ? 0 : .infinity, count: x.count),
+      slack: slack,
       sameBits: Self.sameBits(a.single[name], b.single[other], count: x.count),
       sharpBounds: [{ both(\.sharperBounds) }, { both(\.sharpBounds) }],
       noise: { a.own?.noise?[name] ?? b.own?.noise?[other] ?? a.observedNoise(name, port, .float64) },
-      floor: RoundingModel.float64.floor, isKnownToDiffer: structure?.outcome == .different, timeAxis: port?.timeAxis)
+      floor: RoundingModel.float64.floor, isKnownToDiffer: structure?.outcome == .different,
+      timeAxis: port?.timeAxis)
   }
 
   /// One output and what was recorded of it.
   fileprivate init(
-    recorded run: Subject.Run, _ name: String, _ ours: Tensor, _ theirs: Tensor, _ port: Port?, _ rounding: RoundingModel,
+    recorded run: Subject.Run, _ name: String, _ ours: Tensor, _ theirs: Tensor, _ port: Port?,
+    _ rounding: RoundingModel,
     hasTolerance: Bool
   ) {
     // Where the model stopped at the same step.
@@ -296,7 +312,8 @@ extension Sides {
         ?? Array(repeating: hasTolerance && run.recorded == nil ? 0 : .infinity, count: ours.count),
       slack: Self.added(theirs.storageError, run.stated(name, ours)),
       noise: { run.recorded == nil ? run.observedNoise(name, port, rounding) : run.recorded?.noise?[name] },
-      floor: rounding.floor, isRecording: true, isInteger: !ours.elementType.isFloat, timeAxis: port?.timeAxis)
+      floor: rounding.floor, isRecording: true, isInteger: !ours.elementType.isFloat, timeAxis: port?.timeAxis
+    )
   }
 
   private static func added(_ a: [Double]?, _ b: [Double]?) -> [Double]? {
@@ -316,7 +333,8 @@ extension Sides {
 extension Subject.Run {
   /// Where there is no model to draw noise in: what the file's own evaluator is off by in Float32, of each feature.
   func observedNoise(_ name: String, _ port: Port?, _ rounding: RoundingModel) -> [Double]? {
-    guard let single = single[name], let double = double[name], single.shape == double.shape, double.elementType.isFloat
+    guard let single = single[name], let double = double[name], single.shape == double.shape,
+      double.elementType.isFloat
     else { return nil }
     let (a, b) = (single.doubles, double.doubles)
     // Runtimes' functions are several times less accurate than the evaluator's.
@@ -339,8 +357,12 @@ extension Subject {
   }
 
   /// Which output of the right side is which of the left one; empty where a side has no model to tell.
-  fileprivate static func outputs(_ left: Subject, _ right: Subject) throws(VerificationError) -> [String: String] {
-    guard let mine = left.model?.outputs.map(\.name), let theirs = right.model?.outputs.map(\.name) else { return [:] }
+  fileprivate static func outputs(_ left: Subject, _ right: Subject) throws(VerificationError) -> [String:
+    String]
+  {
+    guard let mine = left.model?.outputs.map(\.name), let theirs = right.model?.outputs.map(\.name) else {
+      return [:]
+    }
     return try matched(mine, theirs) { .outputsDiffer(left: $0, right: $1) }
   }
 }

@@ -29,7 +29,8 @@ import Testing
     #expect(asked.isEmpty && output.verdict == .equal)
   }
 
-  @Test func `A deviation within a bound that is not sharp asks for the next, and none after one that decides`() {
+  @Test
+  func `A deviation within a bound that is not sharp asks for the next, and none after one that decides`() {
     let (asked, output) = judged(deviation: 1e-8, quick: .infinity, few: 1e-7, many: 1e-12)
     #expect(asked == ["few"] && output.verdict == .equal)
   }
@@ -55,7 +56,8 @@ import Testing
     #expect(judged(deviation: 1e-3, quick: 1e-12, slack: 1e-4).1.verdict == .different)
   }
 
-  @Test func `A recording is equal like noise, different beyond all noise or its bound, and else inconclusive`() {
+  @Test
+  func `A recording is equal like noise, different beyond all noise or its bound, and else inconclusive`() {
     func verdict(_ deviation: Double, noise: Double = 1e-7, bound: Double = 0.1) -> Verdict {
       judged(deviation: deviation, quick: bound, noise: noise, isRecording: true).1.verdict
     }
@@ -69,7 +71,8 @@ import Testing
   @Test func `A small bias of all elements shows in their mean square`() {
     let count = 1000
     let sides = Sides(
-      shape: [count], left: Array(repeating: 1, count: count), right: Array(repeating: 1 + 5e-7, count: count),
+      shape: [count], left: Array(repeating: 1, count: count),
+      right: Array(repeating: 1 + 5e-7, count: count),
       scales: Array(repeating: 2, count: count), bounds: Array(repeating: 1, count: count),
       noise: { Array(repeating: 1e-7, count: count) }, floor: 0, isRecording: true)
     var comparison = OutputComparison(name: "y")

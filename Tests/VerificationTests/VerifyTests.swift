@@ -212,15 +212,19 @@ import Testing
       Model(
         inputs: [
           Port(
-            name: "t", value: "t", elementType: .int64, kind: .tokens, axes: [PortAxis([.time]), PortAxis([.batch])])
+            name: "t", value: "t", elementType: .int64, kind: .tokens,
+            axes: [PortAxis([.time]), PortAxis([.batch])])
         ],
         outputs: [
           Port(
             name: "y", value: "y", elementType: .float32, kind: .sequence(features: 2),
-            axes: [PortAxis([.time]), PortAxis([.batch]), PortAxis([.features(stride: 1, count: 2)], size: 2)])
+            axes: [
+              PortAxis([.time]), PortAxis([.batch]), PortAxis([.features(stride: 1, count: 2)], size: 2),
+            ])
         ],
         layers: [
-          Layer("embedding", .embedding(table: Tensor(table, shape: [200, 2])), inputs: ["t"], outputs: ["y"])
+          Layer(
+            "embedding", .embedding(table: Tensor(table, shape: [200, 2])), inputs: ["t"], outputs: ["y"])
         ])
     }
     let right = model()

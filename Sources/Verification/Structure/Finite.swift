@@ -9,7 +9,8 @@ extension Model {
       let allowsInfinity =
         switch layer.operation {
         case .arithmetic, .constant: true
-        case .recurrent, .embedding, .dense, .activation, .softmax, .logSoftmax, .select, .concat, .slice, .reverse,
+        case .recurrent, .embedding, .dense, .activation, .softmax, .logSoftmax, .select, .concat, .slice,
+          .reverse,
           .dropout, .argMax, .generate:
           false
         }
