@@ -166,8 +166,9 @@ extension Noisy {
   /// arguments close by, as approximations have; along a slow sequence such errors add up.
   @inline(__always)
   private static func off(_ y: Double, at x: Double, _ error: FunctionError, _ seed: UInt64) -> Double {
-    let key =
-      seed & 2 == 0 ? x.bitPattern : UInt64(bitPattern: Int64((min(max(x, -64), 64) * 16).rounded(.down)))
+    let place = (min(max(x, -64), 64) * 16).rounded(.down)
+    // No number is in no place.
+    let key = seed & 2 == 0 || place.isNaN ? x.bitPattern : UInt64(bitPattern: Int64(place))
     return y + typicalShare * error.bound(abs(y)) * draw(key &* 0x9E37_79B9_7F4A_7C15, seed)
   }
 

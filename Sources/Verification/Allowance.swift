@@ -4,13 +4,30 @@ internal import Tensors
 
 /// How far a model's outputs may lie from what is known of them and still count as the same.
 struct Allowance: Sendable {
-  /// Twice each: the other side claims to compute the same, so it may be off as far.
-  private let bounds: [String: BoundedTensor]
+  private let allowances: [String: [Double]]
 
+  /// As sharp as what is to be explained: Float64's bounds, but no more than agreement in Float64 leaves; or the noise of the
+  /// runtime that recorded outputs, up to what is usual.
+  ///
   /// - Parameter rounding: the arithmetic that the outputs come from.
   /// - Throws: what the model's pass throws.
   init(_ model: Model, _ inputs: [String: Tensor], _ rounding: RoundingModel) throws(ForwardError) {
-    bounds = try boundedForward(model, inputs: inputs, rounding: rounding)
+    if rounding.format == .float32 {
+      allowances = try model.noise(inputs, rounding, seed: 1).mapValues {
+        $0.usual.map { Sharpness.usual * $0 }
+      }
+      return
+    }
+    let bounds = try boundedForward(model, inputs: inputs, rounding: rounding, symbols: .none)
+    var allowances: [String: [Double]] = [:]
+    for (name, bound) in bounds {
+      let scales = Features(bound.values, bound.shape, model.outputs.first { $0.name == name }).scales
+      // Twice: the other side claims to compute the same, so it may be off as far.
+      allowances[name] = zip(bound.errors, scales).map {
+        bound.isInteger ? $0 : min(2 * $0, max(Sharpness.decisive * $1, 0x1p-1000))
+      }
+    }
+    self.allowances = allowances
   }
 
   /// Whether an element counts as explained: the one place that says so.
@@ -20,8 +37,8 @@ struct Allowance: Sendable {
 
   /// ∞ where nothing is known of an output.
   func allowed(_ output: String, _ index: Int) -> Double {
-    guard let bound = bounds[output], index < bound.errors.count else { return .infinity }
-    return 2 * bound.errors[index]
+    guard let all = allowances[output], index < all.count else { return .infinity }
+    return all[index]
   }
 }
 

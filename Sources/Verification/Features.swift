@@ -8,6 +8,9 @@ struct Features {
   private let features: [Int]
   /// For each element the range of its feature, 0 included.
   let scales: [Double]
+  /// An eighth of the usual feature's, of those that move, or less of the largest: one that hardly moves is no sign that
+  /// rounding has become large.
+  let usualScale: Double
   /// Elements from one time step to the next, and steps; where time has an axis of its own.
   private let time: (stride: Int, steps: Int)?
 
@@ -36,6 +39,8 @@ struct Features {
       let usual = ranges.sorted()[count / 2]
       ranges = ranges.map { max($0, usual / 8) }
     }
+    let moving = ranges.filter { $0 > 0 }.sorted()
+    usualScale = moving.isEmpty ? 0 : max(moving[moving.count / 2] / 8, moving.last! / 64)
     self.features = features
     scales = features.map { ranges[$0] }
     time = port?.axes.firstIndex { $0.factors == [.time] }.map {

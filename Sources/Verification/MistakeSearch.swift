@@ -115,7 +115,7 @@ struct MistakeSearch {
     /// A few seconds.
     static let standard = Budget(left: 20_000_000_000)
     /// A pass with bounds, in plain passes.
-    static let bounded = 128
+    static let bounded = 32
 
     mutating func spend(_ multiplications: Int) { left -= multiplications }
   }

@@ -65,6 +65,8 @@ public enum Sharpness {
   static let usual = 12.0
   /// or this many times at the root mean square of all elements.
   static let usualRMS = 3.0
+  /// The fewer elements, the more their mean square differs by chance.
+  static let spreadRMS = 9.0
   /// Beyond these, no right recording was ever found.
   static let never = 120.0
   static let neverRMS = 30.0
@@ -78,6 +80,8 @@ struct Sides {
   var right: [Double]
   /// For each element, the range of its own feature over time and batch, of the trusted side.
   var scales: [Double]
+  /// What the usual feature's range is at least, for what is judged by noise.
+  var usualScale = 0.0
   /// For each element, the most that both sides can differ if they compute the same.
   var bounds: [Double]
   /// What is known to lie between the sides, on top: the movement by stated roundings, an output held in a narrower type.
@@ -87,7 +91,7 @@ struct Sides {
   /// The same as `bounds`, derived with more and more effort, asked for only where those before do not decide.
   var sharpBounds: [() -> [Double]?] = []
   /// How far evaluations usually stray; nil without anything that says so.
-  var noise: () -> [Double]? = { nil }
+  var noise: () -> Noise? = { nil }
   /// Below this nothing is told apart: what hardware may flush to zero.
   var floor: Double
   /// Whether deviations are judged by noise first: recorded outputs, whose arithmetic is not at hand.
@@ -166,9 +170,10 @@ extension OutputComparison {
     }
     guard sides.isRecording, verdict < .different, tolerance == nil else { return }
     // A small bias of many elements shows in none of them, but in all together.
-    if noiseRMS > Sharpness.neverRMS {
+    let spread = Sharpness.spreadRMS / Double(max(noiseCount, 1)).squareRoot()
+    if noiseRMS > Sharpness.neverRMS + spread, !judge.isErratic {
       verdict = .different
-    } else if noiseRMS > Sharpness.usualRMS {
+    } else if noiseRMS > Sharpness.usualRMS + spread {
       verdict = max(verdict, .inconclusive)
     }
   }
@@ -211,6 +216,7 @@ private struct Judge {
   private let sides: Sides
   private var sharp: [[Double]] = []
   private lazy var noise = sides.noise()
+  lazy var isErratic = noise?.isErratic ?? false
 
   init(_ sides: Sides) { self.sides = sides }
 
@@ -242,7 +248,7 @@ private struct Judge {
       bound = min(bound, sharp[effort][index])
       effort += 1
     }
-    guard let noise = noise?[index] else {
+    guard let noise = noise?.usual[index] else {
       return Finding(kind: .undecided, allowed: bound + slack, bound: bound)
     }
     let allowed = Sharpness.usual * noise
@@ -255,7 +261,7 @@ private struct Judge {
   private mutating func recorded(_ index: Int, _ deviation: Double) -> Finding {
     let slack = sides.slack?[index] ?? 0
     let bound = sides.bounds[index] + slack
-    guard let noise = noise?[index] else {
+    guard let noise = noise?.usual[index] else {
       let kind: Kind =
         !(deviation <= bound) ? .outside : decides(bound, index, Sharpness.decisive) ? .within : .undecided
       return Finding(kind: kind, allowed: bound, bound: bound)
@@ -272,10 +278,12 @@ private struct Judge {
       Finding(kind: kind, allowed: allowed, bound: bound, noise: usual)
     }
     if !(deviation <= max(bound, sides.floor)) { return finding(.outside) }
-    guard Sharpness.usual * noise <= max(Sharpness.noisy * sides.scales[index], sides.floor) else {
+    let scale = max(sides.scales[index], sides.usualScale)
+    guard Sharpness.usual * noise <= max(Sharpness.noisy * scale, sides.floor) else {
       return finding(.undecided)
     }
     if deviation <= allowed { return finding(.likeNoise) }
-    return finding(deviation > max(Sharpness.never * noise + slack, sides.floor) ? .beyondNoise : .undecided)
+    let isBeyond = !isErratic && deviation > max(Sharpness.never * noise + slack, sides.floor)
+    return finding(isBeyond ? .beyondNoise : .undecided)
   }
 }

@@ -116,7 +116,7 @@ extension ProbeSuite {
     ]
     if isBlind {
       recipes += [33, 130].filter { $0 * 3 * model.parameterCount < Self.longBudget }.map {
-        steps("long", $0)
+        steps("many steps", $0)
       }
     }
     if self == .standard { return recipes }
@@ -125,7 +125,7 @@ extension ProbeSuite {
       ProbeRecipe(name: "large batch", time: 5, batch: 16),
       ProbeRecipe(name: "constant", time: 9, batch: 2, fillings: [.constant(0.5)]),
     ]
-    if most > 12 { recipes.append(ProbeRecipe(name: "very long", time: most, batch: 1)) }
+    if most > 12 { recipes.append(ProbeRecipe(name: "long", time: most, batch: 1)) }
     return recipes
   }
 }

@@ -46,27 +46,45 @@ final class Derivation {
   }
 }
 
+/// How far evaluations stray from one in Float64, element by element.
+struct Noise {
+  var usual: [Double]
+  /// Whether some pass strayed so far, in any output, that another trajectory may be taken: then none of the model's elements,
+  /// however calm the passes were there, can be said to be beyond noise.
+  var isErratic = false
+}
+
 extension Model {
   /// Rounding noise of each output, steadied (`Feature`): passes differ, and the least of a few may be less than usual.
   func noise(
     _ inputs: [String: Tensor], _ rounding: RoundingModel, seed: UInt64
-  ) throws(ForwardError) -> [String: [Double]] {
+  ) throws(ForwardError) -> [String: Noise] {
     let size = self.inputs.reduce(1) { most, port in
       max(most, (inputs[port.name]?.count ?? 1) / max(1, port.kind.features))
     }
     // Some seconds at most: the more passes, the steadier.
     let work = Double(size) * Double(parameterCount)
     let passes = work < 1e7 ? 16 : work < 2e8 ? 10 : 6
-    var result: [String: [Double]] = [:]
+    var result: [String: Noise] = [:]
+    var isErratic = false
     for (name, noise) in try roundingNoise(
       self, inputs: inputs, rounding: rounding, seed: seed, passes: passes)
     {
-      let port = outputs.first { $0.name == name }
-      result[name] =
-        noise.isInteger
-        ? noise.deviations
-        : Features(noise.values, noise.shape, port).steadied(noise.deviations, noise.values, rounding)
+      if noise.isInteger {
+        isErratic = isErratic || noise.deviations.contains(.infinity)
+        result[name] = Noise(usual: noise.deviations)
+        continue
+      }
+      let features = Features(noise.values, noise.shape, outputs.first { $0.name == name })
+      result[name] = Noise(usual: features.steadied(noise.deviations, noise.values, rounding))
+      isErratic =
+        isErratic
+        || noise.largest.indices.contains {
+          noise.largest[$0]
+            > max(Sharpness.noisy * max(features.scales[$0], features.usualScale), rounding.floor)
+        }
     }
+    for name in result.keys { result[name]!.isErratic = isErratic }
     return result
   }
 }
@@ -87,7 +105,9 @@ extension Subject {
     /// import says that it rounded a constant or left a cast out. Nil where nothing does.
     func stated(_ name: String, _ value: Tensor) -> [Double]? {
       let held = value.storageError
-      guard let unit = roundedTo?.unitRoundoff, let noise = own?.singleNoise?[name] else { return held }
+      guard let unit = roundedTo?.unitRoundoff, let noise = own?.singleNoise?[name]?.usual else {
+        return held
+      }
       let share = Sharpness.usual * unit * 0x1p24
       return noise.indices.map { (held?[$0] ?? 0) + share * noise[$0] }
     }

@@ -14,9 +14,9 @@ extension VerificationReport {
   /// Draws the verdict: from the parameters where they prove, from the outputs, and from each side's road.
   ///
   /// - Parameter right: nil for a recording.
-  mutating func conclude(_ left: Subject, _ right: Subject?) {
+  mutating func conclude(_ left: Subject, _ right: Subject?, hasTolerance: Bool = false) {
     verdict = max(verdict, outputs.map(\.verdict).max() ?? .different)
-    if let structure { conclude(structure) }
+    if let structure { conclude(structure, hasTolerance) }
     if verdict == .identical, fingerprints[0] == nil || fingerprints[0] != fingerprints[1] {
       verdict = .equal
     }
@@ -46,7 +46,7 @@ extension VerificationReport {
   }
 
   /// What the parameters say.
-  private mutating func conclude(_ structure: Structure) {
+  private mutating func conclude(_ structure: Structure, _ hasTolerance: Bool) {
     switch structure.outcome {
     case .same: break
     case .rounded, .near:
@@ -74,7 +74,8 @@ extension VerificationReport {
     case .different:
       reasons += structure.differences.filter { $0.relation == .different }.map(\.summary).firstFew
       if verdict <= .equal { reasons.append("no output moved by it on these probes") }
-      verdict = .different
+      // The user accepts what stays within the tolerance.
+      verdict = hasTolerance && verdict <= .close ? .close : .different
     }
   }
 

@@ -167,7 +167,7 @@ public func verify(
   report.roads = zip([left, right], roads).compactMap { side, road in
     side.model.map { _ in VerificationReport.Road(side: side.name, outputs: road) }
   }
-  report.conclude(left, right)
+  report.conclude(left, right, hasTolerance: tolerance != nil)
   report.radius = BlindRadius(
     output: report.outputs.map(\.blindShare).max() ?? 0,
     comparesWeights: report.structure?.unaligned == nil && report.structure != nil)
@@ -240,7 +240,7 @@ public func verify(
   report.conclude(left, nil)
   report.radius = BlindRadius(output: report.outputs.map(\.blindShare).max() ?? 0, comparesWeights: false)
   if isMeasuringRadius, let model = left.model, let noise = run.recorded?.noise {
-    let allowed = noise.filter { expected[$0.key] != nil }.mapValues { $0.map { Sharpness.usual * $0 } }
+    let allowed = noise.filter { expected[$0.key] != nil }.mapValues { $0.usual.map { Sharpness.usual * $0 } }
     report.radius?.layers = model.blindWeights(left.own(probe.inputs), allowed: allowed, seed: 1)
   }
   if !strangers.isEmpty {
@@ -306,8 +306,10 @@ extension Sides {
     // Where the model stopped at the same step.
     let bounded = run.recorded?.bounds[name].flatMap { $0.shape == ours.shape ? $0 : nil }
     let left = ours.doubles
+    let features = Features(left, ours.shape, port)
     self.init(
-      shape: ours.shape, left: left, right: theirs.doubles, scales: Features(left, ours.shape, port).scales,
+      shape: ours.shape, left: left, right: theirs.doubles, scales: features.scales,
+      usualScale: features.usualScale,
       bounds: bounded?.errors(around: left.map { $0.isFinite ? $0 : 0 })
         ?? Array(repeating: hasTolerance && run.recorded == nil ? 0 : .infinity, count: ours.count),
       slack: Self.added(theirs.storageError, run.stated(name, ours)),
@@ -332,7 +334,7 @@ extension Sides {
 
 extension Subject.Run {
   /// Where there is no model to draw noise in: what the file's own evaluator is off by in Float32, of each feature.
-  func observedNoise(_ name: String, _ port: Port?, _ rounding: RoundingModel) -> [Double]? {
+  func observedNoise(_ name: String, _ port: Port?, _ rounding: RoundingModel) -> Noise? {
     guard let single = single[name], let double = double[name], single.shape == double.shape,
       double.elementType.isFloat
     else { return nil }
@@ -340,7 +342,7 @@ extension Subject.Run {
     // Runtimes' functions are several times less accurate than the evaluator's.
     let unit = rounding.unitRoundoff * 0x1p24 * (rounding.format == .float32 ? 4 : 1)
     let noise = zip(a, b).map { isSame($0, $1) ? 0 : unit * abs($0 - $1) }
-    return Features(b, double.shape, port).pooled(noise, b, rounding)
+    return Noise(usual: Features(b, double.shape, port).pooled(noise, b, rounding))
   }
 }
 

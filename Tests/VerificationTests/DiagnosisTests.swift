@@ -86,7 +86,7 @@ import Verification
     model = model.changingRecurrent { $0.directions[0].recurrentBias = $0.directions[0].inputBias }
     let ways = try #require(Mistake.named("bias-twice")).undo(in: model)
     let right = try #require(ways.first { $0.place.contains("the input bias") }).model
-    let probe = try Probe.generated(for: model, seed: 1)[0]
+    let probe = try Probe.generated(for: model, seed: 1).last!
     let expected = try forward(right, inputs: probe.inputs, precision: .float64)
     let diagnosis = try diagnose(
       side(model, "suspect"), expected: expected, from: "recorded", probe: probe, rounding: .float64)

@@ -17,7 +17,8 @@ import Testing
     let sides = Sides(
       shape: [2], left: [1, -1], right: [1 + deviation, -1], scales: [2, 2], bounds: [quick, quick],
       slack: slack.map { [$0, $0] }, sameBits: [false, true],
-      sharpBounds: [{ bounds("few", few) }, { bounds("many", many) }], noise: { bounds("noise", noise) },
+      sharpBounds: [{ bounds("few", few) }, { bounds("many", many) }],
+      noise: { bounds("noise", noise).map { Noise(usual: $0) } },
       floor: 1e-300, isRecording: isRecording)
     var comparison = OutputComparison(name: "y")
     comparison.add(sides, probe: "p", tolerance: nil)
@@ -74,7 +75,9 @@ import Testing
       shape: [count], left: Array(repeating: 1, count: count),
       right: Array(repeating: 1 + 5e-7, count: count),
       scales: Array(repeating: 2, count: count), bounds: Array(repeating: 1, count: count),
-      noise: { Array(repeating: 1e-7, count: count) }, floor: 0, isRecording: true)
+      noise: {
+        Noise(usual: Array(repeating: 1e-7, count: count))
+      }, floor: 0, isRecording: true)
     var comparison = OutputComparison(name: "y")
     comparison.add(sides, probe: "p", tolerance: nil)
     #expect(comparison.noiseMultiple < Sharpness.usual && comparison.verdict == .inconclusive)

@@ -21,7 +21,9 @@ extension Structure {
     unaligned = alignment.failure
     attributes = alignment.attributes
     if unaligned != nil { return }
-    for pair in alignment.pairs.flatMap({ ParameterPair.all($0.left, $0.right) }) { add(pair, storage) }
+    for pair in alignment.pairs.flatMap({ ParameterPair.all($0.left, $0.right, storage) }) {
+      add(pair, storage)
+    }
   }
 
   private mutating func add(_ pair: ParameterPair, _ storage: WeightStorage?) {
@@ -46,7 +48,7 @@ struct ParameterPair {
   var shape: [Int] { (left?.count ?? -1 >= right?.count ?? 0 ? left : right)?.shape ?? [] }
 
   /// Those of two corresponding layers, which the alignment has made sure are of one kind.
-  static func all(_ a: Layer, _ b: Layer) -> [ParameterPair] {
+  static func all(_ a: Layer, _ b: Layer, _ storage: WeightStorage? = nil) -> [ParameterPair] {
     var pairs: [ParameterPair] = []
     func add(_ role: String, _ x: Numbers?, _ y: Numbers?, _ gates: [Gate] = []) {
       pairs.append(ParameterPair(layers: (a.name, b.name), role: role, left: x, right: y, gates: gates))
@@ -72,6 +74,21 @@ struct ParameterPair {
           add("\(name).projection", p.projection.map { Numbers($0) }, q.projection.map { Numbers($0) })
         }
         guard p.hasBias || q.hasBias else { continue }
+        // Where each of two biases is the other side's, rounded or not, they need not be added.
+        let biases = [
+          ("inputBias", p.inputBias, q.inputBias), ("recurrentBias", p.recurrentBias, q.recurrentBias),
+        ]
+        .map { role, mine, theirs in
+          ParameterPair(
+            layers: (a.name, b.name), role: "\(name).\(role)", left: rows(mine), right: rows(theirs),
+            gates: read)
+        }
+        if biases.allSatisfy({
+          ($0.left == nil) == ($0.right == nil) && ParameterDifference($0, storage)?.relation != .different
+        }) {
+          pairs += biases.filter { $0.left != nil }
+          continue
+        }
         // Of a GRU that resets afterwards, the candidate's two biases do different things.
         let added = x.cell == .gru(resetAfter: true) ? 2 * x.hiddenSize : gates.count * x.hiddenSize
         let all = skipped * x.hiddenSize..<gates.count * x.hiddenSize
