@@ -52,8 +52,25 @@ extension Model {
   /// The last hidden state of a recurrent layer, where somebody reads it.
   private func readState(of index: Int) -> String? {
     guard layers[index].outputs.count > 1, let state = layers[index].outputs[1] else { return nil }
-    let isRead = layers.contains { $0.inputs.contains(state) } || outputs.contains { $0.value == state }
-    return isRead ? state : nil
+    guard let kinds = try? validated() else { return nil }
+    return isRead(state, kinds) ? state : nil
+  }
+
+  /// Whether an output depends on a value. Of states that are joined, some are cut away again: those of lower layers.
+  private func isRead(_ value: String, _ kinds: [String: ValueKind]) -> Bool {
+    outputs.contains { $0.value == value }
+      || layers.contains { reader in
+        guard let position = reader.inputs.firstIndex(of: value) else { return false }
+        guard case .concat = reader.operation, let joined = reader.outputs.first ?? nil else { return true }
+        let start = reader.inputs[..<position].reduce(0) { $0 + ($1.flatMap { kinds[$0]?.features } ?? 0) }
+        let own = start..<start + (kinds[value]?.features ?? 0)
+        return outputs.contains { $0.value == joined }
+          || layers.contains { layer in
+            guard layer.inputs.contains(joined) else { return false }
+            guard case .slice(let first, let count) = layer.operation else { return true }
+            return own.overlaps(first..<first + count)
+          }
+      }
   }
 
   fileprivate func takes(_ selection: StateSelection, of index: Int) -> Bool {

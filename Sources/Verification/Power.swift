@@ -25,16 +25,20 @@ public struct PowerReport: Sendable, Equatable {
 
 /// Makes every known mistake in a model and tells which ones the probes could not notice.
 ///
-/// A mistake is noticed where an output moves by more than both sides' Float32 bounds, or does not fit any more.
+/// A mistake is noticed where an output moves by more than the rounding noise of recorded outputs, or does not fit any more.
 public func power(
   of model: Model, name: String, probes: [Probe], seed: UInt64? = nil
 ) throws(VerificationError) -> PowerReport {
   guard !probes.isEmpty else { throw .noProbes("no inputs were given") }
-  var evidence: [(inputs: [String: Tensor], bounds: [String: BoundedTensor])] = []
+  var evidence: [(inputs: [String: Tensor], outputs: [String: Tensor], noise: [String: Noise])] = []
   for probe in probes {
     let inputs = probe.inputs.filter { input in model.inputs.contains { $0.name == input.key } }
     do {
-      evidence.append((inputs, try boundedForward(model, inputs: inputs, rounding: .float32)))
+      evidence.append(
+        (
+          inputs, try forward(model, inputs: inputs, precision: .float64),
+          try model.noise(inputs, .onnxruntime, seed: seed ?? 1)
+        ))
     } catch { throw .cannotRun(side: name, probe: probe.name, reason: "\(error)") }
   }
   func isNoticed(_ changed: Model) -> Bool {
@@ -42,10 +46,13 @@ public func power(
       guard let outputs = try? forward(changed, inputs: piece.inputs, precision: .float64) else {
         return true
       }
-      return piece.bounds.contains { name, bounded in
-        guard let found = outputs[name], found.shape == bounded.shape else { return true }
-        return zip(zip(bounded.values, bounded.errors), found.doubles).contains { expected, value in
-          !isSame(expected.0, value) && !(abs(expected.0 - value) <= 2 * expected.1)
+      return piece.outputs.contains { name, expected in
+        guard let found = outputs[name], found.shape == expected.shape, let noise = piece.noise[name]?.usual
+        else {
+          return true
+        }
+        return zip(zip(expected.doubles, found.doubles), noise).contains { pair, noise in
+          !isSame(pair.0, pair.1) && !(abs(pair.0 - pair.1) <= Sharpness.usual * noise)
         }
       }
     }
@@ -70,7 +77,7 @@ public func power(
       if item.reasons.isEmpty {
         item.reasons = [
           isWithinRounding
-            ? "what it changes stays within the rounding bound of every output"
+            ? "what it changes is no more than rounding noise"
             : "the tensors are alike where it exchanges them"
         ]
       }
