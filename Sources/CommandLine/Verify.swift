@@ -181,7 +181,7 @@ struct Verify: ParsableCommand {
       Terminal.print("  import       \(road.side): \(Terminal.paint(road.verdict)) to its own evaluator")
     }
     if let radius = report.radius, report.verdict <= .inconclusive {
-      Terminal.print("  blind to     less: \(radius.summary)")
+      Terminal.print("  would show   \(radius.summary)")
     }
     for reason in report.reasons { Terminal.print("  because      \(reason)") }
     if let diagnosis = report.diagnosis { show(diagnosis, outcome) }

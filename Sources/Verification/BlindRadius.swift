@@ -18,16 +18,15 @@ public struct BlindRadius: Sendable, Equatable {
     public var share: Double
   }
 
-  /// One sentence.
+  /// What would have shown, in words.
   public var summary: String {
-    let share = "a change of an output by \((100 * output).brief) % of its range"
-    if comparesWeights { return "every weight was compared; of the outputs, \(share) would have shown" }
-    guard let worst = layers.max(by: { $0.share < $1.share }) else { return "\(share) would have shown" }
-    let weight =
-      worst.share.isFinite
-      ? "of one weight by \((100 * worst.share).brief) % of its tensor's size (layer '\(worst.layer)', the blindest)"
-      : "not of a weight of layer '\(worst.layer)', on which no output depends here"
-    return "\(share) would have shown, and \(weight)"
+    let moved = "an output that moves by \((100 * output).brief) % of its range"
+    if comparesWeights { return "every changed weight, and \(moved)" }
+    guard let worst = layers.max(by: { $0.share < $1.share }) else { return moved }
+    return worst.share.isFinite
+      ? "\(moved), and one weight that changes by \((100 * worst.share).brief) % of its tensor's size (in layer "
+        + "'\(worst.layer)', the blindest)"
+      : "\(moved), but no weight of layer '\(worst.layer)', on which no output depends here"
   }
 }
 

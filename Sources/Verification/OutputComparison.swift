@@ -138,8 +138,9 @@ extension OutputComparison {
           if firstOutside == nil, finding.kind == .outside || !isProven { firstOutside = place() }
         }
       }
-      let allowed = finding?.allowed ?? sides.bounds[index]
-      if let noise = finding?.noise {
+      let allowed = finding?.allowed ?? min(sides.bounds[index], Sharpness.negligible * sides.scales[index])
+      // On another trajectory nothing is a multiple of anything.
+      if let noise = finding?.noise, finding?.kind != .undecided || !judge.isErratic {
         let multiple = deviation == 0 ? 0 : deviation / noise
         noiseMultiple = max(noiseMultiple, multiple)
         if finding?.kind != .undecided {
