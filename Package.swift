@@ -98,7 +98,8 @@ let package = Package(
     tests("Tensors", ["ByteIO", "Tensors", "TestSupport"]),
     tests("Recurrent", ["Recurrent", "Tensors", "TestSupport"]),
     tests(
-      "Forward", ["ByteIO", "CKernels", "Forward", "Recurrent", "Tensors", "TestSupport"], exclude: ["Recorded"]),
+      "Forward", ["ByteIO", "CKernels", "Forward", "Recurrent", "Tensors", "TestSupport"],
+      exclude: ["Recorded"]),
     tests(
       "NativeFormat",
       [
