@@ -62,7 +62,7 @@ public enum Sharpness {
   /// Noise decides where its allowance is at most this share of a feature's range.
   static let noisy = 1.0 / 64
   /// A deviation is like noise up to this many times its estimate,
-  static let usual = 12.0
+  static let usual = 9.0
   /// or this many times at the root mean square of all elements.
   static let usualRMS = 3.0
   /// The fewer elements, the more their mean square differs by chance.
