@@ -170,7 +170,7 @@ public struct ByteBuffer: Sendable {
   }
 
   /// Whether it is so long that what reads it once lets its pages go behind it.
-  package var isLarge: Bool { count > 1 << 20 }
+  package var isLarge: Bool { count >= 1 << 19 }
 
   /// Lets the pages of a mapped file go, those that it shares with its neighbours too: they leave the memory of this
   /// process, stay in the system's cache, and are back when they are read again. Of what is not joined yet, the pages of

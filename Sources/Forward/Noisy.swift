@@ -120,11 +120,13 @@ extension Noisy {
       seed: left.seed | right.seed)
   }
 
-  /// The error of a sum of n products in a few partial sums: each product's own rounding, and those of partial sums, which
-  /// grow like √k; together about u Σ|a||b| · √(1/(2n) + 1/48), whatever the order.
+  /// The error of a sum of n products in a few partial sums: each product's own rounding, those of partial sums, which grow
+  /// like √k, and the last ones, where the sum is nearly whole (the input's part, the state's, the biases); together about
+  /// u · √((Σ|a||b|)² (1/(2n) + 1/48) + (Σab)²/2), whatever the order.
   @inline(__always)
   init(_ sum: Sum) {
-    let error = unit * sum.magnitude * (0.5 / Double(max(sum.terms, 1)) + 1 / 48).squareRoot()
+    let share = 0.5 / Double(max(sum.terms, 1)) + 1 / 48
+    let error = unit * (sum.magnitude * sum.magnitude * share + sum.value * sum.value / 2).squareRoot()
     self.init(
       value: sum.value + 1.7 * error * draw(sum.value.bitPattern, sum.seed), seed: sum.seed)
   }

@@ -87,10 +87,15 @@ extension ModelFile {
         ? try generated(theirs.fitting(model), other.path, options)
         : try generated(model.fitting(theirs), path, options)
     }
-    guard let other, let theirs else {
+    guard let other else {
       // Why this file has no canonical model is the reason that nothing can be generated.
       _ = try model
       return []
+    }
+    guard let theirs else {
+      throw .arguments(
+        "neither \(path) nor \(other.path) could be imported, so that no inputs can be made up for them: give your own with "
+          + "--input (\(inputNames.joined(separator: ", ")))")
     }
     // The other side's inputs under this side's names.
     let names = Dictionary(uniqueKeysWithValues: zip(theirs.inputs.map(\.name), inputNames))
@@ -126,16 +131,7 @@ extension ModelFile {
         subject, other.subject, probes: probes, tolerance: options.tolerance,
         seed: options.inputs == nil ? options.seed : nil, storage: options.storage,
         isDiagnosing: options.isDiagnosing, isSingleNeeded: options.isSingleNeeded)
-    } catch {
-      if case .notFinite(let side, _, _, _, _) = error {
-        throw .unreadable(path: side, reason: String(error.description.dropFirst(side.count + 2)))
-      }
-      // Inputs made up to fit the file do not fit it: the file contradicts itself.
-      if case .cannotRun(let side, let probe, let reason) = error, options.inputs == nil {
-        throw .unreadable(path: side, reason: "it does not run on the probe '\(probe)': \(reason)")
-      }
-      throw .inputs(error.description)
-    }
+    } catch { throw RNNConvError(error, isMadeUp: options.inputs == nil) }
   }
 
   /// Compares the file's own evaluator with its imported model: is it understood as it is meant?
@@ -162,12 +158,7 @@ extension ModelFile {
         subject, expected: expected, from: source, probe: Probe(name: "given inputs", inputs: inputs),
         rounding: options.rounding, tolerance: options.tolerance, isDiagnosing: options.isDiagnosing,
         isMeasuringRadius: options.isMeasuringRadius)
-    } catch {
-      if case .notFinite(let side, _, _, _, _) = error {
-        throw .unreadable(path: side, reason: String(error.description.dropFirst(side.count + 2)))
-      }
-      throw .inputs(error.description)
-    }
+    } catch { throw RNNConvError(error, isMadeUp: false) }
   }
 
   /// Which known mistakes the inputs, given or generated, would notice in this model.
@@ -179,7 +170,20 @@ extension ModelFile {
     do {
       return try Verification.power(
         of: model, name: path, probes: probes, seed: options.inputs == nil ? options.seed : nil)
-    } catch { throw .inputs(error.description) }
+    } catch { throw RNNConvError(error, isMadeUp: options.inputs == nil) }
+  }
+}
+
+extension RNNConvError {
+  /// - Parameter isMadeUp: whether the inputs were made up to fit the file: where they do not, it contradicts itself.
+  fileprivate init(_ error: VerificationError, isMadeUp: Bool) {
+    switch error {
+    case .notFinite(let side, let reason): self = .unreadable(path: side, reason: reason.description)
+    case .cannotRun(let side, let probe, let reason) where isMadeUp:
+      self = .unreadable(path: side, reason: "it does not run on the probe '\(probe)': \(reason)")
+    case .cannotRun, .noProbes, .inputTooLarge, .outputsDiffer, .inputsDiffer:
+      self = .inputs(error.description)
+    }
   }
 }
 

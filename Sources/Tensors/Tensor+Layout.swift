@@ -116,3 +116,15 @@ extension Tensor {
     return try Tensor(elementType, shape: shape, bytes: result, quantization: quantization)
   }
 }
+
+extension [Int] {
+  /// Of a shape: the index of the element at a row-major offset.
+  package func index(at offset: Int) -> [Int] {
+    var (rest, index) = (offset, self)
+    for axis in indices.reversed() {
+      index[axis] = rest % Swift.max(self[axis], 1)
+      rest /= Swift.max(self[axis], 1)
+    }
+    return index
+  }
+}

@@ -85,7 +85,7 @@ struct Features {
           // What grows along the sequence must not reach back.
           let index = start + t * time.stride
           squares[index] = min(
-            max(mean, raw[index] / 4), 16 * max(raw[index], raw[start + max(0, t - 1) * time.stride]))
+            max(mean, raw[index]), 16 * max(raw[index], raw[start + max(0, t - 1) * time.stride]))
         }
       }
     }

@@ -74,14 +74,8 @@ extension Port {
 extension Port {
   /// Time, row and feature of an element of the port's tensor.
   func coordinates(of index: Int, in shape: [Int]) -> (time: Int?, row: Int, feature: Int) {
-    var rest = index
-    var digits: [Int] = []
-    for size in shape.reversed() {
-      digits.insert(rest % max(size, 1), at: 0)
-      rest /= max(size, 1)
-    }
     var (time, row, feature): (Int?, Int, Int) = (nil, 0, 0)
-    for (axis, digit) in zip(axes, digits) {
+    for (axis, digit) in zip(axes, shape.index(at: index)) {
       var rest = digit
       for factor in axis.factors.reversed() {
         switch factor {

@@ -1,3 +1,5 @@
+internal import Tensors
+
 /// How one output compares between two sides, over all probes.
 public struct OutputComparison: Sendable, Equatable {
   public var name: String
@@ -121,7 +123,7 @@ extension OutputComparison {
       let deviation = isSame ? 0 : a.isNaN || b.isNaN ? .infinity : abs(a - b)
       let isIdentical = isSame && (sides.sameBits?[index] ?? true)
       let finding = isIdentical && !sides.isRecording ? nil : judge.judge(index, deviation)
-      func place() -> Place { Place(probe: probe, index: Self.index(index, sides.shape), left: a, right: b) }
+      func place() -> Place { Place(probe: probe, index: sides.shape.index(at: index), left: a, right: b) }
       if !isIdentical { verdict = max(verdict, .equal) }
       if let finding {
         switch finding.kind {
@@ -177,16 +179,6 @@ extension OutputComparison {
     } else if noiseRMS > Sharpness.usualRMS + spread {
       verdict = max(verdict, .inconclusive)
     }
-  }
-
-  private static func index(_ flat: Int, _ shape: [Int]) -> [Int] {
-    var index: [Int] = []
-    var rest = flat
-    for size in shape.reversed() {
-      index.insert(rest % max(size, 1), at: 0)
-      rest /= max(size, 1)
-    }
-    return index
   }
 }
 

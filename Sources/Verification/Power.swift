@@ -30,6 +30,7 @@ public func power(
   of model: Model, name: String, probes: [Probe], seed: UInt64? = nil
 ) throws(VerificationError) -> PowerReport {
   guard !probes.isEmpty else { throw .noProbes("no inputs were given") }
+  if let found = model.firstNotFinite { throw .notFinite(side: name, found) }
   var evidence: [(inputs: [String: Tensor], outputs: [String: Tensor], noise: [String: Noise])] = []
   for probe in probes {
     let inputs = probe.inputs.filter { input in model.inputs.contains { $0.name == input.key } }

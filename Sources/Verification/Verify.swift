@@ -55,7 +55,7 @@ public struct VerificationReport: Sendable, Equatable {
 /// Why no comparison could be made.
 public enum VerificationError: Error, Equatable, CustomStringConvertible {
   case noProbes(String)
-  case notFinite(side: String, layer: String, role: String, index: [Int], value: Double)
+  case notFinite(side: String, NotFinite)
   case inputTooLarge(String, sizes: [Int], limit: Int)
   case outputsDiffer(left: [String], right: [String])
   case inputsDiffer(left: [String], right: [String])
@@ -64,9 +64,7 @@ public enum VerificationError: Error, Equatable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .noProbes(let reason): "there is nothing to compare on: \(reason)"
-    case .notFinite(let side, let layer, let role, let index, let value):
-      "\(side): layer '\(layer)', \(role) holds \(value) at \(index): no output of it can be compared; was it saved from a "
-        + "training that diverged?"
+    case .notFinite(let side, let reason): "\(side): \(reason)"
     case .inputTooLarge(let name, let sizes, let limit):
       "input '\(name)' is fixed to \(sizes.map(String.init).joined(separator: "·")) elements, over the \(limit) that are "
         + "made up for a comparison: give your own with --input"
@@ -137,25 +135,7 @@ public func verify(
     let pairs =
       names.isEmpty
       ? try matched(a.double.keys.sorted(), b.double.keys.sorted(), VerificationError.outputsDiffer) : names
-    for name in left.model?.outputs.map(\.name) ?? pairs.keys.sorted() {
-      guard let other = pairs[name], let x = a.double[name], let y = b.double[other] else { continue }
-      guard x.shape == y.shape else {
-        let hasOwnSteps = (left.model ?? right.model)?.hasOwnSteps ?? false
-        let isUndecided = hasOwnSteps && [a, b].contains { $0.own?.sharpBounds?.hasUndecided ?? false }
-        report.outputs.record(name) {
-          let reason = $0.add(
-            steps: x.shape, y.shape, isUndecided: isUndecided, hasOwnSteps: hasOwnSteps, probe: probe.name)
-          if !report.reasons.contains(where: { $0.hasPrefix("output '\(name)' has shape") }) {
-            report.reasons.append(reason)
-          }
-        }
-        continue
-      }
-      let sides = Sides(
-        a, b, name, other, x, y, left.model?.port(ofOutput: name) ?? right.model?.port(ofOutput: other),
-        structure: report.structure, hasTolerance: tolerance != nil)
-      report.outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
-    }
+    report.compare(a, b, pairs, left.model, right.model, probe: probe.name, tolerance: tolerance)
     a.compareRoad(probe, left.model?.outputs ?? [], &roads[0])
     b.compareRoad(probe, right.model?.outputs ?? [], &roads[1])
   }
@@ -172,17 +152,7 @@ public func verify(
     output: report.outputs.map(\.blindShare).max() ?? 0,
     comparesWeights: report.structure?.unaligned == nil && report.structure != nil)
   guard isDiagnosing, report.verdict == .different else { return report }
-  let ran = probes.filter { report.probes.contains($0.name) }
-  func asTaken(_ side: ([String: Tensor]) -> [String: Tensor]) -> [Probe] {
-    ran.map { Probe(name: $0.name, inputs: side($0.inputs)) }
-  }
-  report.diagnosis = try report.diagnosisOfImport(left, asTaken(pairing.ofLeft))
-  if report.diagnosis == nil {
-    report.diagnosis = try report.diagnosisOfImport(right, asTaken(pairing.ofRight))
-  }
-  if report.diagnosis == nil {
-    report.diagnosis = try diagnose(left: left, right: right, probes: ran, storage: storage)
-  }
+  try report.diagnose(left, right, pairing, probes, storage)
   return report
 }
 
@@ -257,6 +227,52 @@ public func verify(
       left, expected: expected, from: source, probe: probe, rounding: rounding)
   }
   return report
+}
+
+extension VerificationReport {
+  /// Takes what two sides made of one probe into account.
+  ///
+  /// - Parameter names: the right side's output for each of the left one's.
+  fileprivate mutating func compare(
+    _ a: Subject.Run, _ b: Subject.Run, _ names: [String: String], _ left: Model?, _ right: Model?,
+    probe: String,
+    tolerance: Tolerance?
+  ) {
+    for name in left?.outputs.map(\.name) ?? names.keys.sorted() {
+      guard let other = names[name], let x = a.double[name], let y = b.double[other] else { continue }
+      guard x.shape == y.shape else {
+        let hasOwnSteps = (left ?? right)?.hasOwnSteps ?? false
+        let isUndecided = hasOwnSteps && [a, b].contains { $0.own?.sharpBounds?.hasUndecided ?? false }
+        outputs.record(name) {
+          let reason = $0.add(
+            steps: x.shape, y.shape, isUndecided: isUndecided, hasOwnSteps: hasOwnSteps, probe: probe)
+          if !reasons.contains(where: { $0.hasPrefix("output '\(name)' has shape") }) {
+            reasons.append(reason)
+          }
+        }
+        continue
+      }
+      let sides = Sides(
+        a, b, name, other, x, y, left?.port(ofOutput: name) ?? right?.port(ofOutput: other),
+        structure: structure, hasTolerance: tolerance != nil)
+      outputs.record(name) { $0.add(sides, probe: probe, tolerance: tolerance) }
+    }
+  }
+
+  /// Looks for what explains a difference: in a side's own road first, since nothing else can be told while that is wrong.
+  fileprivate mutating func diagnose(
+    _ left: Subject, _ right: Subject, _ pairing: InputPairing, _ probes: [Probe], _ storage: WeightStorage?
+  ) throws(VerificationError) {
+    let ran = probes.filter { self.probes.contains($0.name) }
+    func asTaken(_ side: ([String: Tensor]) -> [String: Tensor]) -> [Probe] {
+      ran.map { Probe(name: $0.name, inputs: side($0.inputs)) }
+    }
+    diagnosis = try diagnosisOfImport(left, asTaken(pairing.ofLeft))
+    if diagnosis == nil { diagnosis = try diagnosisOfImport(right, asTaken(pairing.ofRight)) }
+    if diagnosis == nil {
+      diagnosis = try Verification.diagnose(left: left, right: right, probes: ran, storage: storage)
+    }
+  }
 }
 
 extension Sides {
@@ -355,7 +371,7 @@ extension Subject {
   /// A NaN or ∞ among the weights makes every output one: nothing could be compared.
   fileprivate func requireFinite() throws(VerificationError) {
     guard let found = model?.firstNotFinite else { return }
-    throw .notFinite(side: name, layer: found.layer, role: found.role, index: found.index, value: found.value)
+    throw .notFinite(side: name, found)
   }
 
   /// Which output of the right side is which of the left one; empty where a side has no model to tell.

@@ -173,7 +173,7 @@ private struct TensorComparison {
     }
     if let gate = few.first, let first = parts[gate].match.first {
       let count = few.reduce(0) { $0 + parts[$1].match.misses }
-      let place = ParameterDifference.place(gate * size + first.index, shape).map(String.init)
+      let place = shape.index(at: gate * size + first.index).map(String.init)
       let isAll = parts.indices.allSatisfy { parts[$0].source == $0 && parts[$0].match.pattern == .same }
       lines.append(
         "\(count) \(isAll ? "of \(right.count) numbers" : count == 1 ? "number" : "numbers") "

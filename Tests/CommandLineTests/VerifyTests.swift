@@ -45,6 +45,13 @@ import Verification
     )
   }
 
+  @Test func `where neither side can be imported, inputs are asked for`() throws {
+    let file = Repository.fixtures.appending(path: "onnx/torch-dynamo-rnn-tanh/model.onnx").path
+    let outcome = try Tool.run("verify", file, file)
+    #expect(outcome.code == 2, "\(outcome)")
+    #expect(outcome.error.contains("give your own with --input (x)"), "\(outcome)")
+  }
+
   @Test func `recorded outputs that are off are different, and close only by a tolerance`() throws {
     let folder = try TemporaryFolder()
     let outputs = try Sample.npz(Self.recorded("outputs.npz"))

@@ -13,7 +13,7 @@ enum MatrixSource<Number: Panelled>: Sendable {
 extension PassRules {
   /// Whether a matrix is not packed but read where it is.
   func staysStored(_ tensor: Tensor) -> Bool {
-    readsStoredWeights && !narrowsWeights && tensor.count > 1 << 18
+    readsStoredWeights && !narrowsWeights && tensor.count >= 1 << 17
   }
 }
 

@@ -2,9 +2,22 @@ internal import ByteIO
 internal import Recurrent
 internal import Tensors
 
+/// A number of a weight that is NaN or ∞, and where it is.
+public struct NotFinite: Sendable, Equatable, CustomStringConvertible {
+  public let layer: String
+  public let role: String
+  public let index: [Int]
+  public let value: Double
+
+  public var description: String {
+    "layer '\(layer)', \(role) holds \(value) at \(index): no output of it can be compared; was it saved from a training "
+      + "that diverged?"
+  }
+}
+
 extension Model {
   /// The first number of a weight that is NaN or ∞. A constant that is added or compared may well be ∞, such as a mask.
-  var firstNotFinite: (layer: String, role: String, index: [Int], value: Double)? {
+  var firstNotFinite: NotFinite? {
     for layer in layers {
       let allowsInfinity =
         switch layer.operation {
@@ -16,12 +29,7 @@ extension Model {
         }
       for (role, tensor) in layer.operation.tensors {
         guard let (flat, value) = tensor.firstNotFinite(allowsInfinity: allowsInfinity) else { continue }
-        var (rest, index) = (flat, [Int]())
-        for size in tensor.shape.reversed() {
-          index.insert(rest % max(size, 1), at: 0)
-          rest /= max(size, 1)
-        }
-        return (layer.name, role, index, value)
+        return NotFinite(layer: layer.name, role: role, index: tensor.shape.index(at: flat), value: value)
       }
     }
     return nil
@@ -48,7 +56,7 @@ extension Tensor {
         return (first + offset, numbers[offset])
       }
       first += count
-      if bytes.count > 4 << 20 { piece.releasePages() }
+      if bytes.isLarge { piece.releasePages() }
     }
     return nil
   }

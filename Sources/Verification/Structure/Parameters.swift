@@ -217,7 +217,6 @@ extension Tensor {
       return false
     }
     let piece = 1 << 20
-    let isLarge = bytes.count > 4 * piece
     return stride(from: 0, to: bytes.count, by: piece).allSatisfy { offset in
       let count = min(piece, bytes.count - offset)
       // Within both.
@@ -226,7 +225,7 @@ extension Tensor {
       while var a = mine.first, var b = theirs.first {
         let common = min(a.count, b.count)
         guard a.slice(offset: 0, count: common)! == b.slice(offset: 0, count: common)! else { return false }
-        if isLarge { for side in [a, b] { side.slice(offset: 0, count: common)!.releasePages() } }
+        if bytes.isLarge { for side in [a, b] { side.slice(offset: 0, count: common)!.releasePages() } }
         (a, b) = (
           a.slice(offset: common, count: a.count - common)!, b.slice(offset: common, count: b.count - common)!
         )
@@ -275,7 +274,7 @@ extension ParameterDifference {
         largestDifference = max(largestDifference, abs(x[k] - y[k]))
         let isExplained = ulps <= Structure.nearUlps
         if differing == 0 || !isExplained && unexplained == 0 {
-          first = Place(index: Self.place(index, shape), left: x[k], right: y[k])
+          first = Place(index: shape.index(at: index), left: x[k], right: y[k])
         }
         differing += 1
         guard !isExplained else { continue }
@@ -293,15 +292,6 @@ extension ParameterDifference {
     } else if isRounded {
       relation = .rounded(pair.rounding)
     }
-  }
-
-  static func place(_ flat: Int, _ shape: [Int]) -> [Int] {
-    var (rest, index) = (flat, [Int]())
-    for size in shape.reversed() {
-      index.insert(rest % max(size, 1), at: 0)
-      rest /= max(size, 1)
-    }
-    return index
   }
 }
 
