@@ -64,11 +64,13 @@ public enum Sharpness {
   /// Noise decides where its allowance is at most this share of a feature's range.
   static let noisy = 1.0 / 64
   /// A deviation is like noise up to this many times its estimate,
-  static let usual = 9.0
+  static let usual = 7.0
   /// or this many times at the root mean square of all elements.
-  static let usualRMS = 3.0
+  static let usualRMS = 1.6
   /// The fewer elements, the more their mean square differs by chance.
-  static let spreadRMS = 9.0
+  static let spreadRMS = 1.2
+  /// Roundings that are known to lie between two sides move them by this many times their noise at most.
+  static let farthest = 9.0
   /// Beyond these, no right recording was ever found.
   static let never = 120.0
   static let neverRMS = 30.0
@@ -244,7 +246,7 @@ private struct Judge {
     guard let noise = noise?.usual[index] else {
       return Finding(kind: .undecided, allowed: bound + slack, bound: bound)
     }
-    let allowed = Sharpness.usual * noise
+    let allowed = Sharpness.farthest * noise
     let isLike = deviation <= allowed + slack && decides(allowed, index, Sharpness.decisive)
     return Finding(
       kind: isLike ? .likeNoise : .undecided, allowed: allowed + slack, bound: bound, noise: noise)

@@ -29,6 +29,15 @@ extension OutputComparison {
     if isUndecided { return shapes + ": rounding alone decides which token ends a row" }
     if hasOwnSteps { return shapes + ": they stop at different steps" }
     if left.sorted() == right.sorted() { return shapes + ": axes are exchanged, such as time and batch" }
+    if left.filter({ $0 != 1 }) == right.filter({ $0 != 1 }) {
+      return shapes + ": one side drops axes of size 1"
+    }
+    if left.count == right.count, left.indices.filter({ left[$0] != right[$0] }).count == 1,
+      left.contains(1) != right.contains(1)
+    {
+      return shapes
+        + ": one side has one row or step where the other has all, as where the batch is folded into time"
+    }
     let isFolded = left.reduce(1, *) == right.reduce(1, *)
     return isFolded ? shapes + ": axes are folded into one another, such as batch into time" : shapes
   }

@@ -108,7 +108,7 @@ extension Subject {
       guard let unit = roundedTo?.unitRoundoff, let noise = own?.singleNoise?[name]?.usual else {
         return held
       }
-      let share = Sharpness.usual * unit * 0x1p24
+      let share = Sharpness.farthest * unit * 0x1p24
       return noise.indices.map { (held?[$0] ?? 0) + share * noise[$0] }
     }
 

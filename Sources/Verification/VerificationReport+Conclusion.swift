@@ -89,7 +89,7 @@ extension VerificationReport {
         "\(name) \(what) at \(place.index) on the probe '\(place.probe)': \(place.left) against \(place.right)"
       )
     }
-    if isRecording, output.noiseMultiple > Sharpness.usual || output.noiseRMS > Sharpness.usualRMS,
+    if isRecording, output.verdict > .equal || output.noiseMultiple > Sharpness.usual,
       !output.isProven
     {
       reasons.append(

@@ -122,11 +122,13 @@ public func verify(
   let (leftPrint, rightPrint) = (left.fingerprinting, right.fingerprinting)
   Subject.Trial.run(trials, besides: [leftPrint, rightPrint])
   var roads: [[OutputComparison]] = [[], []]
+  var failure: VerificationError?
   for trial in trials {
     let probe = trial.probe
     let runs: [Subject.Run]
     do { runs = try trial.runs(seed: seed ?? 1) } catch {
       guard seed != nil, probes.count > 1 else { throw error }
+      failure = failure ?? error
       report.reasons.append("\(error); that probe is left out")
       continue
     }
@@ -139,7 +141,7 @@ public func verify(
     a.compareRoad(probe, left.model?.outputs ?? [], &roads[0])
     b.compareRoad(probe, right.model?.outputs ?? [], &roads[1])
   }
-  guard !report.probes.isEmpty else { throw .noProbes(report.reasons.joined(separator: "; ")) }
+  guard !report.probes.isEmpty else { throw failure ?? .noProbes(report.reasons.joined(separator: "; ")) }
   guard report.outputs.contains(where: { $0.elements > 0 || $0.verdict > .equal }) else {
     throw .noProbes("the inputs give outputs of no element")
   }
@@ -197,6 +199,11 @@ public func verify(
       recorded: run, name, ours, theirs, left.model?.port(ofOutput: name), rounding,
       hasTolerance: tolerance != nil)
     report.outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
+  }
+  let missing = run.double.keys.filter { expected[$0] == nil }.sorted()
+  if !missing.isEmpty {
+    report.reasons.append(
+      "not compared, since nothing was recorded of it: \(missing.joined(separator: ", "))")
   }
   let strangers = expected.keys.filter { run.double[$0] == nil }.sorted()
   guard report.outputs.contains(where: { $0.elements > 0 || $0.verdict > .equal }) else {

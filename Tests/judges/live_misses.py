@@ -438,6 +438,8 @@ def judge(index: int, seed: int, wanted: int, flags: list[str] | None, limit: fl
     model = make(one, rng)
     inputs = models.random_inputs(one.shape, one.time, one.batch, rng, normal=bool(rng.random() < 0.7))
     right = models.exact(model, inputs)
+    if models.spread(right) == 0:
+        return []  # a rectifier cut everything off: no movement is a share of nothing
     reference = right.astype(np.float32)
     shape = one.shape
     facts = {"index": index, "weights": one.weights, "time": one.time, "batch": one.batch, "cell": shape.cell,
