@@ -107,7 +107,26 @@ private struct JSONWriter {
 
   private mutating func write(_ text: String) {
     bytes.append(UInt8(ascii: "\""))
-    for byte in text.utf8 {
+    // For people's eyes and terminals, controls beyond ASCII are escaped, too.
+    if indented, text.unicodeScalars.contains(where: { $0.value >= 0x7F && $0.isControl }) {
+      for scalar in text.unicodeScalars {
+        if scalar.value >= 0x7F, scalar.isControl {
+          for unit in UTF16.encode(scalar)! {
+            let digits = String(unit, radix: 16)
+            append("\\u" + String(repeating: "0", count: 4 - digits.count) + digits)
+          }
+        } else {
+          writeUTF8(Array(String(scalar).utf8))
+        }
+      }
+    } else {
+      writeUTF8(text.utf8)
+    }
+    bytes.append(UInt8(ascii: "\""))
+  }
+
+  private mutating func writeUTF8(_ text: some Sequence<UInt8>) {
+    for byte in text {
       switch byte {
       case UInt8(ascii: "\""), UInt8(ascii: "\\"):
         bytes.append(UInt8(ascii: "\\"))
@@ -123,6 +142,5 @@ private struct JSONWriter {
       default: bytes.append(byte)
       }
     }
-    bytes.append(UInt8(ascii: "\""))
   }
 }

@@ -24,6 +24,9 @@ public struct Limits: Sendable, Equatable {
   public var elements = 1 << 31
   /// Nodes run, turns of loops and time steps of recurrent nodes in one evaluation of a graph.
   public var evaluationSteps = 10_000_000
+  /// Multiplications of one evaluation of a graph, and elements that its nodes make, on top of what the sizes of its weights
+  /// and inputs explain.
+  public var evaluationWork = 1 << 30
 
   public init() {}
   public static let standard = Limits()
@@ -36,6 +39,7 @@ extension Limits {
     ("inflation-ratio", \.inflationRatio), ("tensors", \.tensors), ("string-bytes", \.stringBytes),
     ("nodes", \.nodes), ("nesting", \.nesting), ("json-values", \.jsonValues),
     ("pickle-values", \.pickleValues), ("elements", \.elements), ("evaluation-steps", \.evaluationSteps),
+    ("evaluation-work", \.evaluationWork),
   ]
 
   /// Sets a limit by its name, as in `nodes=1000`; false where there is no such limit, or the value is not a number from 1

@@ -147,9 +147,10 @@ struct Check: ParsableCommand {
     case .failed:
       Terminal.print("\(Terminal.paint("FAIL", .red))  \(Terminal.paint(outcome.fixture, .bold))")
       for problem in outcome.problems {
-        Terminal.print(
-          "      \(problem.kind.rawValue): "
-            + problem.message.split(separator: "\n").joined(separator: "\n        "))
+        let lines = problem.message.split(separator: "\n").map(String.init)
+        for (index, line) in lines.enumerated() {
+          Terminal.print(index == 0 ? "      \(problem.kind.rawValue): \(line)" : "        \(line)")
+        }
       }
     }
     if verbose || outcome.status == .failed {

@@ -6,15 +6,29 @@ internal import Verification
 /// What import, export and convert share: convert, say how exact, say what verification found.
 func convert(_ file: ModelFile, to path: String, _ target: TargetOptions) throws {
   let (options, json) = (try target.options, target.json)
-  let conversion = try Terminal.progress("converting \(file.path)") {
-    try target.execution.use { try file.convert(to: path, options) }
+  let conversion: Conversion
+  do {
+    conversion = try Terminal.progress("converting \(file.path)") {
+      try target.execution.use { try file.convert(to: path, options) }
+    }
+  } catch RNNConvError.disproved(let report) {
+    if json {
+      try Terminal.printJSON(
+        .object([
+          JSONMember("source", .string(file.path)), JSONMember("target", .string(path)),
+          JSONMember("written", .bool(false)), JSONMember("findings", .array(file.findings.map(\.json))),
+          JSONMember("verification", report.json),
+        ]))
+    } else {
+      for reason in report.reasons { Terminal.print("           \(reason)", to: 2) }
+    }
+    throw RNNConvError.disproved(report)
   }
-  let failed = conversion.report?.verdict == .different
   if json {
     try Terminal.printJSON(
       .object([
         JSONMember("source", .string(file.path)), JSONMember("target", .string(path)),
-        JSONMember("written", .bool(!failed)),
+        JSONMember("written", .bool(true)),
         JSONMember("exactness", .string(conversion.exactness.rawValue)),
         JSONMember("notes", .array(conversion.notes.map(\.json))),
         JSONMember("findings", .array(file.findings.map(\.json))),
@@ -45,9 +59,5 @@ func convert(_ file: ModelFile, to path: String, _ target: TargetOptions) throws
     } else {
       Terminal.print("  verified not at all (--no-verify)")
     }
-  }
-  if failed {
-    Terminal.error("\(path) was not written: the converted model computes something else; please report this")
-    throw ExitCode(1)
   }
 }

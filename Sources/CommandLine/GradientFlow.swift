@@ -49,6 +49,7 @@ struct GradientFlowCommand: ParsableCommand {
   var json = false
 
   @OptionGroup var source: SourceOptions
+  @OptionGroup var loss: LossOptions
 
   func validate() throws {
     guard !files.isEmpty else { throw ValidationError("give a model") }
@@ -65,6 +66,7 @@ struct GradientFlowCommand: ParsableCommand {
     let arguments = input.map { TensorArgument($0) }
     let reports = try files.map { path in
       let file = try source.open(path, binding: try arguments.named(limits: source.limits))
+      try loss.check(file)
       let inputs =
         try arguments.isEmpty ? nil : arguments.tensors(for: file.inputNames, "input", limits: source.limits)
       return try Terminal.progress("following \(path)") {

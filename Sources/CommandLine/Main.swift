@@ -39,7 +39,7 @@ struct RNNConvCommand: ParsableCommand {
       var command = try parseAsRoot()
       try command.run()
     } catch let error as RNNConvError {
-      Terminal.error(error.description)
+      Terminal.error(error.summary, details: error.details)
       Glibc.exit(error.exitCode)
     } catch {
       // Wrong arguments are exit code 2 here, not the library's 64.

@@ -62,6 +62,23 @@ struct TargetOptions: ParsableArguments {
   }
 }
 
+/// Of what computes with a model and writes none.
+struct LossOptions: ParsableArguments {
+  @Flag(
+    name: .customLong("allow-loss"),
+    help: "Go on where the model leaves something of the file out, such as a head that no layer stands for.")
+  var allowLoss = false
+
+  /// Refuses what a file's model leaves out, or says it.
+  ///
+  /// - Parameter isEvaluated: whether the file runs by its own format's rules, of which an import loses nothing.
+  func check(_ file: ModelFile, isEvaluated: Bool = false) throws {
+    let lost = isEvaluated ? file.leftOut.filter { $0.layer == ConversionNote.wholeFile } : file.leftOut
+    if !allowLoss, !lost.isEmpty { throw RNNConvError.loss(format: file.path, notes: lost) }
+    for note in lost { Terminal.print("left out: \(file.path): \(note.detail)", to: 2) }
+  }
+}
+
 /// Options of everything that runs models.
 struct ExecutionOptions: ParsableArguments {
   @Option(

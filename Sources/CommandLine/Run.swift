@@ -48,6 +48,7 @@ struct Run: ParsableCommand {
 
   @OptionGroup var execution: ExecutionOptions
   @OptionGroup var source: SourceOptions
+  @OptionGroup var loss: LossOptions
 
   func run() throws {
     guard beam >= 1, lengthPenalty.isFinite else {
@@ -61,6 +62,7 @@ struct Run: ParsableCommand {
     }
     let arguments = input.map { TensorArgument($0) }
     let file = try source.open(file, binding: try arguments.named(limits: source.limits))
+    try loss.check(file, isEvaluated: isEvaluated(file))
     let inputs = try arguments.tensors(for: file.inputNames, "input", limits: source.limits)
     try file.verifyIntegrity()
     let results = try Terminal.progress("running \(file.path)") {
@@ -76,11 +78,21 @@ struct Run: ParsableCommand {
 
   private var isSearching: Bool { beam > 1 || lengthPenalty != 0 }
 
+  /// By its own rules where that is asked for, or where an import is not, or not quite, what the file says.
+  private func isEvaluated(_ file: ModelFile) -> Bool {
+    switch engine {
+    case .evaluator: true
+    case .forward: false
+    case .auto:
+      !isSearching
+        && ((try? file.model) == nil || file.leftOut.contains { $0.layer != ConversionNote.wholeFile })
+    }
+  }
+
   private func outputs(
     _ file: ModelFile, _ inputs: [String: Tensor], _ precision: Precision
   ) throws -> [String: Tensor] {
-    let useEvaluator = engine == .evaluator || engine == .auto && !isSearching && (try? file.model) == nil
-    if useEvaluator { return try file.evaluate(inputs, precision: precision) }
+    if isEvaluated(file) { return try file.evaluate(inputs, precision: precision) }
     let model = try file.model
     let own = inputs.filter { input in model.inputs.contains { $0.name == input.key } }
     if isSearching {

@@ -24,8 +24,16 @@ enum Terminal {
     }
   }
 
-  static func print(_ line: String = "") { write(line + "\n", to: 1) }
-  static func error(_ message: String) { write(paint("error:", .red, on: 2) + " \(message)\n", to: 2) }
+  /// One line; what files say in it cannot be commands.
+  static func print(_ line: String = "", to descriptor: Int32 = 1) {
+    write(shown(line) + "\n", to: descriptor)
+  }
+
+  /// - Parameter details: a line each.
+  static func error(_ message: String, details: [String] = []) {
+    print("\(paint("error:", .red, on: 2)) \(message)", to: 2)
+    for detail in details { print("  \(detail)", to: 2) }
+  }
 
   /// Coloured on a terminal, unless NO_COLOR is set (no-color.org).
   static func paint(_ text: String, _ colour: Colour, on descriptor: Int32 = 1) -> String {
@@ -34,7 +42,20 @@ enum Terminal {
     else {
       return text
     }
-    return "\u{1B}[\(colour.rawValue)m\(text)\u{1B}[0m"
+    return "\(colourMark)\(colour.rawValue);\(text)\(colourMark)0;"
+  }
+
+  /// Stands for a colour in a line until it is shown. No file can know it.
+  private static let colourMark = "\u{E000}\(UInt64.random(in: 0...UInt64.max));"
+
+  private static func shown(_ line: String) -> String {
+    // Not empty: without a mark the line is its own part.
+    let parts = line.printable.split(separator: colourMark, omittingEmptySubsequences: false).map(String.init)
+    return parts[0]
+      + parts.dropFirst().map { part in
+        let end = part.firstIndex(of: ";") ?? part.endIndex
+        return "\u{1B}[\(part[..<end])m\(part[end...].dropFirst())"
+      }.joined()
   }
 
   static func paint(_ verdict: Verdict) -> String {

@@ -88,6 +88,7 @@ struct Verify: ParsableCommand {
 
   @OptionGroup var execution: ExecutionOptions
   @OptionGroup var source: SourceOptions
+  @OptionGroup var loss: LossOptions
 
   func validate() throws {
     guard (1...2).contains(files.count) else { throw ValidationError("give one or two files") }
@@ -137,6 +138,7 @@ struct Verify: ParsableCommand {
       var request = VerificationRequest(files)
       request.inputs = input.map { TensorArgument($0) }
       request.expected = expected.map { TensorArgument($0) }
+      request.allowsLoss = loss.allowLoss
       request.bindings = source.bind.map { TensorArgument($0) }
       request.format = source.from
       request.limits = try source.limits

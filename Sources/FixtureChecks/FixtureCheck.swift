@@ -40,12 +40,16 @@ struct FixtureCheck {
     for path in fixture.paths where !Folder.holds(Folder.join(folder, path)) {
       outcome.problems.append(Problem(.missing, path, "\(Folder.join(folder, path)): there is no such file"))
     }
+    for path in fixture.paths {
+      guard let reason = Folder.refusal(of: path, beneath: folder) else { continue }
+      outcome.problems.append(Problem(.unreadable, path, "\(Folder.join(folder, path)): \(reason)"))
+    }
     return outcome.problems.isEmpty
   }
 
   /// Names the file where the error itself does not.
   private func unreadable(_ path: String, _ error: RNNConvError) -> Problem {
-    let (file, message) = (Folder.join(folder, path), error.description)
+    let (file, message) = (Folder.join(folder, path), error.description.printable)
     return Problem(.unreadable, path, message.contains(file) ? message : "\(file): \(message)")
   }
 
@@ -149,8 +153,8 @@ struct FixtureCheck {
     outcome.problems.append(
       Problem(
         kind, path,
-        "\(report.left) against \(report.right): \(report.verdict.rawValue), allowed is \(fixture.verdict.rawValue)"
-          + why.map { "\n\($0)" }.joined()))
+        "\(report.left.printable) against \(report.right.printable): \(report.verdict.rawValue), allowed is \(fixture.verdict.rawValue)"
+          + why.map { "\n\($0.printable)" }.joined()))
   }
 
   private mutating func judgeDifference() {
@@ -176,7 +180,7 @@ struct FixtureCheck {
       outcome.problems.append(
         Problem(.accepted, model.path, "\(file.path): a bad file that must be refused was read"))
     } catch {
-      let message = error.description
+      let message = error.description.printable
       // Words count in what is said about the file, not in its name.
       let said = message.split(separator: path(of: model)).joined().lowercased()
       let isRight = refusal.words.isEmpty || refusal.words.contains { said.contains($0.lowercased()) }

@@ -13,6 +13,7 @@ enum Folder {
 
   /// Without a useless `./` or doubled `/`.
   static func join(_ folder: String, _ path: String) -> String {
+    if path.isEmpty { return folder }
     if folder.isEmpty || folder == "." { return path }
     return folder.hasSuffix("/") ? folder + path : "\(folder)/\(path)"
   }
@@ -29,6 +30,24 @@ enum Folder {
     guard let resolved = realpath(path.isEmpty ? "." : path, nil) else { return nil }
     defer { free(resolved) }
     return String(cString: resolved)
+  }
+
+  /// Why a file that a manifest names must not be read or written, if that is so: a link may lead anywhere, and a device or
+  /// pipe may never end. A file that is not there yet may be written.
+  static func refusal(of path: String, beneath folder: String) -> String? {
+    let place = join(folder, path)
+    guard let top = real(folder) else { return nil }
+    var link = stat()
+    let isThere = lstat(place, &link) == 0
+    // A link to nothing could be written through.
+    guard let found = real(isThere ? place : parent(of: place)) else {
+      return isThere ? "it is a link to something that is not there" : nil
+    }
+    guard found == top || found.hasPrefix(top == "/" ? top : top + "/") else {
+      return "it leads out of the manifest's folder, to \(found): put a copy there instead of a link"
+    }
+    guard isThere else { return nil }
+    return mode(of: place) == S_IFREG ? nil : "it is no regular file"
   }
 
   /// What is in a folder, sorted, hidden names left out; links to folders are not folders here, so that no walk is endless.

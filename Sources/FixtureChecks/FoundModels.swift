@@ -12,7 +12,10 @@ struct FoundModels {
 
   init(_ fixture: Fixture, in folder: String, limits: Limits) {
     for (position, model) in fixture.models.enumerated() {
-      do {
+      do throws(RNNConvError) {
+        if let reason = Folder.refusal(of: model.path, beneath: folder) {
+          throw RNNConvError.unreadable(path: model.path, reason: reason)
+        }
         let file = try ModelFile.open(Folder.join(folder, model.path), limits: limits)
         if position == 0 {
           inputNames = file.inputNames

@@ -33,6 +33,10 @@ public struct Recording: Sendable, Equatable {
   init(_ fixture: Fixture, in folder: String, writing: Bool, limits: Limits) {
     self.fixture = fixture.name
     guard fixture.skip == nil, fixture.refused == nil else { return }
+    problems = fixture.paths.compactMap { path in
+      Folder.refusal(of: path, beneath: folder).map { "\(Folder.join(folder, path)): \($0)" }
+    }
+    guard problems.isEmpty else { return }
     let check = FixtureCheck(fixture, in: folder, limits: limits)
     for (position, model) in fixture.models.enumerated() {
       do {
@@ -53,29 +57,34 @@ public struct Recording: Sendable, Equatable {
   ) throws(RNNConvError) {
     let fixture = check.fixture
     guard let inputs = try check.given(for: reference) else { return }
-    let path = fixture.expected[0].path
-    let target = Folder.join(check.folder, path)
+    let targets = fixture.expected.map { Folder.join(check.folder, $0.path) }
     let reason: String
-    if !Folder.holds(target) {
+    if !targets.allSatisfy(Folder.holds) {
       reason = "it does not exist yet"
     } else {
       let report = try reference.verify(
-        expected: try check.expected(of: reference), from: target, check.options(inputs))
+        expected: try check.expected(of: reference), from: targets.joined(separator: ", "),
+        check.options(inputs))
       if report.verdict <= fixture.verdict { return }
       let worst = report.outputs.max { $0.tightness < $1.tightness }
       reason =
         "\(report.verdict.rawValue)"
         + (worst.map { ", output \($0.name) is \($0.maxDeviation) from what is recorded" } ?? "")
     }
-    guard fixture.expected.count == 1, path.hasSuffix(".npz") || path.hasSuffix(".npy") else {
-      throw .arguments(
-        "\(fixture.name): only a single .npz or .npy of expected outputs can be recorded (\(reason)); record "
-          + "\(fixture.expected.map(\.path).joined(separator: ", ")) by what made them")
-    }
-    changes.append(.outputs(path: path, reason: reason))
+    for argument in fixture.expected { changes.append(.outputs(path: argument.path, reason: reason)) }
     guard writing else { return }
     let outputs = try reference.evaluate(inputs).sorted { $0.key < $1.key }
-    try TensorFile.write(outputs.map { (name: $0.key, tensor: $0.value) }, to: target)
+    if fixture.expected.count == 1, fixture.expected[0].name == nil {
+      return try TensorFile.write(outputs.map { (name: $0.key, tensor: $0.value) }, to: targets[0])
+    }
+    for (argument, target) in zip(fixture.expected, targets) {
+      guard let name = argument.name, let output = outputs.first(where: { $0.key == name }) else {
+        throw .arguments(
+          "\(fixture.name): which output \(argument.path) holds has to be said to record it, as name=file; there are "
+            + outputs.map(\.key).joined(separator: ", "))
+      }
+      try TensorFile.write([(name: name, tensor: output.value)], to: target)
+    }
   }
 }
 

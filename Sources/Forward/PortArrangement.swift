@@ -59,7 +59,7 @@ extension Port {
   /// The B that a tensor of this shape tells, or nil where no axis tells it.
   func batch(of shape: [Int]) throws(ForwardError) -> Int? {
     guard shape.count == axes.count else { throw wrongShape(shape) }
-    var batch: Int?
+    var batch = hasBatch ? nil : 1
     for (axis, size) in zip(axes, shape) {
       if let fixed = axis.size, fixed != size { throw wrongShape(shape) }
       let features = axis.featureCount

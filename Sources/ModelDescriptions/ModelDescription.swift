@@ -93,16 +93,11 @@ extension ModelBuilder {
         axes = try Self.axes(shape).axes
       } else {
         let time = kind.hasTime ? [PortAxis([.time], symbol: "time")] : []
-        let features = [PortAxis(Self.features(kind.features), size: kind.features)]
+        let features = [PortAxis([.features(stride: 1, count: kind.features)])]
         axes = time + [PortAxis([.batch], symbol: "batch")] + (kind.isInteger ? [] : features)
       }
       return Port(name: name, value: value, elementType: type, kind: kind, axes: axes)
     }
-  }
-
-  /// One feature is an axis of size 1, which holds no factor.
-  private static func features(_ count: Int, stride: Int = 1) -> [AxisFactor] {
-    count == 1 ? [] : [.features(stride: stride, count: count)]
   }
 
   private static func type(
@@ -126,7 +121,7 @@ extension ModelBuilder {
         hasTime = true
         axes.insert(PortAxis([.time], symbol: "time"), at: 0)
       case .integer(let count) where (1...Int64(Int32.max)).contains(count):
-        axes.insert(PortAxis(features(Int(count), stride: stride), size: Int(count)), at: 0)
+        axes.insert(PortAxis([.features(stride: stride, count: Int(count))]), at: 0)
         guard let product = checkedProduct([stride, Int(count)]) else {
           throw axis.wrong("too many features")
         }

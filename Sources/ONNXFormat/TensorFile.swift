@@ -23,3 +23,16 @@ extension ONNXDecoder {
     ByteBuffer(joining: [ByteBuffer([field << 3 | 2] + protobufVarint(UInt64(content.count))), content])
   }
 }
+
+extension ONNXEncoder {
+  /// A serialized TensorProto (onnx.proto: dims 1, data_type 2, name 8, raw_data 9), as ONNX test data keeps its outputs.
+  public static func encodeTensor(_ tensor: Tensor, name: String) -> [ByteBuffer] {
+    func tag(_ field: UInt8, _ wireType: UInt8) -> [UInt8] { [field << 3 | wireType] }
+    var start: [UInt8] = []
+    for size in tensor.shape { start += tag(1, 0) + protobufVarint(UInt64(size)) }
+    start += tag(2, 0) + protobufVarint(UInt64(ONNXDataType.code(tensor.elementType)))
+    start += tag(8, 2) + protobufVarint(UInt64(name.utf8.count)) + Array(name.utf8)
+    start += tag(9, 2) + protobufVarint(UInt64(tensor.bytes.count))
+    return [ByteBuffer(start), tensor.bytes]
+  }
+}

@@ -33,22 +33,7 @@ struct View: Equatable {
   }
 
   /// Drops features of count 1 and joins neighbours that continue one another.
-  static func normalised(_ axis: [AxisFactor]) -> [AxisFactor] {
-    var result: [AxisFactor] = []
-    for factor in axis {
-      guard case .features(let stride, let count) = factor else {
-        result.append(factor)
-        continue
-      }
-      if count == 1 { continue }
-      if case .features(let outer, let outerCount)? = result.last, outer == stride * count {
-        result[result.count - 1] = .features(stride: stride, count: outerCount * count)
-      } else {
-        result.append(factor)
-      }
-    }
-    return result
-  }
+  static func normalised(_ axis: [AxisFactor]) -> [AxisFactor] { axis.normalised }
 
   /// All features of a value on one axis.
   static func features(_ count: Int) -> [AxisFactor] {

@@ -4,14 +4,27 @@ internal import StateDicts
 /// What `torch.save(…, _use_new_zipfile_serialization=False)` writes, and all of PyTorch did before 1.6: five pickles (magic
 /// number, protocol version, machine, object, keys of storages), then each storage's length and bytes.
 enum LegacyStream {
-  /// PROTO 2, LONG1 of 10 bytes: 0x1950A86A20F9469CFC6C.
+  /// LONG1 of 10 bytes, 0x1950A86A20F9469CFC6C, and STOP.
   private static let magic: [UInt8] = [
-    0x80, 2, 0x8A, 10, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19, 0x2E,
+    0x8A, 10, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19, 0x2E,
   ]
+  /// The same number in the text of protocols 0 and 1.
+  private static let textMagic = Array("L119547037146038801333356L\n.".utf8)
   private static let version = 1001
 
-  static func recognises(_ bytes: ByteBuffer) -> Bool {
-    bytes.slice(offset: 0, count: magic.count)?.array == magic
+  static func recognises(_ bytes: ByteBuffer) -> Bool { start(of: bytes) != nil }
+
+  /// Where the pickle after the magic number begins; nil where there is none. `torch.save(…, pickle_protocol=)` chooses the
+  /// protocol: 2 unless told otherwise; from 4 on a frame stands around what is longer than a few bytes.
+  private static func start(of bytes: ByteBuffer) -> Int? {
+    func holds(_ expected: [UInt8], at offset: Int) -> Bool {
+      bytes.slice(offset: offset, count: expected.count)?.array == expected
+    }
+    if holds(textMagic, at: 0) { return textMagic.count }
+    guard bytes.count > 3, bytes[0] == 0x80, (2...5).contains(bytes[1]) else { return nil }
+    // FRAME and its length of 8 bytes.
+    let offset = bytes[1] >= 4 && bytes[2] == 0x95 ? 11 : 2
+    return holds(magic, at: offset) ? offset + magic.count : nil
   }
 
   static func decode(_ bytes: ByteBuffer, key: String?, limits: Limits) throws(PyTorchError) -> StateDict {
@@ -57,7 +70,8 @@ enum LegacyStream {
   private static func parse(
     _ bytes: ByteBuffer, limits: Limits, isNested: Bool
   ) throws(PyTorchError) -> Stream {
-    var reader = PickleReader(ByteReader(bytes, offset: magic.count), limits: limits, isNested: isNested)
+    guard let start = start(of: bytes) else { throw .notACheckpoint(reason: "no magic number") }
+    var reader = PickleReader(ByteReader(bytes, offset: start), limits: limits, isNested: isNested)
     let stated = try reader.load()
     guard stated.integer == version else {
       throw .notACheckpoint(

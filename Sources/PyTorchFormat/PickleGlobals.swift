@@ -19,6 +19,8 @@ enum PickleGlobals {
     case encodedBytes
     case reconstructor
     case storageBytes
+    /// A member of a class, by its name.
+    case member
     /// The call is kept as an object that says what it was called with.
     case inert
   }
@@ -34,6 +36,7 @@ enum PickleGlobals {
       "torch.nn.parameter.Parameter": .parameter, "torch._utils._rebuild_qtensor": .quantised,
       "torch._tensor._rebuild_from_type_v2": .subclass, "_codecs.encode": .encodedBytes,
       "copyreg._reconstructor": .reconstructor,
+      "builtins.getattr": .member,
       "torch.storage._load_from_bytes": .storageBytes, "torch.jit._pickle.build_intlist": .first,
       "torch.jit._pickle.build_boollist": .first, "torch.jit._pickle.build_doublelist": .first,
       "torch.jit._pickle.build_tensorlist": .first, "torch.jit._pickle.restore_type_tag": .first,
@@ -86,6 +89,12 @@ enum PickleGlobals {
     "UserDict": "collections",
   ]
 
+  /// Whether a name is that of a class, by the custom that classes are written in capitals (PEP 8): calling one makes an
+  /// object, such as a member of an Enum, while a function may do anything.
+  static func isClass(_ full: String) -> Bool {
+    full.split(separator: ".").last?.first { $0 != "_" }?.isUppercase ?? false
+  }
+
   /// The full name of a global as Python 3 has it, or nil where it must not be named at all.
   static func name(module: String, _ name: String) -> (full: String, isAllowed: Bool) {
     let module = renamed[module] ?? module
@@ -96,9 +105,12 @@ enum PickleGlobals {
     // `a.os.system` reaches os through whatever imports it; dunders reach everything.
     // TorchScript tells classes of one name apart by a part such as `___torch_mangle_13`.
     let top = parts[0]
-    let reaches = parts.contains { part in
-      part.isEmpty
-        || part.hasPrefix("__") && part != "__torch__"
+    // What a script or notebook defines is of the module that it runs as.
+    let isScript = top == "__main__" || top == "__mp_main__"
+    let reaches = parts.indices.contains { index in
+      let part = parts[index]
+      return part.isEmpty
+        || part.hasPrefix("__") && part != "__torch__" && !(index == 0 && isScript)
           && !(top == "__torch__" && part.hasPrefix("___torch_mangle_"))
     }
     let hidden = parts.dropFirst().dropLast().contains {

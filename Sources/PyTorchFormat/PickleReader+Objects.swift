@@ -17,7 +17,10 @@ extension PickleReader {
   }
 
   private mutating func call(_ name: String, _ arguments: [PickleValue]) throws(PyTorchError) -> PickleValue {
-    guard let rebuild = PickleGlobals.calls[name] else { throw .unknownCall(name, offset: place) }
+    guard let rebuild = PickleGlobals.calls[name] else {
+      guard PickleGlobals.isClass(name) else { throw .unknownCall(name, offset: place) }
+      return heap.record(name, arguments)
+    }
     switch rebuild {
     case .dictionary: return heap.dictionary(try initialItems(name, arguments))
     case .list: return heap.list(try initialElements(name, arguments))
@@ -71,6 +74,12 @@ extension PickleReader {
       heap.storages.append(inner.storage)
       return .storage(heap.storages.count - 1)
     case .inert: return heap.record(name, arguments)
+    case .member:
+      // How some versions of Python pickle an Enum: the attribute of a class, by its name.
+      guard arguments.count == 2, let className = self.name(of: arguments[0]),
+        PickleGlobals.isClass(className), let member = arguments[1].text, !member.hasPrefix("_")
+      else { throw .unknownCall(name, offset: place) }
+      return heap.record(className, [arguments[1]])
     }
   }
 

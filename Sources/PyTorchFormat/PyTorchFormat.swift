@@ -14,6 +14,7 @@ public enum PyTorchFormat {
       guard let archive = try? ZipArchive(parsing: bytes) else { return false }
       return archive.members.contains { $0.name == "data.pkl" || $0.name.hasSuffix("/data.pkl") }
     }
+    if LegacyStream.recognises(bytes) { return true }
     // PROTO 2 to 5, then an opcode.
     return start[0] == 0x80 && (2...5).contains(start[1]) && PickleOpcode(rawValue: start[2]) != nil
   }

@@ -45,7 +45,7 @@ extension ModelFile {
   /// The target is written without a name, read again by its own reader and compared with this file; only then does it
   /// replace what was at `path`.
   /// - Throws: `RNNConvError.loss` where something would be lost without leave, `.notExpressible` where the target
-  ///   lacks what a layer means. A verdict of `different` is not thrown: the report says so, and nothing is written.
+  ///   lacks what a layer means, `.disproved` where the converted model computes something else. Nothing is written then.
   public func convert(to path: String, _ options: ConversionOptions = ConversionOptions())
     throws(RNNConvError) -> Conversion
   {
@@ -105,10 +105,14 @@ extension ModelFile {
       let reference =
         options.elementType == nil
         ? self : ModelFile(model, name: "\(self.path) as \(options.elementType!.rawValue)")
-      report = try reference.verify(against: copy, asked)
-      if report!.verdict == .different {
-        return Conversion(path: path, notes: notes, layerCount: model.layers.count, report: report)
+      do { _ = try copy.model } catch {
+        throw .notExpressible(
+          format: target.name,
+          reason: "what would be written cannot be imported again, which leaves it unproven: \(error)")
       }
+      let found = try reference.verify(against: copy, asked)
+      if found.verdict == .different { throw .disproved(found) }
+      report = found
       if let storage = options.elementType.flatMap({ WeightStorage(rawValue: $0.rawValue) }) {
         asked.storage = storage
         movement = try verify(against: copy, asked)

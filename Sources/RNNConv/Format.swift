@@ -181,9 +181,13 @@ extension Format {
         model: model, notes: notes,
         evaluate: { (inputs, precision) throws(RNNConvError) in
           let all = inputs.merging(options.bindings) { own, _ in own }
-          do {
+          do throws(ONNXError) {
             return try evaluator.run(all, precision: precision == .float32 ? .float32 : .float64)
-          } catch { throw .inputs("\(options.path): \(error)") }
+          } catch {
+            // What the file asks for is its own fault, whatever it is given.
+            if case .overLimit = error { throw .unreadable(path: options.path, reason: error.description) }
+            throw .inputs("\(options.path): \(error)")
+          }
         }, inputNames: source.graph.inputs.map(\.name).filter { !given.contains($0) },
         outputNames: source.graph.outputs.map(\.name), companions: externalFiles)
     },

@@ -23,7 +23,12 @@ public struct ModelFile: Sendable {
     architecture: ArchitectureOptions = ArchitectureOptions(), limits: Limits = .standard
   ) throws(RNNConvError) -> ModelFile {
     let bytes: ByteBuffer
-    do { bytes = try ByteBuffer.open(path: path, limit: limits.fileBytes) } catch { throw .file(error) }
+    do { bytes = try ByteBuffer.open(path: path, limit: limits.fileBytes) } catch {
+      if let foreign = ForeignFormat.recognise(folder: path) {
+        throw .foreignFormat(path: path, name: foreign.name, advice: foreign.advice)
+      }
+      throw .file(error)
+    }
     let folder = path == "-" ? nil : path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
     return try ModelFile(
       bytes, path: path, folder: folder, format: name, bindings: bindings, architecture: architecture,
@@ -45,6 +50,8 @@ public struct ModelFile: Sendable {
     guard bytes.count > 0 else { throw .unreadable(path: path, reason: "the file is empty") }
     if let name {
       format = try Format.named(name)
+    } else if let foreign = ForeignFormat.recognise(bytes, path: path) {
+      throw .foreignFormat(path: path, name: foreign.name, advice: foreign.advice)
     } else if let found = Format.all.first(where: { $0.recognises(bytes) }) {
       format = found
     } else if let byName = try? Format.forPath(path) {
@@ -67,6 +74,14 @@ public struct ModelFile: Sendable {
 
   /// How exact the import was, layer by layer.
   public var notes: [ConversionNote] { content.notes }
+
+  /// What of the file its model leaves out, such as a head that no layer stands for.
+  public var leftOut: [ConversionNote] { content.notes.filter { $0.exactness == .lossy } }
+
+  /// - Throws: `RNNConvError.loss` where the model leaves something of the file out.
+  public func requireWhole() throws(RNNConvError) {
+    if !leftOut.isEmpty { throw .loss(format: path, notes: leftOut) }
+  }
 
   /// How the architecture was found in a file of weights alone: what was inferred, what was taken for granted, and what
   /// was left out.

@@ -1,5 +1,6 @@
 public import ByteIO
 public import Recurrent
+public import Verification
 
 /// Everything that the toolkit can answer instead of a result. `description` is the message for people.
 public enum RNNConvError: Error, Equatable, CustomStringConvertible {
@@ -7,39 +8,55 @@ public enum RNNConvError: Error, Equatable, CustomStringConvertible {
   case file(FileError)
   /// The content fits no format, or not the one asked for.
   case unknownFormat(path: String, known: [String])
+  /// A format that is known and not read.
+  case foreignFormat(path: String, name: String, advice: String)
   /// Malformed, or holding something that is not supported.
   case unreadable(path: String, reason: String)
   /// The target format lacks what a layer means.
   case notExpressible(format: String, reason: String)
   /// The conversion would lose something, and no leave was given.
   case loss(format: String, notes: [ConversionNote])
+  /// The converted model computes something else than its source, and was not written: a fault of ours.
+  case disproved(VerificationReport)
   /// What the user asked for makes no sense.
   case arguments(String)
   /// The inputs given do not fit the model.
   case inputs(String)
 
-  public var description: String {
+  public var description: String { ([summary] + details.map { "  \($0)" }).joined(separator: "\n") }
+
+  /// What is lost, a line each.
+  public var details: [String] {
+    guard case .loss(_, let notes) = self else { return [] }
+    return notes.map { "\($0.layer): \($0.detail)" }
+  }
+
+  /// On one line, without the details.
+  public var summary: String {
     switch self {
     case .file(let error): error.description
     case .unknownFormat(let path, let known):
-      "\(path): not a file of a known format (\(known.joined(separator: ", "))); name it with --format"
+      "\(path): not a file of a known format (\(known.joined(separator: ", "))); if it is one of them, name it with --from"
+    case .foreignFormat(let path, let name, let advice):
+      "\(path): \(name), which is not read: \(advice)"
     case .unreadable(let path, let reason): "\(path): \(reason)"
     case .notExpressible(let format, let reason): "\(format): \(reason)"
-    case .loss(let format, let notes):
-      "\(format): the conversion would lose something:\n"
-        + notes.map { "  \($0.layer): \($0.detail)" }.joined(separator: "\n")
-        + "\npass --allow-loss to accept this"
+    case .loss(let format, _):
+      "\(format): something would be lost; --allow-loss accepts it:"
+    case .disproved(let report):
+      "\(report.right) was not written: the converted model computes something else than \(report.left); please report this"
     case .arguments(let reason): reason
     case .inputs(let reason): reason
     }
   }
 
-  /// 2 bad arguments · 3 not expressible in the target format · 4 a file is malformed, unsupported or inaccessible.
+  /// 1 disproved · 2 bad arguments · 3 not expressible in the target format · 4 a file is malformed, unsupported or inaccessible.
   public var exitCode: Int32 {
     switch self {
+    case .disproved: 1
     case .arguments, .inputs: 2
     case .notExpressible, .loss: 3
-    case .file, .unknownFormat, .unreadable: 4
+    case .file, .unknownFormat, .foreignFormat, .unreadable: 4
     }
   }
 }

@@ -34,7 +34,8 @@ package struct RecordedRequest: Sendable, Equatable {
         JSONMember("runtime", .string(request.options.runtime.rawValue)),
         JSONMember("storage", request.options.storage.map { .string($0.rawValue) } ?? .null),
         JSONMember("tolerance", tolerance ?? .null),
-      ] + architecture + activationError)
+      ] + architecture + activationError + (request.allowsLoss ? [JSONMember("allowsLoss", .bool(true))] : [])
+    )
   }
 
   init(_ json: JSONValue) { self.json = json }
@@ -69,6 +70,11 @@ package struct RecordedRequest: Sendable, Equatable {
       case .number(let error): request.options.activationError = error
       case nil: break
       default: throw .wrong("request.activationError")
+      }
+      switch json["allowsLoss"] {
+      case .bool(let allows): request.allowsLoss = allows
+      case nil: break
+      default: throw .wrong("request.allowsLoss")
       }
       switch json["storage"] {
       case .string(let name):

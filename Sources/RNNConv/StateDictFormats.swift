@@ -47,13 +47,17 @@ extension Format {
       do {
         file =
           !SafetensorsFormat.recognises(bytes) && SafetensorsIndex.recognises(bytes)
-          ? try SafetensorsIndex.decode(bytes, folder: options.folder, limits: options.limits)
+          ? try SafetensorsIndex.decode(bytes, folder: options.folder, limits: options.limits) {
+            try torchShard($0, options.limits)
+          }
           : try SafetensorsFormat.decode(bytes, limits: options.limits)
       } catch { throw .unreadable(path: options.path, reason: "\(error)") }
       return content(
         StateDict(
           entries: file.tensors.map { .init($0.name, $0.tensor) },
-          unread: file.unread.map { .init($0.name, "a tensor of \($0.type) \($0.shape)") }, isOrdered: false,
+          unread: file.unread.map {
+            .init($0.name, $0.shape.isEmpty ? $0.type : "a tensor of \($0.type) \($0.shape)")
+          }, isOrdered: false,
           metadata: file.metadata), options, companions: file.shards)
     },
     write: { (model, _) throws(RNNConvError) in
@@ -81,6 +85,16 @@ extension Format {
         reason: "it cannot say how its arrays make a model: write safetensors, .pt, .onnx or .rnnw")
     })
 
+  /// A shard of `pytorch_model.bin.index.json`, with its checksums checked; nil for one of safetensors.
+  private static func torchShard(_ bytes: ByteBuffer, _ limits: Limits) throws -> SafetensorsFile? {
+    guard !SafetensorsFormat.recognises(bytes), PyTorchFormat.recognises(bytes) else { return nil }
+    try PyTorchFormat.verifyChecksums(bytes, limits: limits)
+    let state = try PyTorchFormat.decode(bytes, limits: limits)
+    return SafetensorsFile(
+      tensors: state.entries.map { .init($0.name, $0.tensor) },
+      unread: state.unread.map { .init(name: $0.name, type: $0.reason, shape: []) }, metadata: state.metadata)
+  }
+
   private static func refuseKey(_ options: ReadOptions) throws(RNNConvError) {
     if let key = options.architecture.key {
       throw .arguments(
@@ -97,7 +111,7 @@ extension Format {
     }
     let tensors = state.entries.map { StoredTensor($0.name, $0.tensor) }
     // The evaluator gets the tensors as they are in the file, and folds what is to be folded itself.
-    let folded = state.withWeightNormFolded()
+    let folded = state.withWeightsMade()
     let inference: Inference
     do { inference = try Inference(folded, options.architecture) } catch {
       let error = failed(error)

@@ -33,20 +33,33 @@ public enum TensorFile {
     }
   }
 
-  /// Writes `.npz`, or `.npy` where there is one tensor and the path does not say otherwise; `-` is standard output.
+  /// Writes `.npz`, or `.npy` or an ONNX tensor (`.pb`) where there is one tensor; standard output (`-`) gets `.npy` of one
+  /// and `.npz` of several.
+  ///
+  /// - Throws: where the path's ending says something else.
   public static func write(_ tensors: [(name: String, tensor: Tensor)], to path: String) throws(RNNConvError)
   {
+    func only(_ ending: String) throws(RNNConvError) -> (name: String, tensor: Tensor) {
+      guard tensors.count == 1 else {
+        throw .arguments(
+          "\(path): there are \(tensors.count) outputs (\(tensors.map(\.name).joined(separator: ", "))), and \(ending) holds "
+            + "one; write .npz, or choose one with --output-name")
+      }
+      return tensors[0]
+    }
     do {
       let chunks: [ByteBuffer]
-      if path.hasSuffix(".npz") || tensors.count != 1 {
-        guard !path.hasSuffix(".npy") else {
-          throw RNNConvError.arguments(
-            "\(path): there are \(tensors.count) outputs (\(tensors.map(\.name).joined(separator: ", "))); "
-              + "write .npz, or choose one with --output-name")
-        }
+      if path.hasSuffix(".npz") || path == "-" && tensors.count != 1 {
         chunks = try NumPyFormat.encodeArchive(tensors)
+      } else if path.hasSuffix(".npy") || path == "-" || path.hasPrefix("/dev/") {
+        chunks = try NumPyFormat.encodeArray(only(".npy").tensor)
+      } else if path.hasSuffix(".pb") {
+        let (name, tensor) = try only(".pb")
+        chunks = ONNXEncoder.encodeTensor(tensor, name: name)
       } else {
-        chunks = try NumPyFormat.encodeArray(tensors[0].tensor)
+        throw RNNConvError.arguments(
+          "\(path): the ending says no kind of file for tensors; use .npy (one), .npz (several) or .pb (ONNX)"
+        )
       }
       try AtomicFile.write(chunks, to: path)
     } catch let error as RNNConvError { throw error } catch let error as FileError {

@@ -15,6 +15,8 @@ public struct VerificationRequest: Sendable {
   public var format: String?
   /// What files of weights alone do not say.
   public var architecture = ArchitectureOptions()
+  /// Whether a model may leave something of its file out, such as a head that no layer stands for.
+  public var allowsLoss = false
   /// What the files may ask for; no part of what is written down, as it changes no result.
   public var limits = Limits.standard
   /// Its `inputs` come from the files above.
@@ -44,8 +46,9 @@ public struct VerificationRequest: Sendable {
       throw .arguments("compare either with a second file or with --expected, not both")
     }
     let (models, options) = try opened(find)
+    if !allowsLoss { for model in models { try model.requireWhole() } }
     let other = models.count == 2 ? models[1] : nil
-    let report: VerificationReport
+    var report: VerificationReport
     if let other {
       report = try models[0].verify(against: other, options)
     } else if expected.isEmpty {
@@ -56,6 +59,9 @@ public struct VerificationRequest: Sendable {
         expected: try expected.found(find).tensors(for: names, "output", limits: limits),
         from: expected.map(\.description).joined(separator: ", "), options)
     }
+    for (path, model) in zip(files, models) {
+      report.reasons += model.leftOut.map { "\(path): \($0.detail)" }
+    }
     let companions = files.indices.flatMap { index in
       models[index].companions.map { Self.folder(of: files[index]) + $0 }
     }
@@ -65,6 +71,7 @@ public struct VerificationRequest: Sendable {
   /// Tells which known mistakes the inputs, given or made up, would notice in the first model.
   public func power() throws(RNNConvError) -> PowerReport {
     let (models, options) = try opened { $0 }
+    if !allowsLoss { try models[0].requireWhole() }
     return try models[0].power(options)
   }
 

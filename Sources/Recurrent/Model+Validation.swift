@@ -62,7 +62,7 @@ extension Model {
 }
 
 extension Port {
-  /// The factors of all axes must hold each dimension of the value exactly once.
+  /// The factors of all axes must hold each dimension of the value exactly once; without batch there is one row.
   fileprivate func validateAxes() throws(ModelError) {
     guard elementType.isFloat != kind.isInteger else {
       throw .wrongElementType(layer: name, tensor: value, found: elementType)
@@ -83,8 +83,8 @@ extension Port {
         }
       }
     }
-    guard times == (kind.hasTime ? 1 : 0), batches == 1 else {
-      throw .invalidPort(port: name, reason: "its axes do not hold time and batch exactly once")
+    guard times == (kind.hasTime ? 1 : 0), batches <= 1 else {
+      throw .invalidPort(port: name, reason: "its axes do not hold time exactly once, and batch at most once")
     }
     // Sorted by stride, the parts must tile 0 ..< F: each stride is the product of the smaller counts.
     var expected = 1

@@ -55,6 +55,11 @@ public struct Port: Sendable, Equatable {
   }
 }
 
+extension Port {
+  /// Whether an axis holds the rows; where none does there is one row.
+  public var hasBatch: Bool { axes.contains { $0.factors.contains(.batch) } }
+}
+
 /// The canonical values that flow between layers.
 public enum ValueKind: Sendable, Hashable {
   /// `[T, B, F]`
@@ -90,17 +95,56 @@ public enum ValueKind: Sendable, Hashable {
 }
 
 /// One axis of a port's tensor: the product of its factors, major first; no factors for an axis of size 1.
+///
+/// In normal form, so that one arrangement is written in one way: no features of count 1, and none that continue one another.
 public struct PortAxis: Sendable, Hashable {
-  public var factors: [AxisFactor]
-  /// The size where the source fixes it; always set for axes of features only.
+  public let factors: [AxisFactor]
+  /// The size where the source fixes it; always set for axes of features only, or of nothing.
   public var size: Int?
   /// The source's name for a size that it leaves open, such as `batch`.
   public var symbol: String?
 
   public init(_ factors: [AxisFactor], size: Int? = nil, symbol: String? = nil) {
-    self.factors = factors
-    self.size = size
+    self.factors = factors.normalised
+    let count = self.factors.featureCount
+    self.size = count ?? size
     self.symbol = symbol
+  }
+}
+
+extension [AxisFactor] {
+  /// Without features of count 1, and with neighbours joined that continue one another.
+  public var normalised: [AxisFactor] {
+    var result: [AxisFactor] = []
+    for factor in self {
+      guard case .features(let stride, let count) = factor else {
+        result.append(factor)
+        continue
+      }
+      if count == 1 { continue }
+      if case .features(let outer, let outerCount)? = result.last {
+        let (step, overflow) = stride.multipliedReportingOverflow(by: count)
+        let (product, tooMany) = outerCount.multipliedReportingOverflow(by: count)
+        if !overflow, !tooMany, outer == step {
+          result[result.count - 1] = .features(stride: stride, count: product)
+          continue
+        }
+      }
+      result.append(factor)
+    }
+    return result
+  }
+
+  /// The size of an axis that holds features alone, or nothing; nil where time or batch is part of it.
+  fileprivate var featureCount: Int? {
+    var product = 1
+    for factor in self {
+      guard case .features(_, let count) = factor else { return nil }
+      let (next, overflow) = product.multipliedReportingOverflow(by: count)
+      guard !overflow else { return nil }
+      product = next
+    }
+    return product
   }
 }
 

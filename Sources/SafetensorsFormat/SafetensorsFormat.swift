@@ -18,6 +18,10 @@ public struct SafetensorsFile: Sendable, Equatable {
     public let name: String
     public let type: String
     public let shape: [Int]
+
+    public init(name: String, type: String, shape: [Int]) {
+      (self.name, self.type, self.shape) = (name, type, shape)
+    }
   }
 
   /// In the order of the data, which is not the order in which a module registered them: writers sort by type and name.

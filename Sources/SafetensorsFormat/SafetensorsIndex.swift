@@ -1,6 +1,6 @@
 public import ByteIO
 
-/// Several safetensors files that hold one state dict, by their `model.safetensors.index.json`.
+/// Several files that hold one state dict, by their `model.safetensors.index.json` or `pytorch_model.bin.index.json`.
 public enum SafetensorsIndex {
   /// Whether the bytes begin as such an index does.
   public static func recognises(_ bytes: ByteBuffer) -> Bool {
@@ -13,10 +13,13 @@ public enum SafetensorsIndex {
 
   /// The tensors of all shards, in the order of the index.
   ///
-  /// - Parameter folder: where the index lies; shards are opened beneath it and nowhere else. Nil where the index came
-  ///   from a pipe, which has no folder.
+  /// - Parameters:
+  ///   - folder: where the index lies; shards are opened beneath it and nowhere else. Nil where the index came from a pipe,
+  ///     which has no folder.
+  ///   - foreign: reads a shard of another format; nil for what is none of it.
   public static func decode(
-    _ bytes: ByteBuffer, folder: String?, limits: Limits = .standard
+    _ bytes: ByteBuffer, folder: String?, limits: Limits = .standard,
+    foreign: (ByteBuffer) throws -> SafetensorsFile? = { _ in nil }
   ) throws(SafetensorsError) -> SafetensorsFile {
     let json: JSONValue
     do { json = try JSONValue(parsing: bytes, limits: limits) } catch {
@@ -42,7 +45,7 @@ public enum SafetensorsIndex {
         throw .index(reason: "tensor '\(member.key)' is in \(member.value.kindName), not in a file")
       }
       if shards[file] == nil {
-        let shard = try open(file, folder, limits)
+        let shard = try open(file, folder, limits, foreign)
         shards[file] = Dictionary(shard.tensors.map { (ExactString($0.name), $0) }) { first, _ in first }
         counts[file] = shard.tensors.count + shard.unread.count
         result.unread += shard.unread
@@ -68,14 +71,14 @@ public enum SafetensorsIndex {
   }
 
   private static func open(
-    _ file: String, _ folder: String, _ limits: Limits
+    _ file: String, _ folder: String, _ limits: Limits, _ foreign: (ByteBuffer) throws -> SafetensorsFile?
   ) throws(SafetensorsError) -> SafetensorsFile {
     let bytes: ByteBuffer
     do { bytes = try ByteBuffer.open(file, beneath: folder, limit: limits.fileBytes) } catch {
       throw .shard(file, reason: error.description)
     }
-    do { return try SafetensorsFormat.decode(bytes, limits: limits) } catch {
-      throw .shard(file, reason: error.description)
+    do { return try foreign(bytes) ?? SafetensorsFormat.decode(bytes, limits: limits) } catch {
+      throw .shard(file, reason: "\(error)")
     }
   }
 

@@ -76,6 +76,17 @@ public struct StateDictExporter {
 
   // MARK: Ports
 
+  /// A port with what it fixes beyond what the modules say.
+  private func stated(_ role: Architecture.Port.Role, _ port: Port) -> Architecture.Port {
+    let sizes = port.axes.map { axis -> Int? in
+      axis.factors.contains(.time) || axis.factors.contains(.batch) ? axis.size : nil
+    }
+    return Architecture.Port(
+      role, port.name,
+      elementType: port.kind.isInteger && port.elementType != .int64 ? port.elementType : nil,
+      sizes: sizes.allSatisfy { $0 == nil } ? [] : sizes)
+  }
+
   mutating func inputs() throws(StateDictError) {
     for port in model.inputs {
       let order = Self.order(port)
@@ -89,7 +100,7 @@ public struct StateDictExporter {
             || order == Self.sequence(port.kind, batchFirst: true)
         else { throw refuse(port.name, "its axes are neither [T, B, F] nor [B, T, F]") }
         architecture.batchFirst = order[0] == [.batch]
-        architecture.inputs.append(.init(.input, port.name))
+        architecture.inputs.append(stated(.input, port))
         current = port.value
       case .vector:
         guard Self.isState(order) else {
@@ -101,7 +112,7 @@ public struct StateDictExporter {
           throw refuse(port.name, "a third vector goes in, where modules take h and c")
         }
         initial[port.value] = (role, 0)
-        architecture.inputs.append(.init(role, port.name))
+        architecture.inputs.append(stated(role, port))
       case .indices:
         throw refuse(port.name, "lengths: PyTorch has them in a packed sequence, not in the module")
       }
@@ -122,11 +133,11 @@ public struct StateDictExporter {
           port.name, "its axes, \(order.count) of them, are arranged otherwise than PyTorch's modules do")
       }
       if port.value == current || renamed[port.value] == current {
-        architecture.outputs.append(.init(.output, port.name))
+        architecture.outputs.append(stated(.output, port))
       } else if isAll(port.value, of: hidden) {
-        architecture.outputs.append(.init(.finalHidden, port.name))
+        architecture.outputs.append(stated(.finalHidden, port))
       } else if isAll(port.value, of: cell) {
-        architecture.outputs.append(.init(.finalCell, port.name))
+        architecture.outputs.append(stated(.finalCell, port))
       } else {
         throw refuse(
           port.name, "PyTorch's modules give the last step's output and the final states, this is neither")

@@ -107,6 +107,23 @@ public struct StateDictImporter {
       name: name, value: value, elementType: kind.isInteger ? .int64 : floatType, kind: kind, axes: axes)
   }
 
+  /// The port with what the file's architecture fixes.
+  private func stated(_ port: Port, _ fixed: Architecture.Port) throws(StateDictError) -> Port {
+    var port = port
+    if let type = fixed.elementType {
+      guard !type.isFloat == port.kind.isInteger else {
+        throw .badArchitecture(reason: "'\(port.name)' cannot hold \(type.rawValue)")
+      }
+      port.elementType = type
+    }
+    guard !fixed.sizes.isEmpty else { return port }
+    guard fixed.sizes.count == port.axes.count else {
+      throw .badArchitecture(reason: "'\(port.name)' has \(port.axes.count) axes, not \(fixed.sizes.count)")
+    }
+    for (axis, size) in fixed.sizes.enumerated() where size != nil { port.axes[axis].size = size }
+    return port
+  }
+
   /// `[L·D, B, H]`, also with batch_first.
   private func statePort(_ name: String, _ value: String, width: Int, count: Int) -> Port {
     Port(
@@ -124,20 +141,21 @@ public struct StateDictImporter {
   private mutating func input(_ port: Architecture.Port) throws(StateDictError) -> Port {
     if port.role == .input {
       names.insert(current)
-      return self.port(port.name, current, kind)
+      return try stated(self.port(port.name, current, kind), port)
     }
     guard modules.count == 1, [.initialHidden, .initialCell].contains(port.role) else {
       throw .badArchitecture(reason: "initial states need exactly one recurrent module")
     }
     let width = port.role == .initialHidden ? modules[0].outputSize : modules[0].hiddenSize
-    return statePort(
-      port.name, unique(port.role.rawValue), width: width,
-      count: modules[0].layers.count * modules[0].directions)
+    return try stated(
+      statePort(
+        port.name, unique(port.role.rawValue), width: width,
+        count: modules[0].layers.count * modules[0].directions), port)
   }
 
   private mutating func output(_ port: Architecture.Port) throws(StateDictError) -> Port {
     switch port.role {
-    case .output: return self.port(port.name, current, kind)
+    case .output: return try stated(self.port(port.name, current, kind), port)
     case .finalHidden, .finalCell:
       guard let module = modules.last else {
         throw .badArchitecture(reason: "no recurrent module has states")
@@ -152,7 +170,8 @@ public struct StateDictImporter {
         value = unique(port.role.rawValue)
         model.layers.append(Layer(value, .concat, inputs: parts, outputs: [value]))
       }
-      return statePort(port.name, value, width: width, count: module.layers.count * module.directions)
+      return try stated(
+        statePort(port.name, value, width: width, count: module.layers.count * module.directions), port)
     case .input, .initialHidden, .initialCell:
       throw .badArchitecture(reason: "\(port.role.rawValue) is no output")
     }

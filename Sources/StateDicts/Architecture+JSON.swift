@@ -1,4 +1,5 @@
 internal import ByteIO
+internal import Tensors
 
 // The architecture as text, beside the tensors that rnnconv writes: names and choices; sizes are the tensors' own.
 
@@ -22,15 +23,23 @@ extension Architecture {
     }
     func ports(_ ports: [Port]) -> JSONValue {
       .array(
-        ports.map {
-          .object([JSONMember("role", .string($0.role.rawValue)), JSONMember("name", .string($0.name))])
+        ports.map { port in
+          var members = [
+            JSONMember("role", .string(port.role.rawValue)), JSONMember("name", .string(port.name)),
+          ]
+          if let type = port.elementType { members.append(JSONMember("dtype", .string(type.rawValue))) }
+          if !port.sizes.isEmpty {
+            let sizes = port.sizes.map { $0.map { JSONValue.integer(Int64($0)) } ?? .null }
+            members.append(JSONMember("sizes", .array(sizes)))
+          }
+          return .object(members)
         })
     }
     let value = JSONValue.object([
       JSONMember("batch_first", .bool(batchFirst)), JSONMember("inputs", ports(inputs)),
       JSONMember("outputs", ports(outputs)), JSONMember("steps", .array(steps)),
     ])
-    // No number is in it and no key twice, the two things that writing could fail on.
+    // No real number is in it and no key twice, the two things that writing could fail on.
     return String(decoding: try! value.compactBytes(), as: UTF8.self)
   }
 
@@ -49,7 +58,17 @@ extension Architecture {
         else {
           throw .badArchitecture(reason: "\(key) holds something that is no port")
         }
-        return Port(role, name)
+        var port = Port(role, name, elementType: value.text("dtype").flatMap(ElementType.init(rawValue:)))
+        if case .array(let sizes)? = value["sizes"] {
+          port.sizes = try sizes.map { (size) throws(StateDictError) in
+            switch size {
+            case .null: return nil
+            case .integer(let number) where (0...Int64(Int32.max)).contains(number): return Int(number)
+            default: throw .badArchitecture(reason: "\(key) holds a size that is no number")
+            }
+          }
+        }
+        return port
       }
     }
     self.init(

@@ -1,3 +1,5 @@
+public import Tensors
+
 /// The half of a model that a state dict leaves out: which modules run, in which order, in PyTorch's own terms.
 ///
 /// Both roads from a state dict start from it, as both would from the Python class: the importer to the canonical model,
@@ -26,10 +28,16 @@ public struct Architecture: Sendable, Equatable {
 
     public var role: Role
     public var name: String
+    /// The type of its numbers, where that is not the usual one (token ids: I64).
+    public var elementType: ElementType?
+    /// Of each axis the size, where the model that was written fixes it; empty where it fixes none.
+    public var sizes: [Int?]
 
-    public init(_ role: Role, _ name: String? = nil) {
+    public init(_ role: Role, _ name: String? = nil, elementType: ElementType? = nil, sizes: [Int?] = []) {
       self.role = role
       self.name = name ?? role.rawValue
+      self.elementType = elementType
+      self.sizes = sizes
     }
   }
 

@@ -28,7 +28,9 @@ public struct Inference: Sendable, Equatable {
       }
       try settle(chain, state, options)
     }
-    for remark in state.derived { findings.append(Finding(.inferred, remark.name, remark.reason)) }
+    for remark in state.derived + state.restored {
+      findings.append(Finding(.inferred, remark.name, remark.reason))
+    }
     let used = Set(architecture.tensorNames)
     for entry in state.entries where !used.contains(entry.name) {
       findings.append(

@@ -29,6 +29,8 @@ public struct StateDict: Sendable, Equatable {
   public var unread: [Remark]
   /// Tensors and modules that are not in the file as they are here, with what was computed: once rounded.
   public var derived: [Remark] = []
+  /// Those that were computed exactly.
+  public var restored: [Remark] = []
   /// Whether the entries stand in the order in which the modules were registered; safetensors sorts them.
   public var isOrdered: Bool
   /// Where in the file it was found, such as `model_state`; empty for the top.

@@ -46,7 +46,10 @@ public enum TorchNames {
   }
 
   /// Whether a name is that of a recurrent module's hidden-to-hidden weight.
-  public static func isRecurrentWeight(_ name: String) -> Bool { parse(name)?.kind == .hiddenWeight }
+  public static func isRecurrentWeight(_ name: String) -> Bool {
+    let weight = ["_orig", "_raw", "_g"].first { name.hasSuffix($0) }.map { String(name.dropLast($0.count)) }
+    return parse(weight ?? name)?.kind == .hiddenWeight
+  }
 }
 
 extension Substring {

@@ -27,6 +27,9 @@ extension TorchNames {
 }
 
 extension StateDict {
+  /// The same with every weight that training keeps as something else as PyTorch makes it again before each pass.
+  public func withWeightsMade() -> StateDict { withReplacedWeightsRestored().withWeightNormFolded() }
+
   /// The same with the matrices that weight norm keeps in two parts, each computed in Float64 and rounded once to its own
   /// type; `derived` names them.
   public func withWeightNormFolded() -> StateDict {

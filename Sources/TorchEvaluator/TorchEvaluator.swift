@@ -225,9 +225,13 @@ struct TorchRun<S: ReferenceScalar> {
 
   // MARK: Tensors
 
+  private func stored(_ name: String) throws(TorchEvaluatorError) -> Tensor? {
+    try replaced(name) ?? evaluator.tensors[name]
+  }
+
   /// A tensor of two axes.
   func matrix(_ name: String) throws(TorchEvaluatorError) -> Tensor {
-    var found = evaluator.tensors[name]
+    var found = try stored(name)
     if found == nil { found = try normalised(name) }
     guard let tensor = found else { throw .missingTensor(name) }
     guard tensor.shape.count == 2 else { throw .wrongShape(name, expected: "two axes", found: tensor.shape) }
@@ -235,7 +239,7 @@ struct TorchRun<S: ReferenceScalar> {
   }
 
   func row(_ name: String, columns: Int) throws(TorchEvaluatorError) -> Matrix<S> {
-    guard let tensor = evaluator.tensors[name] else { throw .missingTensor(name) }
+    guard let tensor = try stored(name) else { throw .missingTensor(name) }
     guard tensor.shape == [columns] else {
       throw .wrongShape(name, expected: "[\(columns)]", found: tensor.shape)
     }

@@ -1,3 +1,4 @@
+internal import ByteIO
 public import Forward
 internal import Recurrent
 
@@ -183,10 +184,10 @@ public struct HTMLReport: Sendable {
   }
 }
 
-/// Text as HTML shows it.
+/// Text as HTML and SVG show it; controls, which XML forbids, are seen.
 func escaped(_ text: String) -> String {
   var result = ""
-  for character in text.unicodeScalars {
+  for character in text.printable.unicodeScalars {
     switch character {
     case "&": result += "&amp;"
     case "<": result += "&lt;"

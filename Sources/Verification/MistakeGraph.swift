@@ -70,15 +70,14 @@ extension Port {
     guard kind.hasTime else { return self }
     var port = self
     port.axes = axes.map { axis in
-      var axis = axis
-      axis.factors = axis.factors.map { factor in
+      let factors = axis.factors.map { (factor) -> AxisFactor in
         switch factor {
         case .time: .batch
         case .batch: .time
         case .features: factor
         }
       }
-      return axis
+      return PortAxis(factors, size: axis.size, symbol: axis.symbol)
     }
     return port
   }

@@ -61,7 +61,7 @@ struct ProbeRecipe {
       model.inputs.lazy.flatMap(\.axes).first { $0.factors == [factor] && $0.size != nil }?.size
     }
     var fitted = self
-    fitted.batch = fixedSize(.batch) ?? batch
+    fitted.batch = (model.inputs + model.outputs).allSatisfy(\.hasBatch) ? fixedSize(.batch) ?? batch : 1
     fitted.time = fixedSize(.time) ?? time
     if !model.takesLengths { (fitted.isRagged, fitted.isFull) = (false, false) }
     // Too few steps for all of these.

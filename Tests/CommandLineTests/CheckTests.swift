@@ -1,5 +1,6 @@
 import Foundation
 import NumPyFormat
+import RNNConv
 import Recurrent
 import Tensors
 import TestSupport
@@ -309,9 +310,50 @@ import Testing
     let outcome = try models.check("--update")
     #expect(outcome.code == 1, "\(outcome)")
     #expect(
-      outcome.output.contains("only a single .npz or .npy") && outcome.output.contains("bad.onnx: "),
-      "\(outcome)")
+      outcome.output.contains("y.pb: there are") && outcome.output.contains("bad.onnx: "), "\(outcome)")
     #expect(try !models.folder.names().contains("y.pb"))
+  }
+
+  @Test func `an output recorded as an ONNX tensor is read again`() throws {
+    let models = try Models()
+    var generator = SeededGenerator(seed: 5)
+    _ = try models.folder.write(try Sample.npy(generator.tensor([4, 2, 3])), to: "x.npy")
+    let name = try #require(try ModelFile.open(models.folder.path("lstm.rnnw")).outputNames.first)
+    try models.write(
+      "{ \"name\": \"pb\", \"models\": [\"lstm.onnx\"], \"inputs\": [\"x.npy\"], \"expected\": [\"\(name)=y.pb\"] }"
+    )
+    let recorded = try models.check("--update")
+    #expect(recorded.code == 0 && recorded.output.contains("y.pb: written anew"), "\(recorded)")
+    #expect(try models.check().code == 0)
+  }
+
+  @Test func `links that lead out of the folder are neither read nor written through`() throws {
+    let models = try Models()
+    let outside = try TemporaryFolder()
+    _ = try outside.write(try Sample.lstm(seed: 3), to: "secret.rnnw")
+    let manager = FileManager.default
+    try manager.createSymbolicLink(
+      atPath: models.folder.path("link.rnnw"), withDestinationPath: outside.path("secret.rnnw"))
+    try manager.createSymbolicLink(
+      atPath: models.folder.path("zero.onnx"), withDestinationPath: "/dev/zero")
+    try manager.createSymbolicLink(
+      atPath: models.folder.path("y.npz"), withDestinationPath: outside.path("written.npz"))
+    try manager.createSymbolicLink(
+      atPath: models.folder.path("inside.rnnw"), withDestinationPath: "lstm.rnnw")
+    var generator = SeededGenerator(seed: 5)
+    _ = try models.folder.write(try Sample.npy(generator.tensor([4, 2, 3])), to: "x.npy")
+    try models.write(
+      """
+      { "name": "link", "models": ["link.rnnw"] }, { "name": "zero", "models": ["zero.onnx"] },
+      { "name": "inside", "models": ["inside.rnnw"] },
+      { "name": "write", "models": ["lstm.onnx"], "inputs": ["x.npy"], "expected": ["y.npz"] }
+      """)
+    let read = try models.check("--only", "link", "--only", "zero", "--only", "inside")
+    #expect(read.code == 1 && read.output.contains("1 passed, 2 failed"), "\(read)")
+    #expect(read.output.contains("leads out of the manifest's folder"), "\(read)")
+    let written = try models.check("--only", "write", "--update")
+    #expect(written.code == 1 && written.output.contains("a link to something"), "\(written)")
+    #expect(try outside.names() == ["secret.rnnw"])
   }
 
   @Test func `our own fixtures pass`() throws {

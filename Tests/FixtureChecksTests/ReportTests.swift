@@ -111,7 +111,7 @@ import Testing
     #expect(
       errors[0]
         == "::error file=models/dir%2C a/m%3A%251.onnx,title=a<b>&\"c\"%3A different::"
-        + "100%25 wrong: <x> & \u{1}\u{1B}[31m%0Asecond, line%0D%0Athird | `x`")
+        + "100%25 wrong: <x> & \\u{1}\\u{1B}[31m%0Asecond, line%0D%0Athird | `x`")
     #expect(lines.last == "rnnconv check models/rnnconv.json: 1 passed, 3 failed, 1 skipped")
   }
 

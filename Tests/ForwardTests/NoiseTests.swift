@@ -47,7 +47,10 @@ import Testing
     #expect(try noise(5, .float64) == noise(5, .float64))
     #expect(try noise(5, .float64) != noise(6, .float64))
     let (double, single) = (try noise(5, .float64)["y"]!, try noise(5, .float32)["y"]!)
-    #expect(zip(double.deviations, single.deviations).allSatisfy { abs($0 - $1 * 0x1p-29 * 2.0.squareRoot()) <= 1e-12 * $0 })
+    #expect(
+      zip(double.deviations, single.deviations).allSatisfy {
+        abs($0 - $1 * 0x1p-29 * 2.0.squareRoot()) <= 1e-12 * $0
+      })
   }
 
   @Test func `A slightly wrong weight is far beyond the noise`() throws {

@@ -94,8 +94,8 @@ enum Corruption: CaseIterable {
 
     case .whiteSpace: return header("{\"inputs\":", "{\"inputs\": ") { _ in .notCanonical(offset: 42) }
     case .unsortedKeys:
-      return header("{\"count\":1,\"stride\":1}", "{\"stride\":1,\"count\":1}") {
-        .notCanonical(offset: 32 + $0.place(of: "stride"))
+      return header("\"alpha\":0.2,\"beta\":0.5", "\"beta\":0.5,\"alpha\":0.2") {
+        .notCanonical(offset: 32 + $0.place(of: "beta"))
       }
     case .longNumber:
       return header("\"clip\":5.5", "\"clip\":5.50") {

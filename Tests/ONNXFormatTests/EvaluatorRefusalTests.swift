@@ -172,6 +172,51 @@ struct EvaluatorRefusalTests {
     }
   }
 
+  @Test(
+    "work that neither weights nor inputs explain: products in a loop, a value made out of nothing, slices gathered"
+  )
+  func bombs() throws {
+    func constant(_ name: String, _ shape: [Int]) -> [ONNXNode] {
+      [
+        .init(
+          "Constant", inputs: [], outputs: ["\(name)_shape"],
+          attributes: ["value_ints": .ints(shape.map { Int64($0) })]),
+        .init("ConstantOfShape", inputs: ["\(name)_shape"], outputs: [name]),
+      ]
+    }
+    func loop(_ nodes: [ONNXNode], carrying: [String], scanning: [String] = []) -> ONNXNode {
+      var body = ONNXGraph(
+        name: "body", nodes: nodes + [.init("Identity", inputs: ["c"], outputs: ["go"], index: 9)])
+      body.inputs =
+        [.init("i", .int64, []), .init("c", .bool, [])] + carrying.map { .init($0, .float32, nil) }
+      body.outputs =
+        [.init("go", .bool, [])] + (carrying.map { "\($0)_next" } + scanning).map { .init($0, .float32, nil) }
+      return ONNXNode(
+        "Loop", inputs: ["trips", "on"] + carrying.map { "\($0)_first" },
+        outputs: scanning.map { "all_\($0)" },
+        attributes: ["body": .graph(body)], index: 7)
+    }
+    let trips = ONNXNode(
+      "Constant", inputs: [], outputs: ["trips"], attributes: ["value_int": .int(1_000_000)], index: 6)
+    let copy = ONNXNode("Identity", inputs: ["x"], outputs: ["y"], index: 8)
+    let products = loop(
+      [.init("MatMul", inputs: ["m", "m"], outputs: ["m_next"])], carrying: ["m"])
+    let gathering = loop(
+      [.init("Identity", inputs: ["big"], outputs: ["slice"])], carrying: [], scanning: ["slice"])
+    for nodes in [
+      constant("m_first", [1_000, 1_000]) + [trips, products, copy],
+      constant("big", [1 << 28]) + [copy], constant("big", [1 << 20]) + [trips, gathering, copy],
+    ] {
+      let start = ContinuousClock.now
+      let error = failure(nodes, ["on": Tensor([true], shape: [])])
+      guard case .overLimit? = error else {
+        Issue.record("\(String(describing: error))")
+        continue
+      }
+      #expect(ContinuousClock.now - start < .seconds(20))
+    }
+  }
+
   @Test("inputs that are missing, unknown, or not what the graph states")
   func inputs() throws {
     var graph = ONNXGraph(name: "g", nodes: [.init("Add", inputs: ["x", "z"], outputs: ["y"])])

@@ -96,6 +96,33 @@ import Verification
     }
   }
 
+  @Test func everyFormatThatCanHoldAModelHoldsItsFingerprint() throws {
+    let folder = try TemporaryFolder()
+    var held: [String: Int] = [:]
+    for (entry, model) in try importable() {
+      var options = ConversionOptions()
+      options.verify = false
+      for target in ["model.rnnw", "model.onnx", "model.pt", "model.safetensors"] {
+        let path = folder.path(target)
+        let made = Result { () throws(RNNConvError) in
+          try ModelFile(model, name: entry.name).convert(to: path, options)
+        }
+        switch made {
+        case .success(let conversion):
+          // What had to be rounded is another model.
+          guard conversion.exactness == .exact else { continue }
+          let again = try ModelFile.open(path).model
+          #expect(again.fingerprint == model.fingerprint, "\(entry.name) as \(target)")
+          held[target, default: 0] += 1
+        case .failure(.notExpressible(_, let reason)):
+          #expect(reason.contains("'"), "\(entry.name): \(reason)")
+        case .failure(let error): Issue.record("\(entry.name) as \(target): \(error)")
+        }
+      }
+    }
+    #expect(held["model.rnnw"]! > 40 && held["model.onnx"]! > 40 && held["model.pt"]! > 10, "\(held)")
+  }
+
   /// The bits of every tensor but small constants, in the order of the layers.
   private static func weights(_ model: Model) -> [Tensor] {
     model.tensors.filter { $0.tensor.count > 1 }.map(\.tensor)

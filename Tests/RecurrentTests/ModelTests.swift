@@ -66,7 +66,16 @@ import Testing
   @Test func aPortMustHoldEveryDimensionOnce() {
     var broken = model()
     broken.inputs[0].axes.remove(at: 0)
-    #expect(error(of: broken)?.description.contains("time and batch") == true)
+    #expect(error(of: broken)?.description.contains("time exactly once") == true)
+    broken = model()
+    broken.inputs[0].axes.append(PortAxis([.batch]))
+    #expect(error(of: broken)?.description.contains("batch at most once") == true)
+  }
+
+  @Test func aPortWithoutABatchHasOneRow() throws {
+    var single = model()
+    single.inputs[0].axes.removeAll { $0.factors == [.batch] }
+    #expect(error(of: single) == nil && !single.inputs[0].hasBatch)
   }
 
   @Test func aPortMustHoldAllFeatures() {

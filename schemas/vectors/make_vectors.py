@@ -64,7 +64,8 @@ TIME, BATCH = {"factors": ["time"], "symbol": "time"}, {"factors": ["batch"], "s
 
 
 def features(count):
-    return {"factors": [{"stride": 1, "count": count}], "size": count}
+    # One feature is an axis of size 1, which holds no factor.
+    return {"factors": [{"stride": 1, "count": count}] if count != 1 else [], "size": count}
 
 
 write("empty", {"name": "", "inputs": [], "outputs": [], "layers": [], "metadata": {}}, [])

@@ -1,3 +1,4 @@
+internal import ByteIO
 internal import Glibc
 
 /// Workflow commands, which a GitHub runner turns into annotations of a pull request.
@@ -47,7 +48,7 @@ extension String {
         let digits = String(scalar.value, radix: 16, uppercase: true)
         text += "%" + (digits.count == 1 ? "0" : "") + digits
       } else {
-        text.unicodeScalars.append(scalar)
+        text += String(scalar).printable
       }
     }
     return text

@@ -1,3 +1,5 @@
+internal import ByteIO
+
 /// For a job's summary page or a comment: what failed, and one line about the rest.
 enum MarkdownSummary {
   static func text(_ run: CheckRun) -> String {
@@ -36,7 +38,7 @@ extension String {
       case ">": text += "&gt;"
       case "&": text += "&amp;"
       case "|", "\\", "`", "*", "_", "[", "]", "#", "~", "@": text += "\\\(character)"
-      default: text.append(character)
+      default: text += String(character).printable
       }
     }
     return text

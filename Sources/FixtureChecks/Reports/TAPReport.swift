@@ -28,7 +28,8 @@ enum TAPReport {
 extension String {
   /// A description: `#` would begin a directive.
   fileprivate var escapedForTAP: String {
-    String(flatMap { $0 == "#" || $0 == "\\" ? ["\\", $0] : $0.isNewline ? [" "] : [$0] })
+    String(
+      flatMap { $0 == "#" || $0 == "\\" ? ["\\", $0] : $0.isNewline ? [" "] : Array(String($0).printable) })
   }
 
   /// A double-quoted scalar: JSON's strings are YAML's.

@@ -165,7 +165,7 @@ struct Call<S: ReferenceScalar> {
   @discardableResult
   func checked(_ shape: [Int]) throws(ONNXError) -> [Int] {
     guard shape.allSatisfy({ $0 >= 0 }) else { throw invalid("shape \(shape) has a negative size") }
-    let limit = evaluation.limits.elements
+    let limit = evaluation.elementsAllowed
     // Zeros count as ones, so that no product of some of the sizes can overflow either.
     guard let count = checkedProduct(shape.map { max($0, 1) }), count <= limit else {
       throw .overLimit(

@@ -10,12 +10,26 @@ final class Evaluation<S: ReferenceScalar> {
   /// The operators' own functions that have been looked for.
   private var operations: [String: Operation] = [:]
   private var stepsLeft: Int
+  private var workLeft: Int
   /// Elements of all values that are alive and were computed here.
   private var elements = 0
+  /// How many there may be: what a small file makes out of nothing must not fill the memory.
+  let elementsAllowed: Int
 
-  init(limits: Limits) {
+  /// - Parameters:
+  ///   - weights: elements of the graph's constants.
+  ///   - given: elements of its inputs. Each weight meets each input a few times at most, where nothing is repeated.
+  init(limits: Limits, weights: Int, given: Int) {
     self.limits = limits
     stepsLeft = limits.evaluationSteps
+    func explained(_ share: Int) -> Int {
+      let (sum, overflow) = weights.addingReportingOverflow(given)
+      let (product, tooMany) = sum.multipliedReportingOverflow(by: max(given, 1))
+      let (total, tooLarge) = product.multipliedReportingOverflow(by: share)
+      return overflow || tooMany || tooLarge ? 1 << 62 : min(total, 1 << 62)
+    }
+    workLeft = limits.evaluationWork + explained(64)
+    elementsAllowed = min(limits.elements, limits.evaluationWork / 32 + explained(4))
   }
 
   /// The values of one graph while it runs; names it does not hold are looked up in the graph around it.
@@ -40,9 +54,34 @@ final class Evaluation<S: ReferenceScalar> {
 
   /// Counts a step that a node, or a turn of a loop, takes.
   func spendStep(_ node: String) throws(ONNXError) {
+    try spend([4_096], node)
     stepsLeft -= 1
     guard stepsLeft >= 0 else {
       throw .overLimit(node: node, reason: "the evaluation takes more than \(limits.evaluationSteps) steps")
+    }
+  }
+
+  /// Counts multiplications, or elements that are made.
+  func spend(_ factors: [Int], _ node: String) throws(ONNXError) {
+    let work = checkedProduct(factors.map { max($0, 1) }) ?? Int.max
+    let (left, overflow) = workLeft.subtractingReportingOverflow(work)
+    workLeft = overflow ? -1 : left
+    guard workLeft >= 0 else {
+      throw .overLimit(
+        node: node,
+        reason:
+          "the evaluation takes more than \(limits.evaluationWork) multiplications that neither weights nor inputs explain "
+          + "(limit evaluation-work)")
+    }
+  }
+
+  /// Bounds what is alive together with what a node gathers.
+  func checkLive(_ gathered: Int, _ node: String) throws(ONNXError) {
+    let (sum, overflow) = elements.addingReportingOverflow(gathered)
+    guard !overflow, sum <= elementsAllowed else {
+      throw .overLimit(
+        node: node,
+        reason: "the values of the graph hold more than \(elementsAllowed) elements (limit elements)")
     }
   }
 
@@ -68,10 +107,7 @@ final class Evaluation<S: ReferenceScalar> {
         made.insert(name)
         elements += value.count
       }
-      guard elements <= limits.elements else {
-        throw .overLimit(
-          node: step.label, reason: "the values of the graph hold more than \(limits.elements) elements")
-      }
+      try checkLive(0, step.label)
       for name in step.releases {
         if let operand = scope.values.removeValue(forKey: name), made.contains(name) {
           elements -= operand.count
@@ -106,6 +142,8 @@ final class Evaluation<S: ReferenceScalar> {
       }
       named.append((name, value))
     }
+    // An element costs as much as some multiplications, and a node as much as some elements.
+    try spend([named.reduce(512) { $0 + $1.1.count }, 8], step.label)
     return named
   }
 

@@ -17,6 +17,8 @@ public enum EvaluationPrecision: Sendable, CaseIterable {
 public struct ONNXEvaluator: Sendable {
   private let program: Program
   private let limits: Limits
+  /// Elements of the graph's constants.
+  private let weights: Int
 
   /// Checks every node and puts the nodes in order.
   ///
@@ -27,6 +29,7 @@ public struct ONNXEvaluator: Sendable {
     }
     program = try Program(model.graph, opset: model.opset, isVisible: { _ in false })
     self.limits = limits
+    weights = model.graph.constantElements
   }
 
   /// Computes the graph's outputs.
@@ -49,7 +52,9 @@ public struct ONNXEvaluator: Sendable {
     _ inputs: [String: Tensor], _: S.Type
   ) throws(ONNXError) -> [String: Tensor] {
     let given = try checked(inputs, S.self)
-    let outputs = try Evaluation<S>(limits: limits).run(program, given, outer: nil)
+    let sizes = given.values.reduce(0) { $0 + $1.count }
+    let evaluation = Evaluation<S>(limits: limits, weights: weights, given: sizes)
+    let outputs = try evaluation.run(program, given, outer: nil)
     var tensors: [String: Tensor] = [:]
     for (name, value) in zip(program.outputs, outputs) {
       do { tensors[name] = try value.tensor() } catch {
@@ -133,6 +138,22 @@ public struct ONNXEvaluator: Sendable {
             reason: "'\(symbol)' is \(size) on axis \(axis), but \(first.size) in input '\(first.input)'")
         }
       case .unknown: break
+      }
+    }
+  }
+}
+
+extension ONNXGraph {
+  /// Elements of all constants, those of graphs inside included.
+  fileprivate var constantElements: Int {
+    let own = initializers.reduce(0) { $0 + $1.tensor.count }
+    return nodes.reduce(own) { sum, node in
+      node.attributes.values.reduce(sum) { sum, attribute in
+        switch attribute {
+        case .tensor(let tensor): sum + tensor.count
+        case .graph(let graph): sum + graph.constantElements
+        default: sum
+        }
       }
     }
   }

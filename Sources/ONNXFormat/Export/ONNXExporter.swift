@@ -19,7 +19,7 @@ public struct ONNXExporter {
   var nodes: [ONNXNode] = []
   var initializers: [ONNXGraph.Initializer] = []
   var notes: [ConversionNote] = []
-  var names: Set<String> = []
+  var names = UniqueNames(countingFrom: 1)
   /// The ONNX tensors that hold a canonical value, each under its arrangement.
   var holders: [String: [Holder]] = [:]
   var kinds: [String: ValueKind] = [:]
@@ -79,7 +79,7 @@ public struct ONNXExporter {
       ?? model.tensors.first?.tensor.elementType ?? .float32
 
     var graph = ONNXGraph(name: model.name)
-    for port in model.inputs + model.outputs { names.insert(port.name) }
+    for port in model.inputs + model.outputs { names.reserve(port.name) }
     for port in model.inputs {
       graph.inputs.append(valueInfo(port))
       var name = port.name
@@ -87,10 +87,7 @@ public struct ONNXExporter {
       holders[port.value] = [Holder(name: name, axes: port.axes.map { View.normalised($0.factors) })]
     }
     for layer in model.layers { try export(layer) }
-    for port in model.outputs {
-      try exportOutput(port)
-      graph.outputs.append(valueInfo(port))
-    }
+    graph.outputs = try exportOutputs()
     graph.nodes = nodes.enumerated().map { index, node in
       var node = node
       node.index = index
@@ -125,36 +122,36 @@ public struct ONNXExporter {
       })
   }
 
-  private mutating func exportOutput(_ port: Port) throws(ONNXError) {
-    var name = try materialise(port.value, port.axes.map { View.normalised($0.factors) }, port.name)
-    if !port.kind.isInteger, port.elementType != computeType { name = cast(name, port.elementType) }
-    // The node that makes the tensor may carry the port's name itself, unless somebody outside knows the other name.
-    let isFree = !model.inputs.contains { $0.name == name } && !model.outputs.contains { $0.name == name }
-    if isFree, let maker = nodes.lastIndex(where: { $0.outputs.contains(name) }) {
-      let old = name
-      nodes[maker].outputs = nodes[maker].outputs.map { $0 == old ? port.name : $0 }
-      for index in nodes.indices {
-        nodes[index].inputs = nodes[index].inputs.map { $0 == old ? port.name : $0 }
+  /// Gives every output its name: the node that makes the tensor may carry it itself, unless somebody outside knows the
+  /// other name.
+  private mutating func exportOutputs() throws(ONNXError) -> [ONNXValueInfo] {
+    let taken = Set((model.inputs + model.outputs).map(\.name))
+    var renamed: [String: String] = [:]
+    var made: Set<String> = []
+    var counted = 0
+    for port in model.outputs {
+      var name = try materialise(port.value, port.axes.map { View.normalised($0.factors) }, port.name)
+      if !port.kind.isInteger, port.elementType != computeType { name = cast(name, port.elementType) }
+      for node in nodes[counted...] { made.formUnion(node.outputs) }
+      counted = nodes.count
+      if made.contains(name), !taken.contains(name), renamed[name] == nil {
+        renamed[name] = port.name
+      } else {
+        nodes.append(ONNXNode("Identity", inputs: [name], outputs: [port.name]))
       }
-      for (value, list) in holders {
-        holders[value] = list.map { Holder(name: $0.name == old ? port.name : $0.name, axes: $0.axes) }
-      }
-    } else {
-      nodes.append(ONNXNode("Identity", inputs: [name], outputs: [port.name]))
     }
+    for index in nodes.indices {
+      nodes[index].outputs = nodes[index].outputs.map { renamed[$0] ?? $0 }
+      nodes[index].inputs = nodes[index].inputs.map { renamed[$0] ?? $0 }
+    }
+    return model.outputs.map(valueInfo)
   }
 
   // MARK: Building
 
   /// A name that nothing else has.
   mutating func unique(_ wanted: String) -> String {
-    var name = wanted
-    var suffix = 1
-    while !names.insert(name).inserted {
-      name = "\(wanted)_\(suffix)"
-      suffix += 1
-    }
-    return name
+    names.claim(wanted)
   }
 
   /// Adds a node with one output and returns the output's name.
@@ -171,6 +168,16 @@ public struct ONNXExporter {
   mutating func weight(_ tensor: Tensor, as wanted: String) throws(ONNXError) -> String {
     guard tensor.quantization == nil else {
       throw .notExpressible(layer: wanted, reason: "quantised weights; convert them to F32 first")
+    }
+    guard
+      opset >= 13 || tensor.elementType == computeType
+        || ![tensor.elementType, computeType].contains(.bfloat16)
+    else {
+      throw .notExpressible(
+        layer: wanted,
+        reason:
+          "bfloat16 beside \(computeType.rawValue) needs a Cast that takes it, which opset 13 brings; write that opset, "
+          + "or widen the weights to F32")
     }
     let name = unique(wanted)
     initializers.append(.init(name, tensor))
@@ -266,6 +273,14 @@ public struct ONNXExporter {
       holder.name = reshape(holder.name, from: holder.axes, to: split.joined().map { [$0] }, as: base)
       holder.axes = split.joined().map { [$0] }
     }
+    // One row, where the model has no batch: an axis of its own, or none.
+    if axes.joined().contains(.batch), !holder.axes.joined().contains(.batch) {
+      holder.name = squeeze("Unsqueeze", holder.name, [0], as: base)
+      holder.axes.insert([.batch], at: 0)
+    } else if !axes.joined().contains(.batch), let axis = holder.axes.firstIndex(of: [.batch]) {
+      holder.name = squeeze("Squeeze", holder.name, [axis], as: base)
+      holder.axes.remove(at: axis)
+    }
     // 3. Order the factors.
     let order = axes.joined().flatMap { Self.split([$0], by: goal) }
     let permutation = try order.map { (factor) throws(ONNXError) in
@@ -354,6 +369,11 @@ public struct ONNXExporter {
   /// A 1-D tensor with the batch size, for constants that every row shares.
   mutating func batchSize() throws(ONNXError) -> String {
     if let batchTensor { return batchTensor }
+    if let port = model.inputs.first(where: { !$0.hasBatch }) {
+      let one = integers([1], as: "\(port.name)_batch")
+      batchTensor = one
+      return one
+    }
     for port in model.inputs {
       guard let axis = port.axes.firstIndex(where: { $0.factors == [.batch] }) else { continue }
       let shape = add("Shape", [port.name], as: "\(port.name)_shape")

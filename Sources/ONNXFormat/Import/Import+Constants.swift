@@ -109,6 +109,7 @@ extension ONNXImporter {
       guard case .int(let code)? = node.attributes["to"],
         let target = ONNXDataType.elementType(Int32(clamping: code))
       else { throw .missingAttribute(node: node.label, attribute: "to") }
+      try checkCast(node, target)
       result = try cast(data, target, node)
       resultType = target
     case "Shape":
@@ -120,6 +121,11 @@ extension ONNXImporter {
       guard tensors.count == 2 else { throw .missingInput(node: node.label, input: "1") }
       guard let folded = try fold(node.operation, tensors[0], tensors[1], node) else { return false }
       result = folded
+    case "Equal", "Greater", "Less", "Where", "Tile":
+      guard let folded = try foldChoice(node, tensors) else { return false }
+      result = folded
+      if node.operation == "Where" { resultType = type(node, 1) }
+      if ["Equal", "Greater", "Less"].contains(node.operation) { resultType = .bool }
     case "RNN", "LSTM", "GRU": return false
     default:
       throw .notImportable(
@@ -128,6 +134,68 @@ extension ONNXImporter {
     }
     set(try output(node), .constant(result), resultType)
     return true
+  }
+
+  /// Comparisons, choices and repetitions of constants, as exporters write `expand` and `repeat`.
+  private mutating func foldChoice(_ node: ONNXNode, _ tensors: [Tensor]) throws(ONNXError) -> Tensor? {
+    let attributes = AttributeReader(node)
+    try attributes.finish()
+    if node.operation == "Tile" {
+      guard tensors.count == 2 else { throw .missingInput(node: node.label, input: "repeats") }
+      return try tiled(tensors[0], try integers(node, 1, "repeats"), node)
+    }
+    // All of one shape, or single numbers.
+    let largest = tensors.max { $0.count < $1.count }!
+    guard tensors.allSatisfy({ $0.shape == largest.shape || $0.count == 1 }),
+      tensors.count == (node.operation == "Where" ? 3 : 2)
+    else { return nil }
+    func element(_ values: [Double], _ index: Int) -> Double { values[values.count == 1 ? 0 : index] }
+    let values = tensors.map(\.doubles)
+    if node.operation == "Where" {
+      guard tensors[1].elementType == tensors[2].elementType else { return nil }
+      if let x = try? tensors[1].integers(), let y = try? tensors[2].integers() {
+        let chosen = (0..<largest.count).map { index in
+          let source = element(values[0], index) != 0 ? x : y
+          return source[source.count == 1 ? 0 : index]
+        }
+        return Tensor(chosen, shape: largest.shape)
+      }
+      let chosen = (0..<largest.count).map {
+        element(values[0], $0) != 0 ? element(values[1], $0) : element(values[2], $0)
+      }
+      return try? Tensor(chosen, shape: largest.shape).converted(to: tensors[1].elementType).tensor
+    }
+    let answers = (0..<largest.count).map { index -> Int64 in
+      let (x, y) = (element(values[0], index), element(values[1], index))
+      return switch node.operation {
+      case "Equal": x == y ? 1 : 0
+      case "Greater": x > y ? 1 : 0
+      default: x < y ? 1 : 0
+      }
+    }
+    return Tensor(answers, shape: largest.shape)
+  }
+
+  /// The tensor `repeats` times along each axis.
+  mutating func tiled(_ tensor: Tensor, _ repeats: [Int], _ node: ONNXNode) throws(ONNXError) -> Tensor {
+    guard repeats.count == tensor.shape.count, repeats.allSatisfy({ $0 >= 0 }) else {
+      throw .invalid(node: node.label, reason: "repeats \(repeats) of \(tensor.shape)")
+    }
+    var shape: [Int] = []
+    for (size, times) in zip(tensor.shape, repeats) {
+      let (product, overflow) = size.multipliedReportingOverflow(by: times)
+      shape.append(overflow ? .max : product)
+    }
+    try spendFolded(shape, node)
+    do {
+      return try tensor.picked(shape: shape) { index in
+        var flat = 0
+        for axis in index.indices {
+          flat = flat * tensor.shape[axis] + index[axis] % max(tensor.shape[axis], 1)
+        }
+        return flat
+      }
+    } catch { throw .invalid(node: node.label, reason: error.description) }
   }
 
   func reshape(_ tensor: Tensor, _ shape: [Int], _ node: ONNXNode) throws(ONNXError) -> Tensor {
@@ -181,7 +249,18 @@ extension ONNXImporter {
     } catch { throw .invalid(node: node.label, reason: error.description) }
   }
 
-  func gather(_ data: Tensor, _ axis: Int, indices: Tensor, _ node: ONNXNode) throws(ONNXError)
+  /// Counts what constants are repeated to: together no more than some, and what the file's own constants explain.
+  mutating func spendFolded(_ shape: [Int], _ node: ONNXNode) throws(ONNXError) {
+    guard let count = checkedProduct(shape.map { max($0, 1) }),
+      count <= min(limits.elements, (1 << 24) + 4 * given),
+      folded + count <= (1 << 26) + 16 * given
+    else {
+      throw .overLimit(node: node.label, reason: "a constant of shape \(shape) is too large")
+    }
+    folded += count
+  }
+
+  mutating func gather(_ data: Tensor, _ axis: Int, indices: Tensor, _ node: ONNXNode) throws(ONNXError)
     -> Tensor
   {
     guard let numbers = try? indices.integers() else {
@@ -196,10 +275,7 @@ extension ONNXImporter {
       picks.append(index < 0 ? index + size : index)
     }
     let shape = Array(data.shape[..<axis]) + indices.shape + Array(data.shape[(axis + 1)...])
-    let limit = min(limits.elements, 1 << 28)
-    guard let count = checkedProduct(shape.map { max($0, 1) }), count <= limit else {
-      throw .overLimit(node: node.label, reason: "a constant of shape \(shape) is too large")
-    }
+    try spendFolded(shape, node)
     return try reshape(select(data, axis, picks, node), shape, node)
   }
 

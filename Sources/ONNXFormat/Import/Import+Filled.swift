@@ -41,6 +41,22 @@ extension ONNXImporter {
       set(try output(node), try filled(try reshape(tensor, padded, node), shape, node))
       return true
     }
+    if node.operation == "Tile", case .constant(let tensor) = try value(node, 0) {
+      // Repeated as often as the run has rows, along an axis of size 1.
+      let (repeats, _) = try sizes(node, 1, "repeats")
+      guard repeats.count == tensor.shape.count else {
+        throw .invalid(node: node.label, reason: "\(repeats.count) repeats of \(tensor.shape)")
+      }
+      var shape: [Size] = []
+      for (size, times) in zip(tensor.shape, repeats) {
+        guard size == 1 || times == .known(1) else {
+          throw .notImportable(node: node.label, reason: "it repeats an axis of \(size)")
+        }
+        shape.append(size == 1 ? times : .known(size))
+      }
+      set(try output(node), try filled(tensor, shape, node))
+      return true
+    }
     guard let input = node.inputs.first, case .filled(let base, let shape)? = values[input] else {
       return false
     }
@@ -135,15 +151,15 @@ extension ONNXImporter {
   }
 
   /// A repeated constant; written out where every size is known.
-  private func filled(_ base: Tensor, _ shape: [Size], _ node: ONNXNode) throws(ONNXError) -> ImportedValue {
+  private mutating func filled(_ base: Tensor, _ shape: [Size], _ node: ONNXNode) throws(ONNXError)
+    -> ImportedValue
+  {
     let known = shape.compactMap(\.known)
     guard known.allSatisfy({ $0 >= 0 }) else {
       throw .invalid(node: node.label, reason: "a shape with the sizes \(known)")
     }
     guard known.count == shape.count else { return .filled(base: base, shape: shape) }
-    guard let count = checkedProduct(known), count <= min(limits.elements, 1 << 24) else {
-      throw .overLimit(node: node.label, reason: "a constant of shape \(known) is too large")
-    }
+    try spendFolded(known, node)
     do { return .constant(try base.broadcast(to: known)) } catch {
       throw .invalid(node: node.label, reason: error.description)
     }

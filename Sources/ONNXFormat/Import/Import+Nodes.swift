@@ -31,6 +31,10 @@ extension ONNXImporter {
     case "Squeeze": try importSqueeze(node)
     case "Unsqueeze": try importUnsqueeze(node)
     case "Expand": try importExpand(node)
+    case "Tile":
+      let view = try view(node, 0)
+      throw .notImportable(
+        node: node.label, reason: "it repeats \(describe(view.axes)): \(Self.repeating)")
     case "Identity": try alias(node)
     case "Cast": try importCast(node)
     case "Gather": try importGather(node)
@@ -156,7 +160,7 @@ extension ONNXImporter {
   // MARK: Pointwise
 
   /// The activation that a pointwise operator computes; nil for other operators. Defaults are the specification's.
-  private func pointwise(_ node: ONNXNode) throws(ONNXError) -> Activation? {
+  private mutating func pointwise(_ node: ONNXNode) throws(ONNXError) -> Activation? {
     var attributes = AttributeReader(node)
     func value(_ name: String, _ standard: Float) throws(ONNXError) -> Double {
       Double(try attributes.float(name) ?? standard)
@@ -180,6 +184,12 @@ extension ONNXImporter {
           node: node.label, attribute: "approximate", reason: "only the exact Gelu can be imported")
       }
       activation = Activation(.gelu)
+      if opset < 20 {
+        // Written out (`FusedActivations`), with a √2 that its type has rounded.
+        note(
+          node.label, .rounded, "Gelu, written out with √2 rounded to \(type(node)?.rawValue ?? "F32")",
+          roundedTo: type(node) ?? .float32)
+      }
     case "Swish":
       guard try attributes.float("alpha") ?? 1 == 1 else {
         throw .unsupportedAttribute(node: node.label, attribute: "alpha", reason: "only 1 can be imported")
@@ -261,6 +271,12 @@ extension ONNXImporter {
     return tensor.doubles[0]
   }
 
+  /// Cast takes bfloat16 since opset 13.
+  func checkCast(_ node: ONNXNode, _ target: ElementType) throws(ONNXError) {
+    guard opset < 13, target == .bfloat16 || type(node) == .bfloat16 else { return }
+    throw .invalid(node: node.label, reason: "Cast takes bfloat16 since opset 13, and this is opset \(opset)")
+  }
+
   private mutating func importCast(_ node: ONNXNode) throws(ONNXError) {
     var attributes = AttributeReader(node)
     let code = try attributes.int("to")
@@ -271,6 +287,7 @@ extension ONNXImporter {
       throw .unsupportedAttribute(
         node: node.label, attribute: "to", reason: "unknown or missing element type")
     }
+    try checkCast(node, target)
     let view = try view(node, 0)
     guard view.kind.isInteger != target.isFloat else {
       throw .notImportable(node: node.label, reason: "it turns \(view.kind) into \(target.rawValue)")

@@ -14,7 +14,7 @@ extension ONNXImporter {
       inputs.append(try initialState(node, first..<(first + count), width: width, name))
     }
     func reordered(_ tensor: Tensor) -> Tensor { scan.gates.reorder(tensor, to: .lstm) }
-    let values = ["\(name)·y", "\(name)·h", "\(name)·c"]
+    let values = ["y", "h", "c"].map { uniqueValue("\(name)·\($0)") }
     layers.append(
       Layer(
         name,
@@ -39,7 +39,7 @@ extension ONNXImporter {
       let value = values[kind == 0 ? 1 : kind == 1 ? 2 : 0]
       var part = value
       if count == 2 {
-        part = "\(output)·part"
+        part = uniqueValue("\(output)·part")
         layers.append(
           Layer(
             uniqueLayer(ONNXNode("Slice", name: part, inputs: [], outputs: [])),
@@ -75,7 +75,7 @@ extension ONNXImporter {
       throw .notImportable(node: node.label, reason: "only one direction has an initial state")
     }
     if parts.count == 1 { return parts[0] }
-    let joined = "\(name)·initial\(positions.lowerBound)"
+    let joined = uniqueValue("\(name)·initial\(positions.lowerBound)")
     layers.append(
       Layer(
         uniqueLayer(ONNXNode("Concat", name: joined, inputs: [], outputs: [])), .concat, inputs: parts,
@@ -85,21 +85,41 @@ extension ONNXImporter {
 }
 
 extension Model {
-  /// Replaces every Concat of neighbouring parts of one value by that value, or by one part of it.
+  /// Replaces every Concat of neighbouring parts of one value by that value, or by one part of it; and every part of a Concat
+  /// that lies in one of its inputs by that input, or by a part of it.
   mutating func rejoinSlices() {
     guard let kinds = try? validated() else { return }
     /// Where in which value a part lies.
     var parts: [String: (base: String, start: Int, count: Int)] = [:]
     var renamed: [String: String] = [:]
+    /// The inputs of each Concat, and where each begins.
+    var joined: [String: [(value: String, start: Int, count: Int)]] = [:]
     for index in layers.indices {
       layers[index].inputs = layers[index].inputs.map { input in input.map { renamed[$0] ?? $0 } }
       guard let output = layers[index].outputs.first ?? nil else { continue }
       switch layers[index].operation {
-      case .slice(let start, let count):
+      case .slice(var start, let count):
+        if let piece = joined[layers[index].inputs[0]!]?.last(where: { $0.start <= start }),
+          start + count <= piece.start + piece.count
+        {
+          if count == piece.count {
+            renamed[output] = piece.value
+            continue
+          }
+          start -= piece.start
+          layers[index].operation = .slice(start: start, count: count)
+          layers[index].inputs = [piece.value]
+        }
         let input = layers[index].inputs[0]!
         let known = parts[input]
         parts[output] = (known?.base ?? input, (known?.start ?? 0) + start, count)
       case .concat:
+        var start = 0
+        joined[output] = layers[index].inputs.compactMap { $0 }.map { value in
+          let piece = (value: value, start: start, count: kinds[value]?.features ?? 0)
+          start += piece.count
+          return piece
+        }
         let pieces = layers[index].inputs.compactMap { $0.flatMap { parts[$0] } }
         guard let first = pieces.first, pieces.count == layers[index].inputs.count,
           let base = kinds[first.base],

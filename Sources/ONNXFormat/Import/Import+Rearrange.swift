@@ -23,7 +23,19 @@ extension ONNXImporter {
       axes = try given.map { (axis) throws(ONNXError) in try self.axis(axis, rank: view.axes.count, node) }
     } else {
       // Every axis of size 1: that of a batch which just happens to be 1 cannot be told from one that is there to stay.
-      axes = view.axes.indices.filter { view.axes[$0].isEmpty }
+      axes = view.axes.indices.filter { view.axes[$0].isEmpty || knownSize(view.axes[$0], view) == 1 }
+      let open = view.axes.filter { knownSize($0, view) == nil }
+      if !open.isEmpty {
+        note(
+          node.label, .lossy,
+          "without axes it drops every axis of size 1, also a batch or a length of 1 (\(describe(open))), which the model keeps"
+        )
+      }
+    }
+    if axes.contains(where: { view.axes[$0] == [.batch] }), batchSize ?? 1 == 1, !isBody {
+      // Only one row has no need of its axis.
+      baked = assumed
+      baked!.isUnbatched = true
     }
     for axis in axes where !(isBody && view.axes[axis] == [.time]) {
       guard view.axes[axis].isEmpty else {
@@ -69,6 +81,10 @@ extension ONNXImporter {
     try set(node, view)
   }
 
+  /// Why a vector that is repeated along time, as Keras' RepeatVector does, cannot be imported.
+  static let repeating =
+    "repeating a value over time has no place in the canonical model; `run` and `verify` evaluate the file as it is"
+
   mutating func importExpand(_ node: ONNXNode) throws(ONNXError) {
     let attributes = AttributeReader(node)
     try attributes.finish()
@@ -84,7 +100,7 @@ extension ONNXImporter {
       if wanted == .known(1) || matches(size(axis), wanted, view) { continue }
       guard axis.isEmpty, view.kind.isInteger else {
         throw .notImportable(
-          node: node.label, reason: "it repeats \(describe(view.axes)), which the canonical model cannot say")
+          node: node.label, reason: "it repeats \(describe(view.axes)): \(Self.repeating)")
       }
       grows = true
     }
@@ -122,11 +138,37 @@ extension ONNXImporter {
       }
     }
     guard let axes = regroup(view, target) else {
+      baked = bakedSize(view, target)
       throw .notImportable(
         node: node.label, reason: "it reshapes \(describe(view.axes)) across the borders of its dimensions")
     }
     view.axes = axes.map(View.normalised)
     try set(node, view)
+  }
+
+  /// The size of a time or batch left open under which a Reshape would fit: exporters write down what they saw.
+  private func bakedSize(_ view: View, _ target: [Size]) -> Assumptions? {
+    for size in target.compactMap(\.known) where size > 0 {
+      var fixed = view
+      if view.timeSize == nil, assumed.steps == nil, view.kind.hasTime {
+        fixed.timeSize = size
+        if regroup(fixed, target) != nil {
+          var baked = assumed
+          baked.steps = size
+          return baked
+        }
+      }
+      if batchSize == nil, assumed.rows == nil {
+        var other = self
+        other.batchSize = size
+        if other.regroup(view, target) != nil {
+          var baked = assumed
+          baked.rows = size
+          return baked
+        }
+      }
+    }
+    return nil
   }
 
   /// Splits and joins the factors of the axes so that they have the target sizes; nil where borders do not meet.

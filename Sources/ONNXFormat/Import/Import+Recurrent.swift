@@ -172,7 +172,7 @@ extension ONNXImporter {
   func require(
     _ view: View, _ axes: [[AxisFactor]], _ node: ONNXNode, _ input: String
   ) throws(ONNXError) {
-    let wanted = axes.map(View.normalised)
+    let wanted = withoutBatch(axes.map(View.normalised))
     guard view.axes == wanted else {
       throw .notImportable(
         node: node.label,
@@ -260,7 +260,7 @@ extension ONNXImporter {
       guard !lengths.isEmpty, tensor.shape.count == 1 else {
         throw .notImportable(node: node.label, reason: "its sequence_lens is not a vector of lengths [B]")
       }
-      let value = "\(node.inputs[position])·\(node.index)"
+      let value = uniqueValue("\(node.inputs[position])·\(node.index)")
       let constant = ONNXNode("Constant", name: value, inputs: [], outputs: [])
       layers.append(Layer(uniqueLayer(constant), .constant(tensor), inputs: [], outputs: [value]))
       return value
@@ -268,7 +268,7 @@ extension ONNXImporter {
       if sizes.allSatisfy({ $0 == .time }) { return nil }
       throw .notImportable(node: node.label, reason: "its sequence_lens is not a vector of lengths [B]")
     case .filled(let base, let shape) where shape == [.batch]:
-      let value = "\(node.inputs[position])·\(node.index)"
+      let value = uniqueValue("\(node.inputs[position])·\(node.index)")
       let constant = ONNXNode("Constant", name: value, inputs: [], outputs: [])
       layers.append(Layer(uniqueLayer(constant), .constant(base), inputs: [], outputs: [value]))
       return value
@@ -332,7 +332,7 @@ extension ONNXImporter {
     do { state = try rows.reshaped([rows.shape[0], directions * hidden]) } catch {
       throw .tensor(input, reason: error.description)
     }
-    let value = "\(node.inputs[position])·\(node.index)"
+    let value = uniqueValue("\(node.inputs[position])·\(node.index)")
     layers.append(
       Layer(
         uniqueLayer(ONNXNode("Constant", name: value, inputs: [], outputs: [])), .constant(state), inputs: [],

@@ -228,9 +228,14 @@ extension ONNXImporter {
     guard first.axes[axis].allSatisfy({ if case .features = $0 { true } else { false } }) else {
       throw .notImportable(
         node: node.label,
-        reason: first.axes[axis] == [.time]
-          ? "it joins time steps one by one: the recurrence is written out (torch's dynamo exporter does so to "
-            + "nn.RNN); export it with dynamo=False" : "it joins axis \(axis) of \(describe(first.axes))")
+        reason: first.axes[axis] != [.time]
+          ? "it joins axis \(axis) of \(describe(first.axes))"
+          : hasRecurrence
+            ? "it joins sequences one after another along time, which has no place in the canonical model"
+            : "it joins time steps one by one: the recurrence is written out\(writtenOutAdvice)")
+    }
+    if first.axes[axis].isEmpty, !first.kind.hasTime, views.count > 1, views.allSatisfy({ $0 == first }) {
+      throw .notImportable(node: node.label, reason: "it repeats \(describe(first.axes)): \(Self.repeating)")
     }
     // Each part must hold, on this axis, the major part of its features; the minor part is the same in all.
     var total = 0
@@ -245,9 +250,10 @@ extension ONNXImporter {
         if view.axes[axis].isEmpty, !first.kind.hasTime, views.count > 3 {
           throw .notImportable(
             node: node.label,
-            reason:
-              "it joins values that are made one by one: a recurrence written out step by step (torch's dynamo "
-              + "exporter does so to nn.RNN); export it with dynamo=False")
+            reason: Set(views.map(\.value)).count == 1
+              ? "it repeats \(describe(first.axes)): \(Self.repeating)"
+              : "it joins values that are made one by one: a recurrence written out step by step\(writtenOutAdvice)"
+          )
         }
         throw .notImportable(
           node: node.label, reason: "it joins \(views.map { describe($0.axes) }.joined(separator: " and "))")

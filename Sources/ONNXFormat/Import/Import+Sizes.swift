@@ -51,9 +51,31 @@ extension ONNXImporter {
     // A shape that an operator on data reads is that operator's business.
     if ["Expand", "ConstantOfShape", "Tile"].contains(node.operation) { return false }
     if node.operation == "Reshape" { guard case .sizes = try value(node, 0) else { return false } }
+    if node.operation == "Where" { return try importChoice(node) }
     let (first, isScalar) = try sizes(node, 0, "0")
     let result: ImportedValue
     switch node.operation {
+    case "Equal":
+      // Whether a size is −1, as `expand(-1, …)` asks: never, whatever the run.
+      let (second, _) = try sizes(node, 1, "1")
+      let count = max(first.count, second.count)
+      guard [1, count].contains(first.count), [1, count].contains(second.count) else {
+        throw .invalid(node: node.label, reason: "it compares \(first.count) and \(second.count) sizes")
+      }
+      var answers: [Int64] = []
+      for index in 0..<count {
+        let (a, b) = (first[first.count == 1 ? 0 : index], second[second.count == 1 ? 0 : index])
+        if let x = a.known, let y = b.known {
+          answers.append(x == y ? 1 : 0)
+        } else if a == b {
+          answers.append(1)
+        } else if a.known ?? 1 < 0 || b.known ?? 1 < 0 {
+          answers.append(0)
+        } else {
+          throw .notImportable(node: node.label, reason: "it compares sizes that the run decides")
+        }
+      }
+      result = .constant(Tensor(answers, shape: isScalar && count == 1 ? [] : [count]))
     case "Identity", "Cast": result = .sizes(first, isScalar: isScalar)
     case "Unsqueeze": result = .sizes(first, isScalar: false)
     case "Reshape":
@@ -124,6 +146,27 @@ extension ONNXImporter {
         node: node.label, reason: "it computes with sizes in a way that cannot be followed")
     }
     set(try output(node), result)
+    return true
+  }
+
+  /// Where of sizes under a condition that is known.
+  private mutating func importChoice(_ node: ONNXNode) throws(ONNXError) -> Bool {
+    guard case .constant(let condition) = try value(node, 0) else {
+      throw .notImportable(node: node.label, reason: "it chooses between sizes by what the run decides")
+    }
+    let (yes, isScalar) = try sizes(node, 1, "X")
+    let (no, isOtherScalar) = try sizes(node, 2, "Y")
+    let answers = condition.doubles.map { $0 != 0 }
+    let count = [answers.count, yes.count, no.count].max()!
+    guard [answers.count, yes.count, no.count].allSatisfy({ $0 == 1 || $0 == count }) else {
+      throw .invalid(node: node.label, reason: "it chooses from lists of \(yes.count) and \(no.count) sizes")
+    }
+    let chosen = (0..<count).map { index in
+      answers[answers.count == 1 ? 0 : index]
+        ? yes[yes.count == 1 ? 0 : index] : no[no.count == 1 ? 0 : index]
+    }
+    set(
+      try output(node), .sizes(chosen, isScalar: isScalar && isOtherScalar && condition.shape.isEmpty))
     return true
   }
 

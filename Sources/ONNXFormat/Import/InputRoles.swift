@@ -5,6 +5,8 @@ enum AxisRole: Hashable {
   case time, batch
   /// A part of the features; the size where an operator fixes it.
   case features(Int?)
+  /// An axis that is cut into parts which have nothing to do with one another, such as h and c stacked.
+  case parts
   /// An axis of size 1.
   case single
 }
@@ -17,6 +19,7 @@ struct InputRoles {
   private let graphInputs: Set<String>
   private let constant: (String) -> [Int]?
   private let rank: (String) -> Int?
+  private let isKnown: (String) -> Bool
   private(set) var roles: [String: [AxisRole]] = [:]
   /// What was asked of which value: branches that meet again are followed once.
   private var seen: Set<Demand> = []
@@ -29,9 +32,10 @@ struct InputRoles {
   /// - Parameters:
   ///   - constant: the integers of a constant value, such as axes.
   ///   - rank: the rank of a value that is a constant or graph input.
+  ///   - isKnown: whether a value is computed from constants alone.
   init(
     nodes: [ONNXNode], graphInputs: Set<String>, constant: @escaping (String) -> [Int]?,
-    rank: @escaping (String) -> Int?
+    rank: @escaping (String) -> Int?, isKnown: @escaping (String) -> Bool
   ) {
     var producers: [String: ONNXNode] = [:]
     for node in nodes {
@@ -41,6 +45,7 @@ struct InputRoles {
     self.graphInputs = graphInputs
     self.constant = constant
     self.rank = rank
+    self.isKnown = isKnown
   }
 
   /// Demands that `value` have these axes; passes the demand on to what makes it.
@@ -67,11 +72,15 @@ struct InputRoles {
     switch producer.operation {
     case "Identity", "Cast", "Dropout", "Relu", "Sigmoid", "Tanh", "LeakyRelu", "Elu", "Softsign",
       "Softplus",
-      "HardSigmoid", "ReverseSequence", "Softmax", "LogSoftmax", "Expand", "Neg", "Sqrt", "Exp", "Gelu":
+      "HardSigmoid", "ThresholdedRelu", "Swish", "Mish", "Selu", "Celu", "Erf", "Clip", "ReverseSequence",
+      "Softmax", "LogSoftmax", "Expand", "Neg", "Sqrt", "Exp", "Gelu":
       break
     case "Slice", "Split":
       // Its size along the sliced axis is not that of the input.
       roles = roles.map { if case .features = $0 { .features(nil) } else { $0 } }
+      for axis in cutAxes(producer, rank: roles.count) where roles.indices.contains(axis) {
+        if roles[axis] == .single { roles[axis] = .parts }
+      }
     case "Transpose":
       let permutation = permutation(producer, rank: roles.count)
       guard permutation.sorted() == Array(roles.indices) else { return [] }
@@ -89,7 +98,7 @@ struct InputRoles {
         roles.insert(.single, at: axis)
       }
     case "Gather":
-      if constant(first) != nil || (rank(first) != nil && !graphInputs.contains(first)) {
+      if isKnown(first) {
         // An embedding: the indices have every axis but the features.
         guard producer.inputs.count > 1, !roles.isEmpty else { return [] }
         return [Demand(value: producer.inputs[1], roles: roles.dropLast())]
@@ -98,7 +107,7 @@ struct InputRoles {
       let axis = attribute(producer, "axis") ?? 0
       let position = axis < 0 ? axis + roles.count + 1 : axis
       guard (0...roles.count).contains(position) else { return [] }
-      roles.insert(.features(nil), at: position)
+      roles.insert(.parts, at: position)
     case "Reshape":
       // Features cut into parts come from one axis.
       var merged: [AxisRole] = []
@@ -141,8 +150,9 @@ struct InputRoles {
     }
     for (axis, (left, right)) in zip(known, roles).enumerated() {
       switch (left, right) {
-      case (.features(nil), .features): self.roles[input]![axis] = right
-      case (.features, .features(nil)), (.single, _): break
+      case (.features(nil), .features), (.features, .parts), (.single, .parts):
+        self.roles[input]![axis] = right
+      case (.features, .features(nil)), (.parts, .features), (.parts, .single), (.single, _): break
       case (_, .single): break
       default:
         guard left == right else {
@@ -165,6 +175,23 @@ struct InputRoles {
     if node.inputs.count > 1, !node.inputs[1].isEmpty { axes = constant(node.inputs[1]) }
     guard let rank else { return axes }
     return axes?.map { $0 < 0 ? $0 + rank : $0 }
+  }
+
+  /// The axes that a Slice or Split cuts, as far as the file says them: attributes before opset 10 and 13, inputs since.
+  private func cutAxes(_ node: ONNXNode, rank: Int) -> [Int] {
+    var axes: [Int]
+    if node.operation == "Split" {
+      axes = [attribute(node, "axis") ?? 0]
+    } else if case .ints(let values)? = node.attributes["axes"] {
+      axes = values.map { Int(bounded: $0) }
+    } else {
+      axes = node.inputs.count > 3 ? constant(node.inputs[3]) ?? [] : Array(0..<rank)
+    }
+    axes = axes.map { $0 < 0 ? $0 + rank : $0 }
+    guard node.operation == "Slice", node.inputs.count > 2, let starts = constant(node.inputs[1]),
+      let ends = constant(node.inputs[2]), starts.count == axes.count, ends.count == axes.count
+    else { return axes }
+    return axes.indices.filter { starts[$0] != 0 || ends[$0] < Int(Int32.max) }.map { axes[$0] }
   }
 
   private func attribute(_ node: ONNXNode, _ name: String) -> Int? {

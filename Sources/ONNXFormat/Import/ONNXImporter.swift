@@ -24,9 +24,21 @@ public struct ONNXImporter {
   var elementTypes: [String: ElementType] = [:]
   var layers: [Layer] = []
   var notes: [ConversionNote] = []
-  var layerNames: Set<String> = []
+  var layerNames = UniqueNames(countingFrom: 2)
+  private var valueNames: UniqueNames?
   /// The batch size where the source fixes it.
   var batchSize: Int?
+  /// Whether some input has no axis for the batch: then there is one row, and no value has such an axis.
+  var isUnbatched = false
+  /// What is taken for granted where the graph does not say it, to see whether everything fits.
+  var assumed = Assumptions()
+  /// A size that would have made a Reshape fit which does not.
+  var baked: Assumptions?
+  /// Elements of the graph's own constants, and of those that were made by repeating others.
+  var given = 0
+  var folded = 0
+  /// How many nodes were understood.
+  private var understood = 0
   /// Whether the graph is a Loop's body, where a sequence has one step.
   var isBody = false
 
@@ -47,8 +59,44 @@ public struct ONNXImporter {
   static func importModel(
     _ source: ONNXModel, bindings: [String: Tensor] = [:], limits: Limits = .standard, gates: ONNXGates
   ) throws(ONNXError) -> ONNXImport {
-    var importer = ONNXImporter(source: source, bindings: bindings, limits: limits, gates: gates)
-    return try importer.run()
+    var attempt = ONNXImporter(source: source, bindings: bindings, limits: limits, gates: gates)
+    var failure: ONNXError
+    do { return try attempt.run() } catch { failure = error }
+    // A graph is its own proof: under the wrong axes its operators do not fit one another.
+    var furthest = attempt.understood
+    var waiting = attempt.alternatives
+    var tried = 0
+    while let assumed = waiting.popLast(), tried < Assumptions.limit {
+      tried += 1
+      var other = ONNXImporter(source: source, bindings: bindings, limits: limits, gates: gates)
+      other.assumed = assumed
+      do { return try other.run() } catch {
+        if let baked = other.baked { waiting.append(baked) }
+        if other.understood > furthest { (furthest, failure) = (other.understood, error) }
+      }
+    }
+    throw failure
+  }
+
+  /// What may be tried after a failure, the likeliest last.
+  private var alternatives: [Assumptions] {
+    if let baked { return [baked] }
+    let open = source.graph.inputs.filter { values[$0.name] == .unbound }
+    guard !open.isEmpty, open.count <= 3 else { return [] }
+    var all = [assumed]
+    for info in open {
+      // What the caller gives numbers for may be a weight, or an input of the run.
+      let choices: [[AxisRole]?] = Assumptions.roles(info) + (bindings[info.name] == nil ? [] : [nil])
+      guard !choices.isEmpty else { return [] }
+      all = choices.reversed().flatMap { roles in
+        all.map { assumed in
+          var assumed = assumed
+          assumed.roles[info.name] = roles
+          return assumed
+        }
+      }
+    }
+    return all
   }
 
   init(source: ONNXModel, bindings: [String: Tensor], limits: Limits, gates: ONNXGates) {
@@ -60,7 +108,8 @@ public struct ONNXImporter {
 
   private mutating func run() throws(ONNXError) -> ONNXImport {
     let graph = source.graph
-    let nodes = try graph.sortedNodes()
+    let nodes = FusedActivations(try graph.sortedNodes(), graph).nodes
+    given = graph.initializers.reduce(0) { $0 + $1.tensor.count }
     for initializer in graph.initializers {
       guard values.updateValue(.constant(initializer.tensor), forKey: initializer.name) == nil else {
         throw .duplicateValue(node: "initializer", value: initializer.name)
@@ -71,7 +120,10 @@ public struct ONNXImporter {
 
     try refuseWrittenOut(nodes)
     let inputs = try importInputs(nodes)
-    for node in nodes { try importNode(node) }
+    for node in nodes {
+      try importNode(node)
+      understood += 1
+    }
     let outputs = try graph.outputs.map { (info) throws(ONNXError) in try outputPort(info) }
     guard !outputs.isEmpty else { throw .graphOutput("", reason: "the graph has no outputs") }
 
@@ -102,9 +154,30 @@ public struct ONNXImporter {
       throw .notImportable(
         node: product.label,
         reason:
-          "the graph holds no RNN, LSTM or GRU: its recurrence is written out step by step, as torch's dynamo "
-          + "exporter does to nn.RNN; export it with dynamo=False (`run` and `verify` evaluate it as it is)")
+          "the graph holds no RNN, LSTM or GRU: its recurrence is written out step by step\(writtenOutAdvice)"
+      )
     }
+  }
+
+  /// Who writes recurrences out, and how to have them whole.
+  var writtenOutAdvice: String {
+    let isTorch = source.producer == "pytorch"
+    let advice: String? =
+      if isTorch, source.graph.nodes.contains(where: { $0.name.hasPrefix("node_") }) {
+        "as torch's dynamo exporter does to nn.RNN: export it with dynamo=False"
+      } else if isTorch {
+        "as a loop over nn.LSTMCell or nn.GRUCell is: use nn.LSTM or nn.GRU"
+      } else if source.producer.hasPrefix("tf2onnx") || source.producer.lowercased().contains("keras") {
+        "as Keras does with unroll=True: export it with unroll=False"
+      } else {
+        nil
+      }
+    return (advice.map { ", \($0)" } ?? "") + " (`run` and `verify` evaluate it as it is)"
+  }
+
+  /// Whether the graph has a recurrent operator.
+  var hasRecurrence: Bool {
+    source.graph.nodes.contains { ["RNN", "LSTM", "GRU", "Scan", "Loop"].contains($0.operation) }
   }
 
   // MARK: Ports
@@ -112,9 +185,15 @@ public struct ONNXImporter {
   private mutating func importInputs(_ nodes: [ONNXNode]) throws(ONNXError) -> [Port] {
     let open = source.graph.inputs.filter { values[$0.name] == nil }
     let roles = try inputRoles(nodes, open)
+    isUnbatched =
+      assumed.isUnbatched
+      || open.contains { info in
+        (roles[info.name] ?? assumed.roles[info.name]).map { !$0.contains(.batch) } ?? false
+      }
+    if isUnbatched { batchSize = 1 }
     var ports: [Port] = []
     for info in open {
-      if let axes = roles[info.name] ?? defaultRoles(info, nodes) {
+      if let axes = roles[info.name] ?? assumed.roles[info.name] ?? defaultRoles(info, nodes) {
         ports.append(try inputPort(info, axes))
       } else if uses[info.name] != nil {
         values[info.name] = .unbound
@@ -136,14 +215,30 @@ public struct ONNXImporter {
         constants[output] = tensor
       }
     }
+    // Whatever is computed from constants alone is one, too.
+    var known = Set(constants.keys)
+    for node in nodes
+    where !node.inputs.isEmpty && node.inputs.allSatisfy({ $0.isEmpty || known.contains($0) }) {
+      known.formUnion(node.outputs)
+    }
     var ranks = constants.mapValues(\.shape.count)
     for info in open { ranks[info.name] = info.shape?.count }
     var roles = InputRoles(
       nodes: nodes, graphInputs: Set(open.map(\.name)),
       constant: { name in constants[name].flatMap { try? $0.integers().map { Int(bounded: $0) } } },
-      rank: { ranks[$0] })
+      rank: { ranks[$0] }, isKnown: { known.contains($0) })
     for node in nodes {
-      for demand in Self.demands(node) { try roles.demand(demand.value, demand.roles, by: node) }
+      for demand in Self.demands(node) {
+        var wanted = demand.roles
+        // How many features an operator reads, its weight W [D, gates·H, I] says.
+        if demand.value == node.inputs[0], ["RNN", "LSTM", "GRU"].contains(node.operation),
+          node.inputs.count > 1,
+          let shape = constants[node.inputs[1]]?.shape, shape.count == 3, wanted.last == .features(nil)
+        {
+          wanted[wanted.count - 1] = .features(shape[2])
+        }
+        try roles.demand(demand.value, wanted, by: node)
+      }
     }
     return roles.roles
   }
@@ -181,22 +276,24 @@ public struct ONNXImporter {
       switch roles[axis] {
       case .time:
         hasTime = true
-        timeSize = size(axis)
+        timeSize = size(axis) ?? assumed.steps
         axes[axis] = PortAxis([.time], size: timeSize, symbol: symbol)
       case .batch:
-        axes[axis] = PortAxis([.batch], size: size(axis), symbol: symbol)
-        if let fixed = size(axis) {
+        let rows = size(axis) ?? assumed.rows
+        axes[axis] = isUnbatched ? PortAxis([], size: 1) : PortAxis([.batch], size: rows, symbol: symbol)
+        if let fixed = rows {
           guard batchSize == nil || batchSize == fixed else {
             throw .graphInput(
               info.name, reason: "its batch is \(fixed), that of another input is \(batchSize!)")
           }
           batchSize = fixed
         }
+      case .parts: break
       case .features(let hint):
         guard let count = size(axis) ?? hint else {
           throw .graphInput(info.name, reason: "the size of axis \(axis), its features, is not stated")
         }
-        axes[axis] = PortAxis(count == 1 ? [] : [.features(stride: features, count: count)], size: count)
+        axes[axis] = PortAxis([.features(stride: features, count: count)])
         guard let product = checkedProduct([features, count]), product <= Int(Int32.max) else {
           throw .graphInput(info.name, reason: "its shape is too large")
         }
@@ -204,7 +301,17 @@ public struct ONNXImporter {
       case .single: axes[axis] = PortAxis([], size: 1)
       }
     }
-    guard roles.filter({ $0 == .batch }).count == 1 else {
+    // What is cut off an axis has to lie together.
+    for axis in roles.indices where roles[axis] == .parts {
+      guard let count = size(axis), let product = checkedProduct([features, count]),
+        product <= Int(Int32.max)
+      else {
+        throw .graphInput(info.name, reason: "the size of axis \(axis), which is cut, is not stated")
+      }
+      axes[axis] = PortAxis([.features(stride: features, count: count)])
+      features = product
+    }
+    guard roles.filter({ $0 == .batch }).count <= 1 else {
       throw .graphInput(info.name, reason: "which axis is the batch cannot be told from its use")
     }
     let kind: ValueKind
@@ -259,8 +366,18 @@ public struct ONNXImporter {
   // MARK: Values
 
   mutating func set(_ name: String, _ value: ImportedValue, _ type: ElementType? = nil) {
+    var value = value
+    if isUnbatched, case .view(var view) = value {
+      view.axes = withoutBatch(view.axes)
+      value = .view(view)
+    }
     values[name] = value
     elementTypes[name] = type
+  }
+
+  /// The axes as values of this graph have them: without the batch where there is none.
+  func withoutBatch(_ axes: [[AxisFactor]]) -> [[AxisFactor]] {
+    isUnbatched ? axes.map { $0.filter { $0 != .batch } } : axes
   }
 
   /// Adds a layer whose single output is the value of the ONNX output `name`.
@@ -271,15 +388,20 @@ public struct ONNXImporter {
     return name
   }
 
+  /// A name that no value of the graph has.
+  mutating func uniqueValue(_ wanted: String) -> String {
+    if valueNames == nil {
+      let graph = source.graph
+      valueNames = UniqueNames(
+        Set(graph.nodes.flatMap(\.outputs) + graph.inputs.map(\.name) + graph.initializers.map(\.name)),
+        countingFrom: 2)
+    }
+    return valueNames!.claim(wanted)
+  }
+
   mutating func uniqueLayer(_ node: ONNXNode) -> String {
     let wanted = node.name.isEmpty ? "\(node.operation)_\(node.index)" : node.name
-    var name = wanted
-    var suffix = 2
-    while !layerNames.insert(name).inserted {
-      name = "\(wanted)_\(suffix)"
-      suffix += 1
-    }
-    return name
+    return layerNames.claim(wanted)
   }
 
   mutating func note(

@@ -14,7 +14,11 @@ extension Evaluation {
         guard let code = call.int("to"), let small = Int32(exactly: code),
           let type = ONNXDataType.elementType(small)
         else { throw call.unsupported("to", "data type \(call.int("to") ?? 0) is not supported") }
-        return [try cast(call, call.value(0), to: type)]
+        let value = try call.value(0)
+        guard call.opset >= 13 || type != .bfloat16 && value.elementType != .bfloat16 else {
+          throw call.invalid("Cast takes bfloat16 since opset 13, and this is opset \(call.opset)")
+        }
+        return [try cast(call, value, to: type)]
       },
       "CastLike": { call throws(ONNXError) in [try cast(call, call.value(0), to: call.value(1).elementType)]
       },

@@ -84,10 +84,13 @@ extension Call {
 
   /// Bounds what a loop gathers while it runs.
   func checkCollected(_ slices: [[Value<S>]]) throws(ONNXError) {
+    var gathered = 0
     for list in slices {
       guard let last = list.last else { continue }
       try checked([list.count] + last.shape)
+      gathered += list.count * last.count
     }
+    try evaluation.checkLive(gathered, step.label)
   }
 
   /// Slices of the shape and type of `first` along a new axis.

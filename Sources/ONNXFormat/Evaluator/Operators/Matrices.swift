@@ -14,6 +14,7 @@ extension Evaluation {
       a.shape.last == weight.shape[0]
     {
       let shape = try call.checked(a.shape.dropLast() + [weight.shape[1]])
+      try call.evaluation.spend(shape + [weight.shape[0]], call.step.label)
       let rows = Matrix(rows: shape.dropLast().reduce(1, *), columns: weight.shape[0], elements: a.elements)
       let product = rows • Weight(weight, transposed: false, products: 1)
       return [.float(NDArray(shape: shape, elements: product.elements), type)]
@@ -31,6 +32,7 @@ extension Evaluation {
     }
     let batch = try call.broadcastShape(Array(left.dropLast(2)), Array(right.dropLast(2)))
     try call.checked(batch + [m, n])
+    try call.evaluation.spend(batch + [m, n, k], call.step.label)
     // Where each matrix of the batch starts, counted in matrices.
     let blocks = batch.reduce(1, *)
     func starts(_ shape: ArraySlice<Int>) -> [Int] {
@@ -85,6 +87,7 @@ extension Evaluation {
         1, expected: "an inner size of \(k), as the first input has (\(a.shape))", found: b.shape)
     }
     try call.checked([m, n])
+    try call.evaluation.spend([m, n, k], call.step.label)
     let alpha = call.real("alpha") ?? 1
     let product = Matrix(rows: m, columns: k, elements: left.elements) • right
     let scaled = NDArray(shape: [m, n], elements: product.elements.map { alpha * $0 })

@@ -87,6 +87,7 @@ struct RecurrentScan<S: ReferenceScalar> {
       if let peepholes, call.has(peepholes) { try array(peepholes, [D, 3 * H]) } else { nil }
     lengths = try Self.lengths(call, T: T, B: B)
     try call.checked([T, D, B, H])
+    try call.evaluation.spend([T, B, D * gates * H, I + H], call.step.label)
 
     let functions = try RecurrentActivation.functions(call, standard: activations, directions: D)
     directions = reverse.indices.map { d in

@@ -1,0 +1,31 @@
+internal import Tensors
+
+/// What an import takes for granted where the graph does not say it.
+///
+/// Whether it is right shows when everything fits: a recurrence that reads `[T, B, F]` refuses an input taken for `[B, T, F]`.
+struct Assumptions: Equatable {
+  /// The axes of graph inputs, by name.
+  var roles: [String: [AxisRole]] = [:]
+  /// T and B, where a Reshape fixes a size that the input leaves open.
+  var steps: Int?
+  var rows: Int?
+  /// Whether the batch is one row that no value has an axis for, since the graph drops that axis somewhere.
+  var isUnbatched = false
+
+  /// How many are tried at most.
+  static let limit = 48
+
+  /// What the axes of an input may be, the likeliest first.
+  static func roles(_ info: ONNXValueInfo) -> [[AxisRole]] {
+    guard let rank = info.shape?.count, let type = info.elementType else { return [] }
+    let features = AxisRole.features(nil)
+    return switch (rank, type.isFloat) {
+    case (3, true): [[.batch, .time, features], [.time, .batch, features]]
+    case (2, true): [[.batch, features], [.time, features], [.batch, .time], [.time, .batch]]
+    case (1, true): [[features], [.time]]
+    case (2, false): [[.batch, .time], [.time, .batch]]
+    case (1, false): [[.time], [.batch]]
+    default: []
+    }
+  }
+}
