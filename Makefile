@@ -6,7 +6,7 @@ SWIFT_SOURCES = Sources Tests Package.swift
 PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo bench test test-peers sanitize check install dist dist-try manual schemas fixtures fuzz lint format clean
+.PHONY: help setup demo bench test test-peers cases sanitize check install dist dist-try manual schemas fixtures fuzz lint format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -28,6 +28,10 @@ test: ## install what the tests need and run every test but those of the large p
 test-peers: ## run PyTorch and Keras again and compare with the recorded fixtures (PEER_WHEELS=DIR: wheels first)
 	@scripts/setup.sh $(BUILD_PACKAGES) python3-venv
 	@scripts/test-peers.sh
+
+cases: ## run what users met, as tests: CASES="43 47" for some of them
+	@scripts/setup.sh $(BUILD_PACKAGES) python3-venv
+	@scripts/cases.sh $(CASES)
 
 sanitize: ## run the tests under the address, thread and undefined-behaviour sanitizers (SANITIZERS="address" TESTS=filter)
 	@scripts/setup.sh $(TEST_PACKAGES)
