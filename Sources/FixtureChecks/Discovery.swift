@@ -50,6 +50,7 @@ struct Discovery {
         stems[stem, default: []].append(name)
       }
     }
+    let all = Set(names)
     for stem in order.sorted() {
       let models = stems[stem]!.map { name -> Fixture.Model in
         var model = Fixture.Model(Folder.join(path, name))
@@ -59,7 +60,7 @@ struct Discovery {
       let isMain = stem == "model" || stem == Folder.lastName(of: path)
       var fixture = Fixture(isMain && !path.isEmpty ? path : Folder.join(path, stem), models)
       let isAlone = order.count == 1
-      if let (inputs, expected) = tensors(of: stem, isAlone: isAlone, names) {
+      if let (inputs, expected) = tensors(of: stem, isAlone: isAlone, all) {
         fixture.inputs = [TensorArgument(name: nil, path: Folder.join(path, inputs))]
         fixture.expected = expected.map { [TensorArgument(name: nil, path: Folder.join(path, $0))] } ?? []
       }
@@ -83,7 +84,7 @@ struct Discovery {
 
   /// `lstm.inputs.npz` and `lstm.outputs.npz`; `inputs.npz` and `outputs.npz` where there is one model in the folder.
   private func tensors(
-    of stem: String, isAlone: Bool, _ names: [String]
+    of stem: String, isAlone: Bool, _ names: Set<String>
   ) -> (inputs: String, expected: String?)? {
     let beginnings = [".", "-", "_"].map { stem + $0 } + (isAlone ? [""] : [])
     func first(_ words: [String]) -> String? {
@@ -104,7 +105,7 @@ struct Discovery {
   private func dataSets(_ path: String, _ folders: [String]) -> [Fixture] {
     folders.filter { $0.hasPrefix("test_data_set_") }.compactMap { name in
       let place = Folder.join(path, name)
-      let names = Folder.entries(of: Folder.join(folder, place)).map(\.name)
+      let names = Set(Folder.entries(of: Folder.join(folder, place)).map(\.name))
       func numbered(_ word: String) -> [TensorArgument] {
         (0..<names.count).map { "\(word)_\($0).pb" }.prefix { names.contains($0) }.map {
           TensorArgument(name: nil, path: Folder.join(place, $0))

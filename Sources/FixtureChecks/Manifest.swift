@@ -52,17 +52,51 @@ public struct Manifest: Sendable {
 
   /// The line of each name: the first, after that of the name before, which holds the key `name` and that value.
   private static func lines(of names: [String], in bytes: ByteBuffer) -> [Int?] {
-    let lines = bytes.array.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map {
-      String(decoding: $0, as: UTF8.self)
+    let text = bytes.array
+    let key = Array("\"name\"".utf8)
+    // The strings that stand behind a key `name`, with their lines, in one walk.
+    var found: [(literal: ArraySlice<UInt8>, line: Int)] = []
+    var line = 1
+    var offset = 0
+    func skipSpace() {
+      while offset < text.count, [0x20, 0x09, 0x0A, 0x0D].contains(text[offset]) {
+        if text[offset] == 0x0A { line += 1 }
+        offset += 1
+      }
     }
-    var start = 0
+    while offset < text.count {
+      guard text[offset] == UInt8(ascii: "\"") else {
+        if text[offset] == 0x0A { line += 1 }
+        offset += 1
+        continue
+      }
+      let start = offset
+      offset += 1
+      while offset < text.count, text[offset] != UInt8(ascii: "\"") {
+        offset += text[offset] == UInt8(ascii: "\\") ? 2 : 1
+      }
+      offset = min(offset + 1, text.count)
+      guard text[start..<offset].elementsEqual(key) else { continue }
+      skipSpace()
+      guard offset < text.count, text[offset] == UInt8(ascii: ":") else { continue }
+      offset += 1
+      skipSpace()
+      let value = offset
+      guard offset < text.count, text[offset] == UInt8(ascii: "\"") else { continue }
+      offset += 1
+      while offset < text.count, text[offset] != UInt8(ascii: "\"") {
+        offset += text[offset] == UInt8(ascii: "\\") ? 2 : 1
+      }
+      offset = min(offset + 1, text.count)
+      found.append((text[value..<offset], line))
+    }
+    var next = 0
     return names.map { name in
-      guard let literal = try? JSONValue.string(name).compactBytes() else { return nil }
-      let text = String(decoding: literal, as: UTF8.self)
-      let found = lines[start...].firstIndex { $0.contains("\"name\"") && $0.contains(text) }
-      guard let found else { return nil }
-      start = found
-      return found + 1
+      guard let literal = try? JSONValue.string(name).compactBytes(),
+        let place = found[next...].firstIndex(where: { $0.literal.elementsEqual(literal) })
+      else { return nil }
+      next = place + 1
+      return found[place].line
     }
   }
 }

@@ -14,15 +14,18 @@ struct CarriedStates<Number: Scalar>: Sendable {
   ) throws(ForwardError) {
     var newStates = states
     var next = 0
+    // Of a long stack that cannot run together, no layer is asked again.
+    var alone = 0
     while next < model.layers.count {
       let layer = layers(next)
-      let stack = model.stack(at: next)
+      let stack = next < alone ? [] : model.stack(at: next)
       let arguments = (0..<max(1, stack.count)).map { self.arguments(model, next + $0, values) }
       let outputs: [[Value<Number>]]
       if let together = layer.runTogether(stack, arguments, upper: { layers(next + $0) }) {
         outputs = together
       } else {
         outputs = [try layer.run(arguments[0], batch: batch)]
+        if stack.count > 16 { alone = next + stack.count }
       }
       for output in outputs {
         if case .recurrent = model.layers[next].operation { newStates[next] = Array(output.dropFirst()) }

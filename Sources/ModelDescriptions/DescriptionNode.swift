@@ -107,6 +107,15 @@ struct DescriptionObject {
     return node
   }
 
+  /// All that are left.
+  @discardableResult
+  mutating func consumeAll() -> [(key: String, value: DescriptionNode)] {
+    defer { rest = [] }
+    return rest.map {
+      ($0.key, DescriptionNode(value: $0.value, path: path.isEmpty ? $0.key : "\(path).\($0.key)"))
+    }
+  }
+
   func has(_ key: String) -> Bool { rest.contains { $0.key == key } }
 
   mutating func text(_ key: String) throws(DescriptionError) -> String? { try optional(key)?.text() }

@@ -54,11 +54,9 @@ public struct ModelDescription: Sendable {
 extension DescriptionObject {
   fileprivate mutating func texts() throws(DescriptionError) -> [String: String] {
     var result: [String: String] = [:]
-    for member in rest { result[member.key] = try required(member.key).text() }
+    for node in consumeAll() { result[node.key] = try node.value.text() }
     return result
   }
-
-  fileprivate mutating func consumeAll() { for member in rest { _ = optional(member.key) } }
 }
 
 extension ModelBuilder {

@@ -5,6 +5,7 @@ internal import Tensors
 /// Turns a state dict and its architecture into the canonical model.
 public struct StateDictImporter {
   private let state: StateDict
+  private let tensors: [String: Tensor]
   private let architecture: Architecture
   private let gates: TorchGates
   private var model = Model(inputs: [], outputs: [], layers: [])
@@ -27,6 +28,7 @@ public struct StateDictImporter {
 
   private init(_ state: StateDict, _ architecture: Architecture, _ gates: TorchGates) {
     self.state = state
+    tensors = Dictionary(state.entries.map { ($0.name, $0.tensor) }) { first, _ in first }
     self.architecture = architecture
     self.gates = gates
     kind = .tokens
@@ -60,7 +62,7 @@ public struct StateDictImporter {
   }
 
   private func tensor(_ name: String) throws(StateDictError) -> Tensor {
-    guard let tensor = state[name] else { throw .missingTensor(name) }
+    guard let tensor = tensors[name] else { throw .missingTensor(name) }
     return tensor
   }
 

@@ -192,8 +192,10 @@ public struct ONNXImporter {
       }
     if isUnbatched { batchSize = 1 }
     var ports: [Port] = []
+    var readers: [String: ONNXNode] = [:]
+    for node in nodes.reversed() { for input in node.inputs { readers[input] = node } }
     for info in open {
-      if let axes = roles[info.name] ?? assumed.roles[info.name] ?? defaultRoles(info, nodes) {
+      if let axes = roles[info.name] ?? assumed.roles[info.name] ?? defaultRoles(info, readers[info.name]) {
         ports.append(try inputPort(info, axes))
       } else if uses[info.name] != nil {
         values[info.name] = .unbound
@@ -244,11 +246,8 @@ public struct ONNXImporter {
   }
 
   /// Inputs that no recurrent operator reaches: `[B, F]` where a dense layer or a pointwise operator reads them.
-  private func defaultRoles(_ info: ONNXValueInfo, _ nodes: [ONNXNode]) -> [AxisRole]? {
-    let readers = nodes.filter { $0.inputs.contains(info.name) }
-    guard info.shape?.count == 2, let reader = readers.first, reader.inputs.first == info.name else {
-      return nil
-    }
+  private func defaultRoles(_ info: ONNXValueInfo, _ reader: ONNXNode?) -> [AxisRole]? {
+    guard info.shape?.count == 2, let reader, reader.inputs.first == info.name else { return nil }
     return ["Gemm", "MatMul", "Add", "Sub", "Mul", "Div", "Concat", "Relu", "Tanh", "Sigmoid"]
       .contains(reader.operation) ? [.batch, .features(nil)] : nil
   }
