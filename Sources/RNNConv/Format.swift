@@ -66,6 +66,9 @@ public struct Format: Sendable {
     let notes: [ConversionNote]
   }
 
+  /// Whether its files begin as no other's do. ONNX's begin as any protocol buffer may.
+  var hasMark: Bool { name != Format.onnx.name }
+
   /// Every format, in the order in which content is tried.
   public static let all: [Format] = [.native, .description, .pytorch, .safetensors, .numpy, .onnx]
 

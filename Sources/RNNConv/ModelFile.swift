@@ -50,10 +50,12 @@ public struct ModelFile: Sendable {
     guard bytes.count > 0 else { throw .unreadable(path: path, reason: "the file is empty") }
     if let name {
       format = try Format.named(name)
+    } else if let found = Format.all.first(where: { $0.recognises(bytes) }), found.hasMark {
+      format = found
     } else if let foreign = ForeignFormat.recognise(bytes, path: path) {
       throw .foreignFormat(path: path, name: foreign.name, advice: foreign.advice)
-    } else if let found = Format.all.first(where: { $0.recognises(bytes) }) {
-      format = found
+    } else if Format.onnx.recognises(bytes) {
+      format = .onnx
     } else if let byName = try? Format.forPath(path) {
       format = byName
     } else {

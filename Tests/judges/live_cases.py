@@ -42,7 +42,8 @@ from torch import nn
 from torch.nn.utils import prune
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-ROOT = Path(__file__).resolve().parents[2]
+from tool import binary
+
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
 # What must not reach a terminal: C0 but for line feed and tab, C1, and what turns the reading direction.
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -50,15 +51,6 @@ CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u20
 
 class Wrong(Exception):
     """Something is not as it should be; the text says what."""
-
-
-def binary() -> str:
-    builds = [ROOT / build / mode / "rnnconv" for build in (".build", ".build-tests") for mode in ("release", "debug")]
-    found = [str(path) for path in builds if path.exists()]
-    path = os.environ.get("RNNCONV_BINARY") or max(found, key=os.path.getmtime, default=None)
-    if not path:
-        raise SystemExit("no rnnconv binary: run `swift build` first, or set RNNCONV_BINARY")
-    return str(Path(path).resolve())
 
 
 RNNCONV = binary()

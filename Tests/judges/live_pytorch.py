@@ -10,7 +10,6 @@ import argparse
 import ast
 import copy
 import hashlib
-import os
 import pickle
 import random
 import subprocess
@@ -27,7 +26,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-ROOT = Path(__file__).resolve().parents[2]
+from tool import binary
+
 PACKAGES = {
     "resemblyzer==0.1.4": "8f12eb2f1a9982d32e8db7856de754709b59c93a77bcf0ff536584b619a9dd1f",
     "legere==0.11.0": "4638f46ce677e0d6c1e177b0a2b6d4d75668d8a528e1a76336665feca59bd54e",
@@ -35,15 +35,6 @@ PACKAGES = {
     "g2pM==0.1.2.5": "9e920b82df4002f96d8679720c7a858d10816d438dbd61b8b6b621a80a976361",
     "silero-vad==5.1.2": "93b41953d7774b165407fda6b533c119c5803864e367d5034dc626c82cfdf661",
 }
-
-
-def binary() -> str:
-    builds = [ROOT / build / mode / "rnnconv" for build in (".build", ".build-tests") for mode in ("release", "debug")]
-    found = [str(path) for path in builds if path.exists()]
-    path = os.environ.get("RNNCONV_BINARY") or max(found, key=os.path.getmtime, default=None)
-    if not path:
-        raise SystemExit("no rnnconv binary: run `swift build` first, or set RNNCONV_BINARY")
-    return path
 
 
 RNNCONV = binary()

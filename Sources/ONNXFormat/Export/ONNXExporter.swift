@@ -84,7 +84,7 @@ public struct ONNXExporter {
       graph.inputs.append(valueInfo(port))
       var name = port.name
       if !port.kind.isInteger, port.elementType != computeType { name = cast(name, computeType) }
-      holders[port.value] = [Holder(name: name, axes: port.axes.map { View.normalised($0.factors) })]
+      holders[port.value] = [Holder(name: name, axes: port.axes.map(\.factors))]
     }
     for layer in model.layers { try export(layer) }
     graph.outputs = try exportOutputs()
@@ -130,7 +130,7 @@ public struct ONNXExporter {
     var made: Set<String> = []
     var counted = 0
     for port in model.outputs {
-      var name = try materialise(port.value, port.axes.map { View.normalised($0.factors) }, port.name)
+      var name = try materialise(port.value, port.axes.map(\.factors), port.name)
       if !port.kind.isInteger, port.elementType != computeType { name = cast(name, port.elementType) }
       for node in nodes[counted...] { made.formUnion(node.outputs) }
       counted = nodes.count
