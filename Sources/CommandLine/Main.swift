@@ -36,7 +36,7 @@ struct RNNConvCommand: ParsableCommand {
     signal(SIGXFSZ, SIG_IGN)
     MappedFiles.exitWhenCutShort(code: 4)
     do {
-      var command = try parseAsRoot()
+      var command = try parsed()
       try command.run()
     } catch let error as RNNConvError {
       Terminal.error(error.summary, details: error.details)
@@ -49,6 +49,17 @@ struct RNNConvCommand: ParsableCommand {
       }
       exit(withError: error)
     }
+  }
+
+  /// The library reflects on every option of every command that it may meet: half of a small verification's start. Where the
+  /// first word is a command, that one alone reads the rest; what it does not understand is for all of them to explain.
+  private static func parsed() throws -> any ParsableCommand {
+    let words = Swift.CommandLine.arguments.dropFirst()
+    let named = configuration.subcommands.first { $0.configuration.commandName == words.first }
+    if let named, let command = try? named.parseAsRoot(Array(words.dropFirst())), type(of: command) == named {
+      return command
+    }
+    return try parseAsRoot()
   }
 
   /// Passes free and ask for the same few arrays over and over: given back to the system in between, their pages would

@@ -39,15 +39,54 @@ public func boundedForward(
   var rounding = rounding
   rounding.symbols = symbols
   switch rounding.format {
-  case .float32: return try bounded(model, inputs, rounding, as: Bounded<Float>.self)
-  case .float64: return try bounded(model, inputs, rounding, as: Bounded<Double>.self)
+  case .float32: return try bounded(model, run(model, inputs, rules: rounding, as: Bounded<Float>.self))
+  case .float64: return try bounded(model, run(model, inputs, rules: rounding, as: Bounded<Double>.self))
+  }
+}
+
+/// Bounded passes of one model on many inputs: the layers of a small one are made ready once.
+public struct BoundedPasses: Sendable {
+  private let pass: @Sendable ([String: Tensor]) throws(ForwardError) -> [String: BoundedTensor]
+
+  /// - Throws: `ForwardError.invalidModel`.
+  public init(_ model: Model, rounding: RoundingModel, symbols: Symbols) throws(ForwardError) {
+    guard model.parameterCount <= 1 << 20 else {
+      pass = { inputs throws(ForwardError) in
+        try boundedForward(model, inputs: inputs, rounding: rounding, symbols: symbols)
+      }
+      return
+    }
+    do { try model.validated() } catch { throw .invalidModel(error) }
+    var rounding = rounding
+    rounding.symbols = symbols
+    pass =
+      switch rounding.format {
+      case .float32: Self.pass(model, rounding, as: Bounded<Float>.self)
+      case .float64: Self.pass(model, rounding, as: Bounded<Double>.self)
+      }
+  }
+
+  private static func pass<Format: BoundedFormat>(
+    _ model: Model, _ rounding: RoundingModel, as: Bounded<Format>.Type
+  ) -> @Sendable ([String: Tensor]) throws(ForwardError) -> [String: BoundedTensor] {
+    let layers = model.layers.map { PreparedLayer<Bounded<Format>>($0, rounding) }
+    return { inputs throws(ForwardError) in
+      let values = try Forward.run(model, inputs, as: Bounded<Format>.self, forgetsSteps: false) {
+        layers[$0]
+      }
+      return try bounded(model, values)
+    }
+  }
+
+  /// As `boundedForward`.
+  public func run(_ inputs: [String: Tensor]) throws(ForwardError) -> [String: BoundedTensor] {
+    try pass(inputs)
   }
 }
 
 private func bounded<Format: BoundedFormat>(
-  _ model: Model, _ inputs: [String: Tensor], _ rounding: RoundingModel, as: Bounded<Format>.Type
+  _ model: Model, _ values: [String: Value<Bounded<Format>>]
 ) throws(ForwardError) -> [String: BoundedTensor] {
-  let values = try run(model, inputs, rules: rounding, as: Bounded<Format>.self)
   var result: [String: BoundedTensor] = [:]
   for port in model.outputs {
     let value = values[port.value]!

@@ -49,8 +49,10 @@ public func roundingNoise(
     let isInteger = !tensor.elementType.isFloat
     var deviations = [Double](repeating: 0, count: tensor.count)
     var largest = deviations
+    var sorted = [Double](repeating: 0, count: all.count)
     for index in deviations.indices {
-      let sorted = all.map { $0[index] }.sorted()
+      for pass in all.indices { sorted[pass] = all[pass][index] }
+      sorted.sort()
       largest[index] = scale * sorted.last!
       deviations[index] =
         isInteger ? (sorted.last! == 0 ? 0 : .infinity) : 1.5 * scale * sorted[sorted.count / 2]

@@ -36,6 +36,8 @@ public struct StepRows<S: ReferenceScalar> {
     }
   }
 
+  @specialized(where S == Float)
+  @specialized(where S == Double)
   public static func • (x: StepRows, weight: Weight<S>) -> Matrix<S> {
     x.block.product(weight).rows(x.rows)
   }

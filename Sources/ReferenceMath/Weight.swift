@@ -34,6 +34,8 @@ public struct Weight<S: ReferenceScalar>: Sendable {
   /// - Parameters:
   ///   - transposed: whether it is taken as Wᵀ.
   ///   - products: how many will be made of it.
+  @specialized(where S == Float)
+  @specialized(where S == Double)
   public init(_ tensor: Tensor, transposed: Bool, products: Int) {
     let (height, width) = (tensor.shape[0], tensor.shape[1])
     (rows, columns) = transposed ? (width, height) : (height, width)
@@ -52,6 +54,8 @@ public struct Weight<S: ReferenceScalar>: Sendable {
     tensor.count * MemoryLayout<S>.stride > (products > 4 ? 32 << 20 : 1 << 20)
   }
 
+  @specialized(where S == Float)
+  @specialized(where S == Double)
   public static func • (a: Matrix<S>, b: Weight) -> Matrix<S> {
     precondition(a.columns == b.rows, "inner sizes differ")
     switch b.content {

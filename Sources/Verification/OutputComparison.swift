@@ -69,6 +69,8 @@ public enum Sharpness {
   static let usualRMS = 1.6
   /// The fewer elements, the more their mean square differs by chance.
   static let spreadRMS = 1.2
+  /// A deviation of half as many times, and this share of the mean square's, needs no steadier estimate.
+  static let plain = (usual: usual / 2, usualRMS: 0.8)
   /// Roundings that are known to lie between two sides move them by this many times their noise at most.
   static let farthest = 9.0
   /// Beyond these, no right recording was ever found.
@@ -109,6 +111,15 @@ struct Sides {
 }
 
 extension OutputComparison {
+  /// What the fewness of elements adds to the root mean square of right ones.
+  private var spread: Double { Sharpness.spreadRMS / Double(max(noiseCount, 1)).squareRoot() }
+
+  /// Of a recording: whether a steadier estimate of the noise could change nothing.
+  var isPlainlyEqual: Bool {
+    verdict <= .equal && noiseMultiple <= Sharpness.plain.usual
+      && noiseRMS <= Sharpness.plain.usualRMS * (Sharpness.usualRMS + spread)
+  }
+
   /// Takes one probe's values into account.
   mutating func add(_ sides: Sides, probe: String, tolerance: Tolerance?) {
     var judge = Judge(sides)
@@ -175,7 +186,6 @@ extension OutputComparison {
     }
     guard sides.isRecording, verdict < .different, tolerance == nil else { return }
     // A small bias of many elements shows in none of them, but in all together.
-    let spread = Sharpness.spreadRMS / Double(max(noiseCount, 1)).squareRoot()
     if noiseRMS > Sharpness.neverRMS + spread, !judge.isErratic {
       verdict = .different
     } else if noiseRMS > Sharpness.usualRMS + spread {
@@ -212,6 +222,8 @@ private struct Judge {
   private var sharp: [[Double]] = []
   private lazy var noise = sides.noise()
   lazy var isErratic = noise?.isErratic ?? false
+  /// Asked for once, not for each element.
+  private lazy var usual = noise?.usual
 
   init(_ sides: Sides) { self.sides = sides }
 
@@ -243,7 +255,7 @@ private struct Judge {
       bound = min(bound, sharp[effort][index])
       effort += 1
     }
-    guard let noise = noise?.usual[index] else {
+    guard let noise = usual?[index] else {
       return Finding(kind: .undecided, allowed: bound + slack, bound: bound)
     }
     let allowed = Sharpness.farthest * noise
@@ -256,7 +268,7 @@ private struct Judge {
   private mutating func recorded(_ index: Int, _ deviation: Double) -> Finding {
     let slack = sides.slack?[index] ?? 0
     let bound = sides.bounds[index] + slack
-    guard let noise = noise?.usual[index] else {
+    guard let noise = usual?[index] else {
       let kind: Kind =
         !(deviation <= bound) ? .outside : decides(bound, index, Sharpness.decisive) ? .within : .undecided
       return Finding(kind: kind, allowed: bound, bound: bound)

@@ -3,51 +3,55 @@ internal import Recurrent
 internal import Tensors
 
 /// What the canonical model says of one probe; all but the quick bounds is computed when first asked for.
-final class Derivation {
-  private let model: Model
-  private let inputs: [String: Tensor]
-  private let rounding: RoundingModel
-  private let seed: UInt64
+struct Derivation: Sendable {
+  typealias Noises = [String: Noise]
+  typealias Bounds = [String: BoundedTensor]
 
   /// By intervals alone: never too small, at times too large.
-  let bounds: [String: BoundedTensor]
+  let bounds: Bounds
   /// The same, with what a few symbols know of each other, and with what many do.
-  private(set) lazy var sharperBounds = derived(.few)
-  private(set) lazy var sharpBounds = derived(.most)
+  var sharperBounds: Bounds? { try? fewSymbols.value }
+  var sharpBounds: Bounds? { try? mostSymbols.value }
   /// How far evaluations usually stray, in the arithmetic of the bounds.
-  private(set) lazy var noise = try? model.noise(inputs, rounding, seed: seed)
+  var noise: Noises? { try? manyPasses.value }
+  /// The same by three passes.
+  var briefNoise: Noises? { try? fewPasses.value }
   /// How far those of Float32 do: what one rounding of the weights does, too.
-  private(set) lazy var singleNoise = try? model.noise(inputs, .float32, seed: seed)
+  var singleNoise: Noises? { try? singlePasses.value }
   /// A plain Float64 pass.
-  private(set) lazy var pass = try? forward(model, inputs: inputs, precision: .float64)
+  var pass: [String: Tensor]? { try? plainPass.value }
+
+  private let fewSymbols, mostSymbols: Deferred<Bounds, ForwardError>
+  private let manyPasses, fewPasses, singlePasses: Deferred<Noises, ForwardError>
+  private let plainPass: Deferred<[String: Tensor], ForwardError>
 
   /// - Parameters:
   ///   - rounding: the arithmetic that is bounded.
-  ///   - bounds: those of `quickBounds`.
+  ///   - bounds: without symbols.
   init(
-    _ model: Model, _ inputs: [String: Tensor], _ rounding: RoundingModel, seed: UInt64,
-    bounds: [String: BoundedTensor]
+    _ model: Model, _ inputs: [String: Tensor], _ rounding: RoundingModel, seed: UInt64, bounds: Bounds
   ) {
-    self.model = model
-    self.inputs = inputs
-    self.rounding = rounding
-    self.seed = seed
     self.bounds = bounds
-  }
-
-  static func quickBounds(
-    _ model: Model, _ inputs: [String: Tensor], _ rounding: RoundingModel
-  ) throws(ForwardError) -> [String: BoundedTensor] {
-    try boundedForward(model, inputs: inputs, rounding: rounding, symbols: .none)
-  }
-
-  private func derived(_ symbols: Symbols) -> [String: BoundedTensor]? {
-    try? boundedForward(model, inputs: inputs, rounding: rounding, symbols: symbols)
+    func derived(_ symbols: Symbols) -> Deferred<Bounds, ForwardError> {
+      Deferred { () throws(ForwardError) in
+        try boundedForward(model, inputs: inputs, rounding: rounding, symbols: symbols)
+      }
+    }
+    func noise(_ rounding: RoundingModel, isBrief: Bool = false) -> Deferred<Noises, ForwardError> {
+      Deferred { () throws(ForwardError) in
+        try model.noise(inputs, rounding, seed: seed, isBrief: isBrief)
+      }
+    }
+    (fewSymbols, mostSymbols) = (derived(.few), derived(.most))
+    (manyPasses, fewPasses, singlePasses) = (noise(rounding), noise(rounding, isBrief: true), noise(.float32))
+    plainPass = Deferred { () throws(ForwardError) in
+      try forward(model, inputs: inputs, precision: .float64)
+    }
   }
 }
 
 /// How far evaluations stray from one in Float64, element by element.
-struct Noise {
+struct Noise: Sendable {
   var usual: [Double]
   /// Whether some pass strayed so far, in any output, that another trajectory may be taken: then none of the model's elements,
   /// however calm the passes were there, can be said to be beyond noise.
@@ -57,14 +61,14 @@ struct Noise {
 extension Model {
   /// Rounding noise of each output, steadied (`Feature`): passes differ, and the least of a few may be less than usual.
   func noise(
-    _ inputs: [String: Tensor], _ rounding: RoundingModel, seed: UInt64
+    _ inputs: [String: Tensor], _ rounding: RoundingModel, seed: UInt64, isBrief: Bool = false
   ) throws(ForwardError) -> [String: Noise] {
     let size = self.inputs.reduce(1) { most, port in
       max(most, (inputs[port.name]?.count ?? 1) / max(1, port.kind.features))
     }
     // Some seconds at most: the more passes, the steadier.
     let work = Double(size) * Double(parameterCount)
-    let passes = work < 1e7 ? 16 : work < 2e8 ? 10 : 6
+    let passes = isBrief ? 3 : work < 1e7 ? 16 : work < 2e8 ? 10 : 6
     var result: [String: Noise] = [:]
     var isErratic = false
     for (name, noise) in try roundingNoise(
@@ -91,7 +95,7 @@ extension Model {
 
 extension Subject {
   /// What one side made of one probe.
-  struct Run {
+  struct Run: Sendable {
     /// Empty where nobody asks for it.
     let single: [String: Tensor]
     let double: [String: Tensor]
@@ -178,9 +182,12 @@ extension Subject {
     /// Runs the passes that all of the trials need, and other work behind them, at once as far as there are cores.
     static func run(_ trials: [Trial], besides work: [any Runnable]) {
       let passes = trials.flatMap(\.passes)
-      // The longest first, so that no core waits long for the last one.
+      let derivations = passes.flatMap(\.derivations)
+      // The longest first, so that no core waits long for the last one; but those of one model behind the first of them, which
+      // makes its layers ready.
       concurrently(
-        passes.flatMap(\.derivations) + passes.map(\.double) + passes.compactMap(\.single) + work)
+        derivations.prefix(1) + passes.map(\.double) + derivations.dropFirst() + passes.compactMap(\.single)
+          + work)
     }
 
     /// The sides' runs, in their order.
@@ -207,22 +214,27 @@ extension Subject {
     let bounds: Deferred<[String: BoundedTensor], ForwardError>?
     /// In the arithmetic of a recording.
     let recorded: Deferred<[String: BoundedTensor], ForwardError>?
+    /// What no other side's passes hold: two threads that took the same work would wait for each other.
+    let derivations: [any Runnable]
 
     init(_ side: Side, sharing bounds: Deferred<[String: BoundedTensor], ForwardError>?) {
       let (subject, inputs) = (side.subject, side.inputs)
       single = side.isSingleNeeded ? Deferred { try subject.evaluate(inputs, .float32) } : nil
       double = Deferred { try subject.evaluate(inputs, .float64) }
       let given = subject.own(inputs)
-      func quick(_ rounding: RoundingModel) -> Deferred<[String: BoundedTensor], ForwardError>? {
+      let own = subject.boundedPasses.flatMap { passes in
+        bounds != nil ? nil : Deferred { () throws(ForwardError) in try passes.value.run(given) }
+      }
+      self.bounds = bounds ?? own
+      recorded = side.recording.flatMap { rounding in
         subject.model.map { model in
-          Deferred { () throws(ForwardError) in try Derivation.quickBounds(model, given, rounding) }
+          Deferred { () throws(ForwardError) in
+            try boundedForward(model, inputs: given, rounding: rounding, symbols: .none)
+          }
         }
       }
-      self.bounds = subject.model == nil ? nil : bounds ?? quick(.float64)
-      recorded = side.recording.flatMap { quick($0) }
+      derivations = [own, recorded].compactMap(\.self)
     }
-
-    var derivations: [any Runnable] { [bounds, recorded].compactMap(\.self) }
   }
 }
 

@@ -12,6 +12,8 @@ public struct Subject: Sendable {
   public let inputNames: [String]
   /// The narrowest type that the import says something was rounded to; nil where the model is the file's bit for bit.
   public let roundedTo: ElementType?
+  /// Of Float64 arithmetic, without symbols.
+  let boundedPasses: Deferred<BoundedPasses, ForwardError>?
 
   public init(
     name: String, model: Model?, inputNames: [String], roundedTo: ElementType? = nil,
@@ -22,6 +24,11 @@ public struct Subject: Sendable {
     self.inputNames = inputNames
     self.roundedTo = roundedTo
     self.evaluate = evaluate
+    boundedPasses = model.map { model in
+      Deferred { () throws(ForwardError) in
+        try BoundedPasses(model, rounding: .float64, symbols: .none)
+      }
+    }
   }
 }
 
@@ -121,10 +128,9 @@ public func verify(
   // A hash of all weights takes as long as some of their passes.
   let (leftPrint, rightPrint) = (left.fingerprinting, right.fingerprinting)
   Subject.Trial.run(trials, besides: [leftPrint, rightPrint])
-  var roads: [[OutputComparison]] = [[], []]
+  var ran: [(probe: Probe, left: Subject.Run, right: Subject.Run, outputs: [String: String])] = []
   var failure: VerificationError?
   for trial in trials {
-    let probe = trial.probe
     let runs: [Subject.Run]
     do { runs = try trial.runs(seed: seed ?? 1) } catch {
       guard seed != nil, probes.count > 1 else { throw error }
@@ -132,23 +138,33 @@ public func verify(
       report.reasons.append("\(error); that probe is left out")
       continue
     }
-    report.probes.append(probe.name)
-    let (a, b) = (runs[0], runs[1])
+    report.probes.append(trial.probe.name)
     let pairs =
       names.isEmpty
-      ? try matched(a.double.keys.sorted(), b.double.keys.sorted(), VerificationError.outputsDiffer) : names
-    report.compare(a, b, pairs, left.model, right.model, probe: probe.name, tolerance: tolerance)
-    a.compareRoad(probe, left.model?.outputs ?? [], &roads[0])
-    b.compareRoad(probe, right.model?.outputs ?? [], &roads[1])
+      ? try matched(
+        runs[0].double.keys.sorted(), runs[1].double.keys.sorted(), VerificationError.outputsDiffer) : names
+    ran.append((trial.probe, runs[0], runs[1], pairs))
   }
+  let judged = ran
+  let compared = Deferred<VerificationReport, VerificationError> { [report] () throws(VerificationError) in
+    var report = report
+    for (probe, a, b, pairs) in judged {
+      report.compare(a, b, pairs, left.model, right.model, probe: probe.name, tolerance: tolerance)
+    }
+    return report
+  }
+  let roads = [
+    Deferred { () throws(VerificationError) in left.road(judged.map { ($0.probe, $0.left) }) },
+    Deferred { () throws(VerificationError) in right.road(judged.map { ($0.probe, $0.right) }) },
+  ]
+  concurrently([compared] + roads)
+  report = try compared.value
   guard !report.probes.isEmpty else { throw failure ?? .noProbes(report.reasons.joined(separator: "; ")) }
   guard report.outputs.contains(where: { $0.elements > 0 || $0.verdict > .equal }) else {
     throw .noProbes("the inputs give outputs of no element")
   }
   report.fingerprints = [try leftPrint.value, try rightPrint.value]
-  report.roads = zip([left, right], roads).compactMap { side, road in
-    side.model.map { _ in VerificationReport.Road(side: side.name, outputs: road) }
-  }
+  report.roads = [try roads[0].value, try roads[1].value].compactMap(\.self)
   report.conclude(left, right, hasTolerance: tolerance != nil)
   report.radius = BlindRadius(
     output: report.outputs.map(\.blindShare).max() ?? 0,
@@ -182,23 +198,11 @@ public func verify(
     left: left.name, right: source, verdict: .equal, fingerprints: [try fingerprint.value, nil], outputs: [],
     roads: [],
     probes: [probe.name], seed: nil, reasons: [])
-  for name in run.double.keys.sorted() {
-    guard let theirs = expected[name], let ours = run.double[name] else { continue }
-    guard theirs.shape == ours.shape else {
-      let hasOwnSteps = left.model?.hasOwnSteps ?? false
-      let isUndecided = hasOwnSteps && run.recorded?.sharpBounds?.hasUndecided ?? false
-      report.outputs.record(name) {
-        report.reasons.append(
-          $0.add(
-            steps: ours.shape, theirs.shape, isUndecided: isUndecided, hasOwnSteps: hasOwnSteps,
-            probe: probe.name))
-      }
-      continue
-    }
-    let sides = Sides(
-      recorded: run, name, ours, theirs, left.model?.port(ofOutput: name), rounding,
-      hasTolerance: tolerance != nil)
-    report.outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
+  // A few passes tell noise well enough where nothing is near a threshold; of tokens none of them must be another one.
+  let isPlain = run.recorded != nil && run.double.values.allSatisfy { $0.elementType.isFloat }
+  if isPlain { report.compare(run, expected, left.model, rounding, isBrief: true, tolerance: tolerance) }
+  if !isPlain || !report.outputs.allSatisfy(\.isPlainlyEqual) {
+    report.compare(run, expected, left.model, rounding, isBrief: false, tolerance: tolerance)
   }
   let missing = run.double.keys.filter { expected[$0] == nil }.sorted()
   if !missing.isEmpty {
@@ -211,9 +215,7 @@ public func verify(
       ? .noProbes("the arrays hold no element")
       : .outputsDiffer(left: run.double.keys.sorted(), right: expected.keys.sorted())
   }
-  var road: [OutputComparison] = []
-  run.compareRoad(probe, left.model?.outputs ?? [], &road)
-  report.roads = left.model.map { _ in [.init(side: left.name, outputs: road)] } ?? []
+  report.roads = left.road([(probe, run)]).map { [$0] } ?? []
   report.conclude(left, nil)
   report.radius = BlindRadius(output: report.outputs.map(\.blindShare).max() ?? 0, comparesWeights: false)
   if isMeasuringRadius, let model = left.model, let noise = run.recorded?.noise {
@@ -262,6 +264,36 @@ extension VerificationReport {
       let sides = Sides(
         a, b, name, other, x, y, left?.port(ofOutput: name) ?? right?.port(ofOutput: other),
         structure: structure, hasTolerance: tolerance != nil)
+      outputs.record(name) { $0.add(sides, probe: probe, tolerance: tolerance) }
+    }
+  }
+
+  /// Takes what was recorded of one probe into account, and nothing else.
+  ///
+  /// - Parameter isBrief: whether a few noisy passes are enough.
+  fileprivate mutating func compare(
+    _ run: Subject.Run, _ expected: [String: Tensor], _ model: Model?, _ rounding: RoundingModel,
+    isBrief: Bool,
+    tolerance: Tolerance?
+  ) {
+    (outputs, reasons) = ([], [])
+    let probe = probes[0]
+    for name in run.double.keys.sorted() {
+      guard let theirs = expected[name], let ours = run.double[name] else { continue }
+      guard theirs.shape == ours.shape else {
+        let hasOwnSteps = model?.hasOwnSteps ?? false
+        let isUndecided = hasOwnSteps && run.recorded?.sharpBounds?.hasUndecided ?? false
+        outputs.record(name) {
+          reasons.append(
+            $0.add(
+              steps: ours.shape, theirs.shape, isUndecided: isUndecided, hasOwnSteps: hasOwnSteps,
+              probe: probe))
+        }
+        continue
+      }
+      let sides = Sides(
+        recorded: run, name, ours, theirs, model?.port(ofOutput: name), rounding, isBrief: isBrief,
+        hasTolerance: tolerance != nil)
       outputs.record(name) { $0.add(sides, probe: probe, tolerance: tolerance) }
     }
   }
@@ -323,8 +355,7 @@ extension Sides {
   /// One output and what was recorded of it.
   fileprivate init(
     recorded run: Subject.Run, _ name: String, _ ours: Tensor, _ theirs: Tensor, _ port: Port?,
-    _ rounding: RoundingModel,
-    hasTolerance: Bool
+    _ rounding: RoundingModel, isBrief: Bool, hasTolerance: Bool
   ) {
     // Where the model stopped at the same step.
     let bounded = run.recorded?.bounds[name].flatMap { $0.shape == ours.shape ? $0 : nil }
@@ -336,7 +367,10 @@ extension Sides {
       bounds: bounded?.errors(around: left.map { $0.isFinite ? $0 : 0 })
         ?? Array(repeating: hasTolerance && run.recorded == nil ? 0 : .infinity, count: ours.count),
       slack: Self.added(theirs.storageError, run.stated(name, ours)),
-      noise: { run.recorded == nil ? run.observedNoise(name, port, rounding) : run.recorded?.noise?[name] },
+      noise: {
+        guard let recorded = run.recorded else { return run.observedNoise(name, port, rounding) }
+        return isBrief ? recorded.briefNoise?[name] : recorded.noise?[name]
+      },
       floor: rounding.floor, isRecording: true, isInteger: !ours.elementType.isFloat, timeAxis: port?.timeAxis
     )
   }
@@ -370,6 +404,14 @@ extension Subject.Run {
 }
 
 extension Subject {
+  /// Its own evaluator against its canonical model; nil without one.
+  fileprivate func road(_ runs: [(probe: Probe, run: Run)]) -> VerificationReport.Road? {
+    guard let model else { return nil }
+    var outputs: [OutputComparison] = []
+    for (probe, run) in runs { run.compareRoad(probe, model.outputs, &outputs) }
+    return VerificationReport.Road(side: name, outputs: outputs)
+  }
+
   fileprivate var fingerprinting: Deferred<String?, VerificationError> {
     let model = model
     return Deferred { () throws(VerificationError) in model?.fingerprint.description }

@@ -7,6 +7,7 @@ final class Evaluation<S: ReferenceScalar> {
   typealias Operation = (Call<S>) throws(ONNXError) -> [Value<S>?]
 
   let limits: Limits
+  let gates: GateCache<S>
   /// The operators' own functions that have been looked for.
   private var operations: [String: Operation] = [:]
   private var stepsLeft: Int
@@ -17,10 +18,12 @@ final class Evaluation<S: ReferenceScalar> {
   let elementsAllowed: Int
 
   /// - Parameters:
+  ///   - gates: those of other evaluations of the same graph.
   ///   - weights: elements of the graph's constants.
   ///   - given: elements of its inputs. Each weight meets each input a few times at most, where nothing is repeated.
-  init(limits: Limits, weights: Int, given: Int) {
+  init(limits: Limits, gates: GateCache<S>, weights: Int, given: Int) {
     self.limits = limits
+    self.gates = gates
     stepsLeft = limits.evaluationSteps
     func explained(_ share: Int) -> Int {
       let (sum, overflow) = weights.addingReportingOverflow(given)
@@ -63,7 +66,11 @@ final class Evaluation<S: ReferenceScalar> {
 
   /// Counts multiplications, or elements that are made.
   func spend(_ factors: [Int], _ node: String) throws(ONNXError) {
-    let work = checkedProduct(factors.map { max($0, 1) }) ?? Int.max
+    var work = 1
+    for factor in factors {
+      let (product, overflow) = work.multipliedReportingOverflow(by: max(factor, 1))
+      work = overflow ? Int.max : product
+    }
     let (left, overflow) = workLeft.subtractingReportingOverflow(work)
     workLeft = overflow ? -1 : left
     guard workLeft >= 0 else {
@@ -94,7 +101,8 @@ final class Evaluation<S: ReferenceScalar> {
       guard let count = checkedProduct(tensor.shape.map { max($0, 1) }), count <= limits.elements else {
         throw .tensor(name, reason: "shape \(tensor.shape) is over the limit of \(limits.elements) elements")
       }
-      guard let operand = Operand<S>(tensor) else {
+      let place = WeightPlace(graph: ObjectIdentifier(program.identity), name: name)
+      guard let operand = Operand<S>(tensor, place) else {
         throw .tensor(name, reason: "a number of it does not fit a 64-bit signed integer")
       }
       values[name] = operand
@@ -142,8 +150,8 @@ final class Evaluation<S: ReferenceScalar> {
       }
       named.append((name, value))
     }
-    // An element costs as much as some multiplications, and a node as much as some elements.
-    try spend([named.reduce(512) { $0 + $1.1.count }, 8], step.label)
+    // An element costs as much as some multiplications (it passes through closures), and a node as much as some elements.
+    try spend([named.reduce(170) { $0 + $1.1.count }, 24], step.label)
     return named
   }
 

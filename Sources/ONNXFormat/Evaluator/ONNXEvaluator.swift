@@ -19,6 +19,8 @@ public struct ONNXEvaluator: Sendable {
   private let limits: Limits
   /// Elements of the graph's constants.
   private let weights: Int
+  private let singleGates = GateCache<Float>()
+  private let doubleGates = GateCache<Double>()
 
   /// Checks every node and puts the nodes in order.
   ///
@@ -43,17 +45,17 @@ public struct ONNXEvaluator: Sendable {
     _ inputs: [String: Tensor], precision: EvaluationPrecision
   ) throws(ONNXError) -> [String: Tensor] {
     switch precision {
-    case .float32: try run(inputs, Float.self)
-    case .float64: try run(inputs, Double.self)
+    case .float32: try run(inputs, singleGates)
+    case .float64: try run(inputs, doubleGates)
     }
   }
 
   private func run<S: ReferenceScalar>(
-    _ inputs: [String: Tensor], _: S.Type
+    _ inputs: [String: Tensor], _ gates: GateCache<S>
   ) throws(ONNXError) -> [String: Tensor] {
     let given = try checked(inputs, S.self)
     let sizes = given.values.reduce(0) { $0 + $1.count }
-    let evaluation = Evaluation<S>(limits: limits, weights: weights, given: sizes)
+    let evaluation = Evaluation(limits: limits, gates: gates, weights: weights, given: sizes)
     let outputs = try evaluation.run(program, given, outer: nil)
     var tensors: [String: Tensor] = [:]
     for (name, value) in zip(program.outputs, outputs) {

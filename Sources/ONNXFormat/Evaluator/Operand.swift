@@ -1,15 +1,16 @@
 internal import ReferenceMath
+internal import Synchronization
 internal import Tensors
 
-/// What a name of the graph stands for: a value, or a large weight of the file that is not converted yet.
+/// What a name of the graph stands for: a value, or a weight of the file that is not converted yet.
 enum Operand<S: ReferenceScalar> {
   case value(Value<S>)
   case weight(StoredWeight<S>)
 
-  /// Nil where a uint64 does not fit Int64.
-  init?(_ tensor: Tensor) {
-    if tensor.elementType.isFloat, Weight<S>.staysStored(tensor, products: 1) {
-      self = .weight(StoredWeight(tensor))
+  /// An initializer; nil where a uint64 does not fit Int64.
+  init?(_ tensor: Tensor, _ place: WeightPlace) {
+    if tensor.elementType.isFloat, tensor.shape.count > 1 {
+      self = .weight(StoredWeight(tensor, place))
     } else {
       guard let value = Value<S>(tensor) else { return nil }
       self = .value(value)
@@ -48,10 +49,14 @@ enum Operand<S: ReferenceScalar> {
 /// A float tensor of the file. Operators that need some of its rows, or multiply by it, take the tensor.
 final class StoredWeight<S: ReferenceScalar> {
   let tensor: Tensor
+  let place: WeightPlace
   private var converted: Value<S>?
   private var products = 0
 
-  init(_ tensor: Tensor) { self.tensor = tensor }
+  init(_ tensor: Tensor, _ place: WeightPlace) {
+    self.tensor = tensor
+    self.place = place
+  }
 
   /// All of it, for operators that need that; kept for those after them.
   var value: Value<S> {
@@ -66,5 +71,34 @@ final class StoredWeight<S: ReferenceScalar> {
   func forProduct() -> Tensor? {
     products += 1
     return converted == nil && Weight<S>.staysStored(tensor, products: products) ? tensor : nil
+  }
+}
+
+/// Where a weight of the file stands: its name in a graph, which may be one inside another.
+struct WeightPlace: Hashable {
+  let graph: ObjectIdentifier
+  let name: String
+}
+
+/// Gates of small weights as products take them, kept from one evaluation to the next.
+///
+/// Converting and transposing them costs as much as some steps do, and a verification evaluates a graph many times.
+final class GateCache<S: ReferenceScalar>: Sendable {
+  struct Key: Hashable {
+    let place: WeightPlace
+    let rows: Range<Int>
+    let width: Int
+  }
+
+  private let kept = Mutex<[Key: Weight<S>]>([:])
+
+  /// - Parameter make: runs outside the lock; where two threads make the same gate, both have the same numbers.
+  func gate(_ key: Key, of tensor: Tensor, make: () -> Weight<S>) -> Weight<S> {
+    // What is large is not worth the memory.
+    guard !Weight<S>.staysStored(tensor, products: 1) else { return make() }
+    if let known = kept.withLock({ $0[key] }) { return known }
+    let made = make()
+    kept.withLock { $0[key] = made }
+    return made
   }
 }

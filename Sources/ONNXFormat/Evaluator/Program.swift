@@ -21,6 +21,10 @@ struct Program: Sendable {
     var reads: [String] { inputs.filter { !$0.isEmpty } + subgraphs.values.flatMap(\.captured) }
   }
 
+  /// By which this graph is told from others that hold the same names.
+  final class Identity: Sendable {}
+
+  let identity = Identity()
   let name: String
   let inputs: [ONNXValueInfo]
   let initializers: [String: Tensor]

@@ -97,9 +97,12 @@ struct RecurrentScan<S: ReferenceScalar> {
           let rows = ((d * gates + gate) * H)..<((d * gates + gate + 1) * H)
           switch operand {
           case .weight(let weight):
-            // The same elements, whose number does not change.
-            let all = try! weight.tensor.reshaped([D * gates * H, width])
-            return Weight(all.rows(rows), transposed: true, products: T)
+            let key = GateCache<S>.Key(place: weight.place, rows: rows, width: width)
+            return call.evaluation.gates.gate(key, of: weight.tensor) {
+              // The same elements, whose number does not change.
+              let all = try! weight.tensor.reshaped([D * gates * H, width])
+              return Weight(all.rows(rows), transposed: true, products: T)
+            }
           case .value(.float(let array, _)):
             let elements = array.elements[(rows.lowerBound * width)..<(rows.upperBound * width)]
             return Weight(Matrix(transposing: elements, rows: H, columns: width))
