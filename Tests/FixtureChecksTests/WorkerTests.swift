@@ -51,12 +51,13 @@ import Testing
   @Test func `a worker that does not start, and one that reads nothing, fail fixtures and end`() throws {
     let three = try manifest(["a", "b", "c"])
     let missing = three.check([0, 1, 2], by: WorkerPool(program: "/no/such/program", arguments: []))
+    #expect(missing.outcomes.count == 3)
     #expect(
       missing.outcomes.allSatisfy {
         $0.problems.first?.message.contains("no process could be started") ?? false
       })
     let dead = three.check([0, 1, 2], by: pool("exit 0"))
-    #expect(dead.outcomes.allSatisfy { $0.problems.first?.kind == .crash })
+    #expect(dead.outcomes.map { $0.problems.first?.kind } == [.crash, .crash, .crash])
     #expect(three.check([], by: pool("exit 0")).exitCode == 0)
   }
 
@@ -71,8 +72,10 @@ import Testing
 
   @Test func `no worker is left behind`() throws {
     let mark = "rnnconv-\(UUID().uuidString)"
-    _ = try manifest(["hang", "a"]).check(
+    let run = try manifest(["hang", "a"]).check(
       [0, 1], by: pool(": \(mark); while read -r line; do sleep 0.3; done", timeout: 0.1))
+    // Workers were there, and had work.
+    #expect(run.outcomes.map { $0.problems.first?.kind } == [.timeout, .timeout])
     let processes = try FileManager.default.contentsOfDirectory(atPath: "/proc").filter { Int($0) != nil }
     for process in processes {
       let line = (try? Data(contentsOf: URL(filePath: "/proc/\(process)/cmdline"))) ?? Data()

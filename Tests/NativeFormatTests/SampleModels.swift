@@ -23,7 +23,7 @@ enum Samples {
     var model = specification.model(seed: 1, lengths: true, initialStates: true)
     model.name = "\(cell.name) \(direction.rawValue)"
     model.metadata = ["producer": "tests \u{1F9EA}", "": "empty key", "line": "a\nb\u{0}\"\\"]
-    guard case .recurrent(var layer) = model.layers[0].operation else { return model }
+    guard case .recurrent(var layer) = model.layers[0].operation else { preconditionFailure("no layer") }
     layer.directions = try layer.directions.map { direction in
       var direction = direction
       direction.inputWeight = try stored(direction.inputWeight, as: type)

@@ -3,17 +3,22 @@ import Tensors
 import TestSupport
 import Testing
 
+extension Model {
+  /// The model with its only recurrent layer changed.
+  fileprivate func changingLayer(_ change: (inout RecurrentLayer) -> Void) -> Model {
+    var model = self
+    guard case .recurrent(var layer) = model.layers[0].operation else { preconditionFailure("no layer") }
+    change(&layer)
+    model.layers[0].operation = .recurrent(layer)
+    return model
+  }
+}
+
 /// One fault each, made in a valid model, and the error that must name it.
 @Suite struct ValidationTests {
   private func model(_ cell: Cell = .lstm) -> Model { LayerSpecification(cell).model(seed: 1) }
 
-  private func layer(_ change: (inout RecurrentLayer) -> Void) -> Model {
-    var model = model()
-    guard case .recurrent(var recurrent) = model.layers[0].operation else { fatalError("no layer") }
-    change(&recurrent)
-    model.layers[0].operation = .recurrent(recurrent)
-    return model
-  }
+  private func layer(_ change: (inout RecurrentLayer) -> Void) -> Model { model().changingLayer(change) }
 
   private func error(of model: Model) -> ModelError? {
     do {
@@ -39,11 +44,10 @@ import Testing
   }
 
   @Test func peepholesNeedAnLSTM() {
-    var model = model(.gru(resetAfter: true))
-    guard case .recurrent(var recurrent) = model.layers[0].operation else { return }
-    recurrent.directions[0].peepholes = Tensor([Float](repeating: 1, count: 12), shape: [12])
-    model.layers[0].operation = .recurrent(recurrent)
-    #expect(error(of: model)?.description.contains("peepholes need an LSTM") == true)
+    let broken = model(.gru(resetAfter: true)).changingLayer {
+      $0.directions[0].peepholes = Tensor([Float](repeating: 1, count: 12), shape: [12])
+    }
+    #expect(error(of: broken)?.description.contains("peepholes need an LSTM") == true)
   }
 
   @Test func clipMustBePositive() {
@@ -110,21 +114,19 @@ import Testing
   }
 
   @Test func oneBitOfOneWeightCounts() {
-    var changed = model
-    guard case .recurrent(var layer) = changed.layers[0].operation else { return }
-    var values = layer.directions[0].inputWeight.floats
-    values[5] = Float(bitPattern: values[5].bitPattern ^ 1)
-    layer.directions[0].inputWeight = Tensor(values, shape: layer.directions[0].inputWeight.shape)
-    changed.layers[0].operation = .recurrent(layer)
+    let changed = model.changingLayer { layer in
+      var values = layer.directions[0].inputWeight.floats
+      values[5] = Float(bitPattern: values[5].bitPattern ^ 1)
+      layer.directions[0].inputWeight = Tensor(values, shape: layer.directions[0].inputWeight.shape)
+    }
     #expect(changed.fingerprint != model.fingerprint)
   }
 
   @Test func swappedGatesCount() {
-    var changed = model
-    guard case .recurrent(var layer) = changed.layers[0].operation else { return }
-    let swapped = GateOrder(.input, .forget, .output, .candidate)
-    layer.directions[0].inputWeight = swapped.reorder(layer.directions[0].inputWeight, to: .lstm)
-    changed.layers[0].operation = .recurrent(layer)
+    let changed = model.changingLayer { layer in
+      let swapped = GateOrder(.input, .forget, .output, .candidate)
+      layer.directions[0].inputWeight = swapped.reorder(layer.directions[0].inputWeight, to: .lstm)
+    }
     #expect(changed.fingerprint != model.fingerprint)
   }
 
@@ -145,10 +147,7 @@ import Testing
 
   @Test(arguments: Change.allCases)
   func everyAttributeCounts(_ change: Change) {
-    var changed = model
-    guard case .recurrent(var layer) = changed.layers[0].operation else { return }
-    change.apply(&layer)
-    changed.layers[0].operation = .recurrent(layer)
+    let changed = model.changingLayer { change.apply(&$0) }
     #expect(changed.fingerprint != model.fingerprint)
   }
 

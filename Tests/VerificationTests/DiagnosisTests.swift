@@ -107,9 +107,9 @@ import Verification
       let model = MutationModels.model(for: mistake.id, seed: 1)
       let wrong = try #require(mistake.apply(to: model).first, "\(mistake.id)")
       let undone = mistake.undo(in: wrong.model)
-      guard !undone.isEmpty,
-        !["half-not-reversed", "output-not-reversed", "halves-swapped"].contains(mistake.id)
-      else { continue }
+      if ["half-not-reversed", "output-not-reversed", "halves-swapped"].contains(mistake.id) { continue }
+      #expect(undone.isEmpty == MutationTests.lossy.contains(mistake.id), "\(mistake.id)")
+      if undone.isEmpty { continue }
       let probes = try Probe.generated(for: model, seed: 1)
       let isBack = try undone.contains {
         try verify(side(model, "a"), side($0.model, "b"), probes: probes, isDiagnosing: false).verdict
@@ -124,9 +124,9 @@ import Verification
   @Test func `random weights and inputs notice every mistake that can be made`() throws {
     let model = LayerSpecification(.lstm).model(seed: 1, lengths: true, initialStates: true)
     let report = try power(of: model, name: "m", probes: try Probe.generated(for: model, seed: 1))
-    for item in report.mistakes where item.ways > 0 && item.mistake != "precision-lost" {
-      #expect(item.noticed > 0, "\(item)")
-    }
+    let made = report.mistakes.filter { $0.ways > 0 && $0.mistake != "precision-lost" }
+    #expect(made.count > 10)
+    for item in made { #expect(item.noticed > 0, "\(item)") }
     #expect(report.mistakes.contains { $0.mistake == "gate-order" && $0.noticed == $0.ways })
   }
 

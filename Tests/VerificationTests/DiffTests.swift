@@ -7,7 +7,7 @@ import Verification
 @Suite struct DiffTests {
   private func changed(_ model: Model, _ change: (inout RecurrentLayer) -> Void) -> Model {
     var model = model
-    guard case .recurrent(var layer) = model.layers[0].operation else { return model }
+    guard case .recurrent(var layer) = model.layers[0].operation else { preconditionFailure("no layer") }
     change(&layer)
     model.layers[0].operation = .recurrent(layer)
     return model

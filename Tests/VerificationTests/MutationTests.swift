@@ -32,6 +32,12 @@ import Verification
     "direction-flipped", "axes-swapped", "states-swapped", "byte-order",
   ]
 
+  /// What these lost is not in the model that suffered them: outputs alone cannot have it named.
+  static let lossy: Set = [
+    "peepholes-dropped", "bias-lost", "bias-repeated", "activations-lost", "clip-dropped",
+    "initial-state-ignored", "precision-lost",
+  ]
+
   /// A model and one with the mistake made in it at a random place.
   private func pair(
     _ mistake: Mistake, _ seed: UInt64, salt: UInt64, size: Int = 3
@@ -144,14 +150,20 @@ import Verification
       let report = try verify(
         side(wrong.model, "suspect"), expected: expected, from: "recorded", probe: probe, rounding: .float32)
       guard report.verdict == .different else { continue }
+      tally.moved += 1
       let canBeUndone = !mistake.undo(in: wrong.model).isEmpty
       tally.add(
         try #require(report.diagnosis), id, "\(id), seed \(seed), \(wrong.place)", right, wrong,
         mustBeNamed: canBeUndone)
     }
     tally.show("recorded outputs", id)
-    #expect(tally.wronglyCertain == 0, "\(tally.failures)")
-    #expect(Double(tally.named) >= 0.99 * Double(tally.noticed), "\(tally.failures)")
+    try #require(tally.moved > 0, "\(id) never made a difference")
+    if Self.lossy.contains(id) {
+      tally.expectMade(id, of: Self.count)
+      #expect(tally.noticed == 0, "\(id) was taken back: what was lost, and from where?")
+    } else {
+      try tally.expectNamed(id, of: Self.count)
+    }
   }
 }
 
@@ -186,11 +198,16 @@ extension MutationTests.Tally {
     if diagnosis.isCertain, isNamed { certain += 1 }
   }
 
-  /// Of as many models nearly all were made wrong, and what was noticed was named.
-  func expectNamed(_ id: String, of count: Int) throws {
+  /// Of as many models nearly all were made wrong, and nothing else was blamed for it.
+  func expectMade(_ id: String, of count: Int) {
     #expect(10 * made >= 9 * count, "\(id) was made \(made) times only")
-    try #require(noticed > 0, "\(id) was never noticed")
     #expect(wronglyCertain == 0, "\(failures)")
+  }
+
+  /// And what was noticed was named.
+  func expectNamed(_ id: String, of count: Int) throws {
+    expectMade(id, of: count)
+    try #require(noticed > 0, "\(id) was never noticed")
     #expect(Double(named) >= 0.99 * Double(noticed), "\(failures)")
   }
 

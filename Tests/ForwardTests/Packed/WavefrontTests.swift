@@ -89,7 +89,7 @@ import Testing
     #expect(changed { $0.layers[2].inputs[0] = "y0" } == 2)
     #expect(
       changed {
-        guard case .recurrent(var layer) = $0.layers[1].operation else { return }
+        guard case .recurrent(var layer) = $0.layers[1].operation else { preconditionFailure("no layer") }
         layer.direction = .reverse
         $0.layers[1].operation = .recurrent(layer)
       } == 0)
