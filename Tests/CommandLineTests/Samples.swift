@@ -37,9 +37,13 @@ enum Sample {
     return Dictionary(uniqueKeysWithValues: entries)
   }
 
-  /// The largest difference between two tensors; infinite where their shapes differ.
+  /// The largest difference between two tensors; infinite where their shapes differ or a number is none.
   static func distance(_ left: Tensor?, _ right: Tensor?) -> Double {
     guard let left, let right, left.shape == right.shape else { return .infinity }
-    return zip(left.doubles, right.doubles).reduce(0) { max($0, abs($1.0 - $1.1)) }
+    return zip(left.doubles, right.doubles).reduce(0) { worst, pair in
+      let difference = abs(pair.0 - pair.1)
+      // max would pass over a NaN.
+      return difference.isNaN ? .infinity : max(worst, difference)
+    }
   }
 }

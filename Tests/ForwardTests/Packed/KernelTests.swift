@@ -7,7 +7,7 @@ import Testing
 
 /// The error of a Float32 in units of the last place of the true value, which is subnormal below 2⁻¹²⁶.
 private func ulps(_ found: Float, _ expected: Double) -> Double {
-  if expected.isNaN { return found.isNaN ? 0 : .infinity }
+  if expected.isNaN || found.isNaN { return expected.isNaN && found.isNaN ? 0 : .infinity }
   let exponent = expected == 0 ? -149 : max(-149, Int(expected.magnitude.exponent) - 23)
   return abs(Double(found) - expected) / scalbn(1.0, exponent)
 }
