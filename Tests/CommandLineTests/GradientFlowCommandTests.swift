@@ -36,7 +36,7 @@ import Testing
     #expect(outcome.code == 0, "\(outcome)")
     let json = try outcome.json()
     let text = try String(contentsOfFile: schemaPath("cli-json.md"), encoding: .utf8)
-    let section = try #require(text.components(separatedBy: "**gradient-flow**").last)
+    let section = try #require(text.components(separatedBy: "**gradient-flow**").dropFirst().last)
     for key in keys(json) { #expect(section.contains("`\(key)`"), "\(key)") }
     let models = try #require(json["models"] as? [[String: Any]])
     let flow = try #require((models[0]["flows"] as? [[String: Any]])?.first)

@@ -35,7 +35,9 @@ import Testing
       #expect(lstm[key] != nil, "\(key)")
     }
     let tensors = try #require(lstm["tensors"] as? [[String: Any]])
-    #expect(tensors.allSatisfy { Set($0.keys).isSuperset(of: ["role", "elementType", "shape", "bytes"]) })
+    #expect(
+      !tensors.isEmpty
+        && tensors.allSatisfy { Set($0.keys).isSuperset(of: ["role", "elementType", "shape", "bytes"]) })
   }
 
   @Test(arguments: [

@@ -22,6 +22,7 @@ import Verification
       ]))
     #expect(["identical", "equal"].contains(report["verdict"] as? String))
     let outputs = try #require(report["outputs"] as? [[String: Any]])
+    #expect(!outputs.isEmpty)
     for output in outputs {
       #expect(
         Set(output.keys).isSuperset(of: [

@@ -105,6 +105,8 @@ private func linearFlow(_ kernel: [Double], size: Int, steps: Int, _ activation:
 private let linear = [Activation(.identity), Activation(.affine, alpha: 1, beta: 0.25)]
 
 @Suite struct GradientFlowTests {
+  @Test func `There are recordings`() { #expect(AutogradCase.all.count >= 26) }
+
   @Test(arguments: AutogradCase.all)
   fileprivate func `Jacobians, norms and gates are those of PyTorch's autograd, to 1e-10`(
     _ recorded: AutogradCase

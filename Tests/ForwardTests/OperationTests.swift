@@ -34,6 +34,7 @@ import Testing
       let y = try run(
         .activation(activation), ["x": Tensor(x, shape: [1, 8])], [.vector("x", features: 8)],
         .vector("y", features: 8))
+      #expect(y.count == x.count)
       for (x, y) in zip(x, y) {
         #expect(abs(y - formula(x)) <= 1e-14 * max(1, abs(y)), "\(activation) of \(x)")
       }
@@ -139,9 +140,11 @@ import Testing
     let x = ["x": Tensor([1, 2, 3, 1000, 1001, 1002] as [Double], shape: [2, 3])]
     let ports = [Port.vector("x", features: 3)]
     let y = try run(.softmax, x, ports, .vector("y", features: 3))
+    #expect(y.count == 6)
     let sum = exp(1.0) + exp(2.0) + exp(3.0)
     for (y, k) in zip(y, [1.0, 2, 3, 1, 2, 3]) { #expect(abs(y - exp(k) / sum) < 1e-15) }
     let logarithms = try run(.logSoftmax, x, ports, .vector("y", features: 3))
+    #expect(logarithms.count == 6)
     for (y, k) in zip(logarithms, [1.0, 2, 3, 1, 2, 3]) { #expect(abs(y - (k - log(sum))) < 1e-12) }
   }
 

@@ -236,6 +236,7 @@ import Testing
       }
       model.layers[0].operation = .recurrent(layer)
       let float64 = try forward(model, inputs: inputs.mapValues(moved), precision: .float64)
+      #expect(bounds.count == model.outputs.count)
       for (name, bound) in bounds {
         #expect(isWithin(float32[name]!.doubles, bound), "\(specification.text), \(name)")
         #expect(isWithin(float64[name]!.doubles, bound), "\(specification.text), \(name)")

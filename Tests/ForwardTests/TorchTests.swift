@@ -33,6 +33,8 @@ private struct TorchCase: Decodable, CustomTestStringConvertible {
   private let steps = 5
   private let batch = 3
 
+  @Test func `There are recordings`() { #expect(TorchCase.all.count >= 40) }
+
   @Test(arguments: TorchCase.all)
   fileprivate func `A Float64 pass gives what torch.nn gives, to 1e-12`(_ recorded: TorchCase) throws {
     let (model, inputs) = torchModel(recorded)

@@ -81,6 +81,7 @@ import Testing
       model(.activation(first), [.sequence("x", features: features)], .sequence("y", features: features)),
       inputs: ["x": x], precision: .float64)["y"]!.doubles
     let bounds = try boundedForward(uncertain, inputs: ["in": x], rounding: rounding)
+    try #require(bounds.count == uncertain.outputs.count)
     for trial in 0..<12 {
       let moved = middle.map { value in
         switch trial {

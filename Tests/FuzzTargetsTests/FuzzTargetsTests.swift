@@ -42,6 +42,19 @@ private let root = URL(filePath: #filePath)
     }
   }
 
+  @Test("every file that once broke a target lies where the target runs it")
+  func regressionsAreRun() throws {
+    let folder = "Tests/FuzzTargetsTests/Regressions"
+    let names = try FileManager.default.contentsOfDirectory(atPath: root.appending(path: folder).path)
+    #expect(!names.isEmpty && Set(names).isSubset(of: FuzzTarget.all.map(\.name)))
+    for name in names {
+      let files = try FileManager.default.contentsOfDirectory(
+        atPath: root.appending(path: "\(folder)/\(name)").path)
+      // A larger one would be passed over.
+      #expect(!files.isEmpty && Self.files(in: "\(folder)/\(name)").count == files.count, "\(name)")
+    }
+  }
+
   private func inOurFormat(_ bytes: ByteBuffer) throws -> ByteBuffer? {
     guard let model = try? ModelFile(bytes, path: "fixture").model else { return nil }
     return try ByteBuffer(joining: NativeFormat.encode(model))

@@ -58,7 +58,9 @@ struct RoundTripTests {
     let chunks = try NativeFormat.encode(model)
     let file = joined(chunks)
     let range = file.addresses
-    for named in try NativeFormat.decode(file).tensors {
+    let tensors = try NativeFormat.decode(file).tensors
+    try #require(tensors.count == model.tensors.count && tensors.count > 1)
+    for named in tensors {
       #expect(range.contains(named.tensor.bytes.addresses.lowerBound))
       #expect(range.upperBound >= named.tensor.bytes.addresses.upperBound)
       #expect(named.tensor.bytes.isAligned(to: 64))

@@ -85,7 +85,9 @@ struct Code: Sendable, CustomTestStringConvertible {
           print(i, 'x'.join(map(str, shape)) or '-')
         """, folder.path(""), code.text,
     ])
-    for line in manifest.split(separator: "\n") {
+    let lines = manifest.split(separator: "\n")
+    #expect(lines.count == 10 + 11 + 64 + 1)
+    for line in lines {
       let fields = line.split(separator: " ")
       let tensor = try Tensor(
         code.type, shape: shape(fields[1] == "-" ? "" : fields[1]), bytes: try open("\(fields[0]).raw"))

@@ -51,7 +51,11 @@ import Testing
 
   @Test(arguments: cells)
   func `each test that the tables of SECURITY name exists`(cell: String) {
-    for name in names(in: cell, between: "\"", "\"") {
+    let (titles, symbols) = (
+      names(in: cell, between: "\"", "\""), names(in: cell, between: "`", "`")
+    )
+    #expect(!titles.isEmpty || !symbols.isEmpty, "no test is named")
+    for name in titles {
       // A long name is given by its beginning.
       let isWhole = !name.hasSuffix("…")
       let start = isWhole ? name : String(name.dropLast()).trimmingCharacters(in: .whitespaces)
@@ -60,7 +64,7 @@ import Testing
       }
       #expect(found, "no test or case is called \(name)")
     }
-    for name in names(in: cell, between: "`", "`") {
+    for name in symbols {
       for part in name.split(separator: ".").map(String.init) {
         #expect(exists(part), "nothing is called \(part)")
       }

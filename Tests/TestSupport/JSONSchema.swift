@@ -38,7 +38,9 @@ public struct JSONSchema {
     case "items":
       return value.elements.enumerated().flatMap { faults(of: $1, argument, "\(path)[\($0)]") }
     case "minimum", "maximum":
-      guard case .integer(let number) = value, case .integer(let bound) = argument else { return [] }
+      // Only numbers have a size.
+      guard let number = value.asNumber else { return [] }
+      guard let bound = argument.asNumber else { return ["\(path): \(keyword)"] }
       return (keyword == "minimum" ? number >= bound : number <= bound) ? [] : ["\(path): \(number)"]
     case "oneOf":
       let branches = argument.elements.map { faults(of: value, $0, path) }
@@ -53,6 +55,14 @@ public struct JSONSchema {
 }
 
 extension JSONValue {
+  fileprivate var asNumber: Double? {
+    switch self {
+    case .integer(let value): Double(value)
+    case .number(let value): value
+    default: nil
+    }
+  }
+
   fileprivate var elements: [JSONValue] { if case .array(let elements) = self { elements } else { [] } }
   fileprivate var members: [JSONMember] { if case .object(let members) = self { members } else { [] } }
   fileprivate var strings: [String] {

@@ -43,6 +43,7 @@ import Testing
         let whole = try forward(remembering, inputs: inputs, precision: precision)
         let blocks = try forward(forgetting, inputs: inputs, precision: precision)
         let prepared = try PreparedModel(forgetting, precision: precision).run(inputs)
+        #expect(blocks.keys.sorted() == ["h", "last"])
         #expect(blocks["last"] == whole["last"] && blocks["h"] == whole["h"], "\(cell), B = \(batch)")
         #expect(prepared == blocks)
       }

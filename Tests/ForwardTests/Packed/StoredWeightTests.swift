@@ -77,10 +77,10 @@ private let large: [LayerSpecification] = {
     let inputs = randomInputs(model, steps: 2, batch: 2, seed: 4)
     for precision in Precision.allCases { _ = try forward(model, inputs: inputs, precision: precision) }
     _ = try boundedForward(model, inputs: inputs, rounding: .float64, symbols: .none)
-    for (_, tensor) in model.layers[0].operation.tensors
-    where tensor.shape.count == 2 && tensor.shape[0] > 1_000 {
-      #expect(tensor.bytes.chunks.count > 1)
+    let matrices = model.layers[0].operation.tensors.map(\.tensor).filter {
+      $0.shape.count == 2 && $0.shape[0] > 1_000
     }
+    #expect(matrices.count == 4 && matrices.allSatisfy { $0.bytes.chunks.count > 1 })
   }
 
   /// The model's matrices in two parts each, as importers leave them that put gates into another order.
