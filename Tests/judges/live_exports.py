@@ -134,8 +134,8 @@ def outputs(path: Path, given: dict[str, np.ndarray]) -> dict[str, np.ndarray] |
 
 
 def same(got: dict[str, np.ndarray], expected: dict[str, np.ndarray], what: str) -> None:
-    if missing := expected.keys() - got.keys():
-        raise Wrong(f"{what}: no output {sorted(missing)}")
+    if got.keys() != expected.keys():
+        raise Wrong(f"{what}: outputs {sorted(got)}, not {sorted(expected)}")
     for name, value in expected.items():
         if got[name].shape != value.shape:
             raise Wrong(f"{what}: '{name}' has shape {got[name].shape}, not {value.shape}")
