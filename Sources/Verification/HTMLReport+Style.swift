@@ -51,6 +51,7 @@ extension HTMLReport {
   /// The lines of a plot.
   private static let lines = """
     svg text { fill: var(--dim); font: 11px system-ui, sans-serif; } svg .grid { stroke: var(--line); }
+    svg .one { stroke: var(--ink); }
     svg polyline { fill: none; stroke-width: 2; stroke-linejoin: round; }
     svg .state { stroke: var(--deviation); } svg .hidden { stroke: var(--bound); stroke-dasharray: 6 3; }
     svg .cell { stroke: var(--good); stroke-dasharray: 2 3; }
