@@ -32,9 +32,9 @@ extension Verify {
   private func mendingCommand(_ diagnosis: Diagnosis) -> String {
     let suspect = files.last { diagnosis.suspect.hasSuffix($0) } ?? files[0]
     let target = "fixed-" + (suspect.split(separator: "/").last.map(String.init) ?? suspect)
-    let given = ["rnnconv"] + Swift.CommandLine.arguments.dropFirst()
-    let arguments = writeFixed == nil ? given + ["--write-fixed", target] : given
-    return arguments.map(shellQuoted).joined(separator: " ")
+    let arguments = ["rnnconv"] + withoutReports(Swift.CommandLine.arguments.dropFirst())
+    return (writeFixed == nil ? arguments + ["--write-fixed", target] : arguments).map(shellQuoted)
+      .joined(separator: " ")
   }
 
   /// Refuses to write over what is read.
@@ -66,6 +66,18 @@ extension Verify {
       say("wrote \(path): \(mended.path)")
     }
   }
+}
+
+/// Reports were written the first time, and are to stay as they are.
+private func withoutReports(_ arguments: ArraySlice<String>) -> [String] {
+  var (kept, rest) = ([String](), arguments)
+  while let argument = rest.popFirst() {
+    switch argument.split(separator: "=").first {
+    case "--report", "--evidence": if !argument.contains("=") { _ = rest.popFirst() }
+    default: kept.append(argument)
+    }
+  }
+  return kept
 }
 
 /// As a POSIX shell reads it back.

@@ -8,12 +8,13 @@ import Testing
   /// A second of the last leap day of a century: 2000-02-29 12:34:56, by `date -u -d @951827696`.
   private static let date = ["SOURCE_DATE_EPOCH": "951827696"]
 
-  /// The page on two models that it writes into the folder.
+  /// The page on two models that it writes into the folder, where an earlier one makes room.
   private func page(
     _ folder: TemporaryFolder, _ left: Model, _ right: Model, _ arguments: String...
   ) throws -> (html: String, outcome: Tool.Outcome) {
     _ = try folder.write(try Sample.rnnw(left), to: "a.rnnw")
     _ = try folder.write(try Sample.rnnw(right), to: "b.rnnw")
+    try? FileManager.default.removeItem(atPath: folder.path("out.html"))
     let outcome = try Tool.run(
       ["verify", "a.rnnw", "b.rnnw", "--report", "out.html"] + arguments, environment: Self.date,
       in: folder.path(""))
@@ -83,8 +84,9 @@ import Testing
   }
 
   @Test func `the page leads with verdict, diagnosis, mending command, date and versions`() throws {
-    let (html, outcome) = try page(try TemporaryFolder(), model(), try exchanged(model()))
-    let command = "rnnconv verify a.rnnw b.rnnw --report out.html --write-fixed fixed-b.rnnw"
+    let folder = try TemporaryFolder()
+    let (html, outcome) = try page(folder, model(), try exchanged(model()), "--evidence=proof.json")
+    let command = "rnnconv verify a.rnnw b.rnnw --write-fixed fixed-b.rnnw"
     #expect(outcome.output.contains("mend with    \(command)\n"), "\(outcome)")
     var rest = html.replacing(/<\/?span>/, with: "")[...]
     for words in [
@@ -95,6 +97,9 @@ import Testing
       let place = try #require(rest.range(of: words), "\(words) is not where it belongs")
       rest = rest[place.upperBound...]
     }
+    let mending = command.split(separator: " ").dropFirst().map(String.init)
+    #expect(try Tool.run(mending, in: folder.path("")).output.contains("wrote fixed-b.rnnw"))
+    #expect(try Tool.run("verify", "a.rnnw", "fixed-b.rnnw", in: folder.path("")).code == 0)
   }
 
   @Test func `an ONNX file's opset and producer are told, whatever they hold`() throws {
