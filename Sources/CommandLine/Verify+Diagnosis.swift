@@ -4,11 +4,18 @@ internal import Verification
 extension Verify {
   func show(_ diagnosis: Diagnosis, _ outcome: VerificationRequest.Outcome) {
     for place in diagnosis.places { Terminal.print("  where        \(place)") }
-    if let option = optionBehind(diagnosis, outcome) { return Terminal.print("  diagnosis    \(option)") }
+    let remedy = remedy(diagnosis, outcome)
+    if case .option(let option) = remedy { return Terminal.print("  diagnosis    \(option)") }
     Terminal.print("  diagnosis    \(diagnosis.summary)")
-    if diagnosis.mended != nil, writeFixed == nil {
-      Terminal.print("  mend with    \(mendingCommand(diagnosis))")
+    if case .command(let command) = remedy, writeFixed == nil {
+      Terminal.print("  mend with    \(command)")
     }
+  }
+
+  /// Nil where nothing that is known helps.
+  func remedy(_ diagnosis: Diagnosis, _ outcome: VerificationRequest.Outcome) -> Diagnosis.Remedy? {
+    if let option = optionBehind(diagnosis, outcome) { return .option(option) }
+    return diagnosis.mended == nil ? nil : .command(mendingCommand(diagnosis))
   }
 
   /// The option that was given, where another one settles the difference: then neither file is wrong.
@@ -21,12 +28,13 @@ extension Verify {
     return "the option --select \(given): with --select \(other) both agree (tried)"
   }
 
-  /// The command that was given, and where to write.
+  /// The command that was given, and where to write unless it says so.
   private func mendingCommand(_ diagnosis: Diagnosis) -> String {
     let suspect = files.last { diagnosis.suspect.hasSuffix($0) } ?? files[0]
     let target = "fixed-" + (suspect.split(separator: "/").last.map(String.init) ?? suspect)
-    let arguments = ["rnnconv"] + Swift.CommandLine.arguments.dropFirst() + ["--write-fixed", target]
-    return arguments.map(shellQuoted).joined(separator: " ")
+    let arguments = ["rnnconv"] + withoutReports(Swift.CommandLine.arguments.dropFirst())
+    return (writeFixed == nil ? arguments + ["--write-fixed", target] : arguments).map(shellQuoted)
+      .joined(separator: " ")
   }
 
   /// Refuses to write over what is read.
@@ -58,6 +66,18 @@ extension Verify {
       say("wrote \(path): \(mended.path)")
     }
   }
+}
+
+/// Reports were written the first time, and are to stay as they are.
+private func withoutReports(_ arguments: ArraySlice<String>) -> [String] {
+  var (kept, rest) = ([String](), arguments)
+  while let argument = rest.popFirst() {
+    switch argument.split(separator: "=").first {
+    case "--report", "--evidence": if !argument.contains("=") { _ = rest.popFirst() }
+    default: kept.append(argument)
+    }
+  }
+  return kept
 }
 
 /// As a POSIX shell reads it back.

@@ -66,7 +66,9 @@ struct Verify: ParsableCommand {
 
   @Option(
     name: .customLong("report"),
-    help: ArgumentHelp("Write the report as one page with plots.", valueName: "file.html"))
+    help: ArgumentHelp(
+      "Write the report as one page with plots, dated SOURCE_DATE_EPOCH where that is set.",
+      valueName: "file.html"))
   var page: String?
 
   @Option(
@@ -114,7 +116,7 @@ struct Verify: ParsableCommand {
     if let writeFixed { try refuseOverwriting(writeFixed, request) }
     let outcome = try Terminal.progress("verifying") { try execution.use { try request.run() } }
     let report = outcome.report
-    if let page { try outcome.writePage(to: page) }
+    if let page { try writePage(outcome, to: page) }
     if let evidence { try Evidence(request, outcome).write(to: evidence) }
     if json {
       try Terminal.printJSON(report.json)

@@ -13,11 +13,14 @@ extension VerificationRequest.Outcome {
     var page = HTMLReport(report, difference: difference, tool: "rnnconv \(RNNConvVersion.current)")
     // One model on both sides has one picture.
     page.flows = (difference?.isSame ?? false ? models.prefix(1) : models[...]).compactMap(\.pageFlow)
+    page.origins = models.map(\.origin)
     return page
   }
+}
 
-  public func writePage(to path: String) throws(RNNConvError) {
-    do { try AtomicFile.write(Array(page.html.utf8), to: path) } catch { throw .file(error) }
+extension HTMLReport {
+  public func write(to path: String) throws(RNNConvError) {
+    do { try AtomicFile.write(Array(html.utf8), to: path) } catch { throw .file(error) }
   }
 }
 
@@ -37,5 +40,14 @@ extension ModelFile {
       return (path, [], "a state of \(largest) numbers takes a while: run rnnconv gradient-flow")
     }
     do { return (path, try gradientFlow().flows, nil) } catch { return (path, [], error.description) }
+  }
+
+  /// The format and what the file says of its versions, or what the ONNX file said that it was made of.
+  fileprivate var origin: String {
+    let said = (try? model)?.metadata ?? [:]
+    let opset = said["onnx:opset"].map {
+      format.name == Format.onnx.name ? "opset \($0)" : "from ONNX opset \($0)"
+    }
+    return [format.name, opset, said["onnx:producer"]].compactMap { $0 }.joined(separator: ", ")
   }
 }

@@ -70,3 +70,13 @@ public struct Diagnosis: Sendable, Equatable {
     }
   }
 }
+
+extension Diagnosis {
+  /// What whoever asked can do.
+  public enum Remedy: Sendable, Equatable {
+    /// Run this: it writes the suspect's model with its mistake taken back.
+    case command(String)
+    /// Ask otherwise: no file is wrong but this option, in a sentence.
+    case option(String)
+  }
+}

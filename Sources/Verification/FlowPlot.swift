@@ -34,7 +34,8 @@ extension GradientFlow {
   }
 
   var plot: LogPlot {
-    LogPlot(series, origin: "distance 0", label: "norms of the Jacobians of \(title) over distance")
+    LogPlot(
+      series, origin: "distance 0", label: "norms of the Jacobians of \(title) over distance", marksOne: true)
   }
 
   /// The plot in letters: `•` the whole state, `h` h → h, `c` c → c; one line a row.
@@ -75,7 +76,7 @@ extension GradientFlow {
 public func gradientFlowSVG(_ models: [(name: String, flows: [GradientFlow])]) -> String {
   let panels = models.flatMap { model in model.flows.map { (name: model.name, flow: $0) }
   }
-  let decades = LogPlot.decades(panels.flatMap { $0.flow.stateNorms })
+  let decades = LogPlot.decades(panels.flatMap { $0.flow.stateNorms }, marksOne: true)
   let columns = min(2, max(1, panels.count))
   let (top, across, down) = (72.0, LogPlot.width + 16, LogPlot.height + 76)
   let rows = (panels.count + columns - 1) / columns

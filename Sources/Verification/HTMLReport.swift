@@ -9,8 +9,15 @@ public struct HTMLReport: Sendable {
   public var difference: ModelDifference?
   /// How gradients flow back through each side's model; a name and its directions, or why there are none.
   public var flows: [(name: String, flows: [GradientFlow], remark: String?)] = []
+  /// What whoever asked can do about the difference.
+  public var remedy: Diagnosis.Remedy?
+  /// What the left file and the right one say of themselves, such as `onnx, opset 17, pytorch 2.9.1`; fewer than two where a
+  /// side is no file.
+  public var origins: [String] = []
   /// What made the page, such as `rnnconv 0.1.0`.
   public var tool: String
+  /// When that was.
+  public var made = Moment.now
 
   public init(_ report: VerificationReport, difference: ModelDifference?, tool: String) {
     self.report = report
@@ -31,12 +38,15 @@ public struct HTMLReport: Sendable {
     </head>
     <body>
     <main>
-    \(heading)
-    \(reasons)
+    \(lead)
+    \(facts)
+    \(list("Because", report.reasons))
+    \(list("Where they part", report.diagnosis?.places ?? []))
     \(outputs)
-    \(plots)
+    \(deviations)
     \(weights)
     \(gradients)
+    \(roads)
     \(tried)
     </main>
     </body>
@@ -45,141 +55,86 @@ public struct HTMLReport: Sendable {
     """
   }
 
-  private var heading: String {
+  /// What somebody wants to know who reads no further.
+  private var lead: String {
     let meaning =
       switch report.verdict {
       case .identical: "One fingerprint, and every output equal bit for bit."
-      case .equal: "Every output element lies within its derived rounding bound."
+      case .equal: "No output element deviates by more than rounding explains."
       case .close: "Only within the tolerance that was given."
-      case .inconclusive: "Rounding alone may move the output as far as its own range."
-      case .different: "Some element lies outside its rounding bound."
+      case .inconclusive: "What deviates may be rounding, or may be a mistake: neither is shown."
+      case .different: "What deviates is more than rounding explains."
       }
-    let prints = report.fingerprints.map { $0.map { "<code>\($0.prefix(16))…</code>" } ?? "none" }
-    let same = report.fingerprints.allSatisfy { $0 != nil } && Set(report.fingerprints).count == 1
-    let fingerprints =
-      same
-      ? "\(prints[0]), the same model" : prints.joined(separator: " and ")
     return """
       <header class="\(report.verdict.rawValue)">
-      <p class="verdict">\(report.verdict.rawValue)</p>
+      <h1>\(report.verdict.rawValue)</h1>
       <p>\(meaning)</p>
+      \(definitions(findings))
       </header>
-      <dl>
-      <dt>Left</dt><dd>\(escaped(report.left))</dd>
-      <dt>Right</dt><dd>\(escaped(report.right))</dd>
-      <dt>Fingerprint</dt><dd>\(fingerprints)</dd>
-      </dl>
       """
   }
 
-  private var reasons: String {
-    list("Because", report.reasons)
-      + list("Diagnosis", report.diagnosis.map { [$0.summary] + $0.places } ?? [])
-  }
-
-  private var outputs: String {
-    func rows(_ outputs: [OutputComparison], _ prefix: String = "") -> String {
-      outputs.map { output in
-        """
-        <tr><th scope="row">\(escaped(prefix + output.name))</th>\
-        <td><span class="tag \(output.verdict.rawValue)">\(output.verdict.rawValue)</span></td>\
-        <td>\(output.elements)</td><td>\(output.maxDeviation.brief)</td>\
-        <td>\(output.maxDeviation == 0 ? "–" : output.boundThere.brief)</td>\
-        <td>\(output.maxDeviation == 0 ? "–" : output.tightness.brief)</td></tr>
-        """
-      }.joined(separator: "\n")
-    }
-    let roads = report.roads.map { rows($0.outputs, "\($0.side): ") }.joined(separator: "\n")
-    let head = """
-      <thead><tr><th scope="col">Output</th><th scope="col">Verdict</th><th scope="col">Elements</th>\
-      <th scope="col">Largest deviation</th><th scope="col">Nearest bound</th>\
-      <th scope="col">Deviation ÷ bound</th></tr></thead>
-      """
-    var text = section(
-      "Outputs", "<div class=\"wide\"><table>\(head)<tbody>\n\(rows(report.outputs))\n</tbody></table></div>")
-    if !report.roads.isEmpty {
-      text += section(
-        "Each file against its own import",
-        "<div class=\"wide\"><table>\(head)<tbody>\n\(roads)\n</tbody></table></div>")
-    }
-    return text
-  }
-
-  private var plots: String {
-    let figures = report.outputs.filter { $0.steps.count > 1 }.map { output in
-      """
-      <figure>
-      <figcaption>\(escaped(output.name))</figcaption>
-      \(LogPlot(output.steps, label: "deviation and bound of \(output.name) over time steps").svg())
-      </figure>
-      """
-    }
-    if figures.isEmpty { return "" }
-    return section(
-      "Deviation against bound, over time steps",
-      """
-      <p class="key"><span class="deviation"></span> largest deviation <span class="bound"></span> largest bound, \
-      of all probes, rows and features; logarithmic</p>
-      <div class="plots">
-      \(figures.joined(separator: "\n"))
-      </div>
-      """)
-  }
-
-  private var weights: String {
-    guard let difference else { return "" }
-    let maps = difference.layers.compactMap { WeightMap($0).html }
-    let others = difference.layers.filter { $0.left == nil || $0.right == nil }.map { layer in
-      "<p>\(escaped(layer.left ?? layer.right ?? "")) (\(layer.operation)): only on the "
-        + "\(layer.left == nil ? "right" : "left")</p>"
-    }
-    let body =
-      difference.isSame
-      ? "<p>Every weight is the same, bit for bit.</p>" : (others + maps).joined(separator: "\n")
-    return section("Weights, by gate", body)
-  }
-
-  private var gradients: String {
-    let figures = flows.flatMap { side in
-      side.flows.map { flow in
-        """
-        <figure>
-        <figcaption>\(escaped("\(side.name), \(flow.title)"))</figcaption>
-        \(flow.plot.svg())
-        <p>\(escaped(flow.verdict.words))</p>
-        </figure>
-        """
+  private var findings: [(term: String, html: String)] {
+    var found: [(term: String, html: String)] = []
+    if let diagnosis = report.diagnosis {
+      switch remedy {
+      case .option(let option): found.append(("Diagnosis", escaped(option)))
+      case .command(let command):
+        found.append(("Diagnosis", escaped(diagnosis.summary)))
+        found.append(("Mend with", Self.code(command)))
+      case nil: found.append(("Diagnosis", escaped(diagnosis.summary)))
       }
     }
-    let remarks = flows.compactMap { side in
-      side.remark.map { "<p>\(escaped("\(side.name): \($0)"))</p>" }
+    // Of what differs nobody asks what else would have shown.
+    if let radius = report.radius, report.verdict <= .inconclusive {
+      found.append(("Would show", escaped(radius.summary)))
     }
-    if figures.isEmpty && remarks.isEmpty { return "" }
-    return section(
-      "Gradient flow: norm of ∂s<sub>T</sub>/∂s<sub>T−d</sub> over distance d",
-      """
-      <p class="key"><span></span> whole state <span class="hidden"></span> h → h \
-      <span class="cell"></span> c → c; logarithmic, inputs made up</p>
-      <div class="plots">
-      \(figures.joined(separator: "\n"))
-      </div>
-      \(remarks.joined(separator: "\n"))
-      """)
+    return found
+  }
+
+  /// Lines break between words only: half of an option is none.
+  private static func code(_ command: String) -> String {
+    let words = command.split(separator: " ", omittingEmptySubsequences: false).map {
+      "<span>\(escaped(String($0)))</span>"
+    }
+    return "<code class=\"command\">\(words.joined(separator: " "))</code>"
+  }
+
+  /// What was compared, and when by what.
+  private var facts: String {
+    func side(_ name: String, _ index: Int) -> String {
+      escaped(name) + (index < origins.count ? "<small>\(escaped(origins[index]))</small>" : "")
+    }
+    let prints = report.fingerprints.map { $0.map { "<code>\($0.prefix(16))…</code>" } ?? "none" }
+    let isSame = report.fingerprints.allSatisfy { $0 != nil } && Set(report.fingerprints).count == 1
+    return definitions([
+      ("Made", escaped("\(made) by \(tool)")), ("Left", side(report.left, 0)),
+      ("Right", side(report.right, 1)),
+      (
+        "Fingerprint",
+        isSame ? "\(prints[0]), the same model" : "\(prints[0]) on the left, \(prints[1]) on the right"
+      ),
+    ])
   }
 
   private var tried: String {
     let seed = report.seed.map { ", made up from seed \($0)" } ?? ""
     let names = report.probes.map { "<li>\(escaped($0))</li>" }.joined()
+    let count = report.probes.count
     return section(
-      "What was tried", "<p>\(report.probes.count) probes\(seed):</p><ul class=\"probes\">\(names)</ul>")
-      + "<footer>\(escaped(tool))</footer>"
+      "What was tried",
+      "<p>\(count) probe\(count == 1 ? "" : "s")\(seed):</p><ul class=\"probes\">\(names)</ul>")
+  }
+
+  private func definitions(_ pairs: [(term: String, html: String)]) -> String {
+    pairs.isEmpty ? "" : "<dl>\(pairs.map { "\n<dt>\($0.term)</dt><dd>\($0.html)</dd>" }.joined())\n</dl>"
   }
 
   private func list(_ title: String, _ lines: [String]) -> String {
     lines.isEmpty ? "" : section(title, "<ul>\(lines.map { "<li>\(escaped($0))</li>" }.joined())</ul>")
   }
 
-  private func section(_ title: String, _ body: String) -> String {
+  func section(_ title: String, _ body: String) -> String {
     "<section><h2>\(title)</h2>\n\(body)\n</section>\n"
   }
 }

@@ -7,12 +7,16 @@ struct LogPlot {
     let style: String
     /// Common logarithms: −∞ is drawn on the bottom line, ∞ at the top, NaN not at all.
     let powers: [Double]
+    /// What a browser says where somebody points at the line.
+    var title = ""
   }
 
   let series: [Series]
   /// What is written at step 0.
   let origin: String
   let label: String
+  /// Whether 1 is what the lines are held against.
+  let marksOne: Bool
   /// Powers of ten at the bottom and the top.
   var decades: ClosedRange<Double>
 
@@ -21,19 +25,22 @@ struct LogPlot {
   /// More would flatten what there is to see.
   private static let mostDecades = 24.0
 
-  init(_ series: [Series], origin: String, label: String) {
+  init(_ series: [Series], origin: String, label: String, marksOne: Bool = false) {
     self.series = series
     self.origin = origin
     self.label = label
-    decades = Self.decades(series.flatMap(\.powers))
+    self.marksOne = marksOne
+    decades = Self.decades(series.flatMap(\.powers), marksOne: marksOne)
   }
 
-  /// A scale on which these can be seen.
-  static func decades(_ powers: [Double]) -> ClosedRange<Double> {
-    let finite = powers.filter(\.isFinite)
+  /// A scale on which these can be seen, and 1 where it is marked.
+  static func decades(_ powers: [Double], marksOne: Bool = false) -> ClosedRange<Double> {
+    let finite = powers.filter(\.isFinite) + (marksOne ? [0] : [])
     guard let least = finite.min(), let most = finite.max() else { return -1...0 }
     let top = most.rounded(.up)
-    return max(min(least.rounded(.down), top - 1), top - mostDecades)...top
+    // What falls below 1 is seen at least as far as what rises above it.
+    let bottom = marksOne ? -max(mostDecades, top) : top - mostDecades
+    return max(min(least.rounded(.down), top - 1), bottom)...top
   }
 
   private var last: Int { (series.map(\.powers.count).max() ?? 1) - 1 }
@@ -55,15 +62,16 @@ struct LogPlot {
   /// `at` places it inside another picture.
   func svg(at point: (x: Double, y: Double)? = nil) -> String {
     var parts: [String] = []
-    let stride = max(1, Int(((decades.upperBound - decades.lowerBound) / 4).rounded(.up)))
-    var power = Int(decades.lowerBound)
-    while power <= Int(decades.upperBound) {
+    let spacing = max(1, Int(((decades.upperBound - decades.lowerBound) / 4).rounded(.up)))
+    // Multiples of it: 1 is then among them wherever the scale has it.
+    let lowest = Int((decades.lowerBound / Double(spacing)).rounded(.up)) * spacing
+    for power in stride(from: lowest, through: Int(decades.upperBound), by: spacing) {
       let height = y(Double(power))
+      let isMark = marksOne && power == 0
       parts.append(
-        "<line class=\"grid\" x1=\"\(place(Self.left))\" x2=\"\(place(Self.width - Self.right))\" y1=\"\(height)\" "
-          + "y2=\"\(height)\"/><text x=\"\(place(Self.left - 6))\" y=\"\(height)\" text-anchor=\"end\" "
-          + "dominant-baseline=\"middle\">1e\(power)</text>")
-      power += stride
+        "<line class=\"\(isMark ? "one" : "grid")\" x1=\"\(place(Self.left))\" x2=\"\(place(Self.width - Self.right))\" "
+          + "y1=\"\(height)\" y2=\"\(height)\"/><text x=\"\(place(Self.left - 6))\" y=\"\(height)\" "
+          + "text-anchor=\"end\" dominant-baseline=\"middle\">\(isMark ? "1" : "1e\(power)")</text>")
     }
     for (step, anchor) in [(0, "start"), (last / 2, "middle"), (last, "end")] {
       parts.append(
@@ -71,9 +79,13 @@ struct LogPlot {
           + (step == 0 ? origin : "\(step)") + "</text>")
     }
     for line in series {
-      let points = line.powers.indices.filter { !line.powers[$0].isNaN }
+      // What leaves the scale for good ends there: along the bottom it would look like a zero.
+      let end = line.powers.lastIndex { !$0.isFinite || $0 >= decades.lowerBound } ?? -1
+      let points = line.powers.indices.prefix(end + 2).filter { !line.powers[$0].isNaN }
         .map { "\(x($0)),\(y(line.powers[$0]))" }
-      parts.append("<polyline class=\"\(line.style)\" points=\"\(points.joined(separator: " "))\"/>")
+      let title = line.title.isEmpty ? "" : "<title>\(escaped(line.title))</title>"
+      parts.append(
+        "<polyline class=\"\(line.style)\" points=\"\(points.joined(separator: " "))\">\(title)</polyline>")
     }
     let size =
       point.map {

@@ -197,8 +197,13 @@ import Verification
     let checkpoint = Repository.fixtures.appending(path: "pytorch/hidden-bi/model.pt").path
     let (model, fixed) = (folder.path("m.onnx"), folder.path("fixed.onnx"))
     #expect(try Tool.run("convert", checkpoint, model, "--select", "hidden").code == 0)
-    let outcome = try Tool.run("verify", checkpoint, model, "--select", "last", "--write-fixed", fixed)
+    let outcome = try Tool.run(
+      "verify", checkpoint, model, "--select", "last", "--write-fixed", fixed, "--report",
+      folder.path("out.html"))
     #expect(outcome.code == 1, "\(outcome)")
+    let page = try String(contentsOfFile: folder.path("out.html"), encoding: .utf8)
+    #expect(page.contains("<dt>Diagnosis</dt><dd>the option --select last: with --select hidden both agree"))
+    #expect(!page.contains("Mend with"))
     #expect(
       outcome.output.contains("the option --select last: with --select hidden both agree"), "\(outcome)")
     #expect(!outcome.output.contains("certain"), "\(outcome)")
