@@ -208,6 +208,54 @@ import Testing
     #expect(try models.check("--power").code == 0)
   }
 
+  // MARK: The file at fault
+
+  @Test func `what deviates, or does not fit, is said of the file that is wrong`() throws {
+    let models = try Models()
+    let folder = models.folder
+    var generator = SeededGenerator(seed: 5)
+    _ = try folder.write(try Sample.npy(generator.tensor([4, 2, 3])), to: "x.npy")
+    _ = try folder.write(try Sample.npy(generator.tensor([4, 2, 5])), to: "wide.npy")
+    _ = try folder.write(Array("hello".utf8), to: "text.npy")
+    _ = try folder.write(try Sample.lstm(seed: 4), to: "other.rnnw")
+    let run = try Tool.run(
+      "run", folder.path("lstm.onnx"), "--input", folder.path("x.npy"), "-o", folder.path("y.npz"))
+    #expect(run.code == 0, "\(run)")
+    let outputs = try Sample.npz(folder.path("y.npz"))
+    let (right, hidden) = (try #require(outputs["y"]), try #require(outputs["h"]))
+    _ = try folder.write(try Sample.npy(right), to: "y.npy")
+    _ = try folder.write(try Sample.npy(generator.tensor(right.shape)), to: "wrong.npy")
+    _ = try folder.write(try Sample.npy(generator.tensor(hidden.shape)), to: "hidden.npy")
+    _ = try folder.write(try Sample.npy(generator.tensor([1, 2])), to: "small.npy")
+    func fixture(_ models: String, _ inputs: String?, _ expected: String?) -> String {
+      // Several files are given with the quotes between them.
+      let inputs = inputs.map { ", \"inputs\": [\"\($0)\"]" } ?? ""
+      let expected = expected.map { ", \"expected\": [\"\($0)\"]" } ?? ""
+      return "\"models\": [\(models)]\(inputs)\(expected)"
+    }
+    let one = "\"lstm.onnx\""
+    let cases = [
+      (fixture(one, "x.npy", "y=y.npy\", \"h=hidden.npy"), "hidden.npy"),
+      (fixture(one, "x.npy", "y=y.npy"), nil), (fixture(one, "x.npy", "y=wrong.npy"), "wrong.npy"),
+      (fixture(one, "x.npy", "y=small.npy"), "small.npy"), (fixture(one, "x.npy", "y=text.npy"), "text.npy"),
+      (fixture(one, "x.npy", "none=y.npy"), "y.npy"), (fixture(one, "wide.npy", "y=y.npy"), "wide.npy"),
+      (fixture(one, "wide.npy", nil), "wide.npy"), (fixture(one, "text.npy", "y=y.npy"), "text.npy"),
+      (fixture("\"lstm.onnx\", \"lstm.rnnw\"", "wide.npy", nil), "wide.npy"),
+      (fixture("\"lstm.onnx\", \"other.rnnw\"", "x.npy", "y=y.npy"), "other.rnnw"),
+      (fixture("{ \"path\": \"lstm.onnx\", \"bindings\": [\"W=text.npy\"] }", nil, nil), "text.npy"),
+    ]
+    try models.write(
+      cases.enumerated().map { "{ \"name\": \"f\($0)\", \($1.0) }" }.joined(separator: ",\n"))
+    let outcome = try models.check("--json")
+    let fixtures = try #require(try outcome.json()["fixtures"] as? [[String: Any]])
+    for (fixture, (text, file)) in zip(fixtures, cases) {
+      let problems = try #require(fixture["problems"] as? [[String: Any]])
+      #expect(problems.first?["file"] as? String == file, "\(text)\n\(problems)")
+    }
+    let annotated = try models.check("--format", "github", environment: ["GITHUB_WORKSPACE": models.path])
+    #expect(annotated.output.contains("::error file=wrong.npy,title=f2%3A different::"), "\(annotated)")
+  }
+
   // MARK: What is not listed, and what moved
 
   @Test func `models that the manifest does not list are a warning, and add lists them`() throws {
