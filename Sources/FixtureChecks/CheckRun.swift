@@ -60,7 +60,7 @@ extension Manifest {
         } else {
           failed(.crash, "the worker gave an answer that is none")
         }
-      case .crash(let how): failed(.crash, "the check crashed; please report this: its process \(how)")
+      case .crash(let how): failed(.crash, "its process \(how); please report this")
       case .timeout(let limit):
         failed(
           .timeout,
