@@ -20,6 +20,7 @@ struct Check: ParsableCommand {
         rnnconv check fixtures --shard 2/5
         rnnconv check fixtures --changed-since origin/main
         rnnconv check fixtures --power
+        rnnconv check fixtures --add
         rnnconv check fixtures --update --dry-run
 
       Exit codes: 0 every fixture passes or is skipped; 1 some fixture fails; 2 bad arguments, or no manifest; 4 the \
@@ -32,12 +33,17 @@ struct Check: ParsableCommand {
   @Flag(name: .customLong("init"), help: "Write a manifest of what is found in the folder.")
   var initialise = false
 
+  @Flag(help: "Add models below the manifest's folder that it does not list; leaves what it lists alone.")
+  var add = false
+
   @Flag(
-    help:
-      "Record fingerprints, and expected outputs that are missing or not met, anew; says first what changes.")
+    help: """
+      Record fingerprints, expected outputs that are missing or not met, and paths of files that moved, anew; says first \
+      what changes.
+      """)
   var update = false
 
-  @Flag(help: "With --update: only say what would change.")
+  @Flag(help: "With --add or --update: only say what would change.")
   var dryRun = false
 
   @Flag(help: "Also fail a fixture whose inputs could not notice a convention mistake.")
@@ -77,9 +83,13 @@ struct Check: ParsableCommand {
     if let shard, FixtureSelection.Shard(shard) == nil {
       throw ValidationError("--shard \(shard): give i/n, such as 2/5, with i from 1 to n")
     }
-    if dryRun, !update { throw ValidationError("--dry-run goes with --update") }
-    if initialise, update || power || shard != nil || changedSince != nil || !only.isEmpty {
-      throw ValidationError("--init writes a manifest of everything that it finds: it takes no selection")
+    if dryRun, !update, !add { throw ValidationError("--dry-run goes with --add or --update") }
+    if initialise || add, update || power || shard != nil || changedSince != nil || !only.isEmpty {
+      let what = initialise ? "--init writes a manifest of" : "--add takes"
+      throw ValidationError("\(what) everything that it finds: it takes no selection")
+    }
+    if initialise, add {
+      throw ValidationError("--init writes a manifest and --add extends one: give one of them")
     }
     if update, power { throw ValidationError("--update records and --power judges: give one of them") }
     try reports.check()
@@ -91,12 +101,14 @@ struct Check: ParsableCommand {
     do {
       if initialise { return try writeDraft() }
       let manifest = try Manifest.open(path)
+      if add { return try add(to: manifest) }
       let positions = try selection.positions(in: manifest)
       if update { return try record(manifest, positions) }
       let run = check(manifest, positions)
       try reports.write(run)
       if run.exitCode != 0 { throw ExitCode(run.exitCode) }
     } catch let error as ManifestError {
+      if reports.standardOutput == .github { Terminal.write(error.annotation, to: 1) }
       Terminal.error(error.description)
       throw ExitCode(error.exitCode)
     } catch let error as FixtureSelection.Failure { throw RNNConvError.arguments(error.description) }
@@ -120,7 +132,9 @@ struct Check: ParsableCommand {
   private func check(_ manifest: Manifest, _ positions: [Int]) -> CheckRun {
     let isForPeople = reports.standardOutput == nil
     let counter = Counter(of: positions.count)
-    let run = manifest.check(positions, power: power, by: pool) { outcome in
+    let unlisted = Unlisted(in: manifest)
+    let moves = manifest.moves(positions, among: unlisted, by: pool)
+    var run = manifest.check(positions, power: power, moves: moves, by: pool) { outcome in
       counter.clear()
       if isForPeople { show(outcome) }
       counter.advance()
@@ -130,7 +144,17 @@ struct Check: ParsableCommand {
       let what = "\(positions.count) of \(manifest.fixtures.count) fixtures of \(manifest.path)"
       Terminal.print("\(run.summary): \(what) in \(run.seconds.formatted) s")
     }
+    if isWarning(of: manifest), let warning = unlisted.warning(for: manifest, besides: moves) {
+      run.warning = warning
+      Terminal.print("\(Terminal.paint("warning:", .yellow, on: 2)) \(warning)", to: 2)
+    }
     return run
+  }
+
+  /// Once for a folder: another manifest than its own lists what it likes, a name asks for one fixture, and of the parts that
+  /// share the work the first one speaks.
+  private func isWarning(of manifest: Manifest) -> Bool {
+    manifest.isOfFolder && only.isEmpty && (selection.shard?.index ?? 1) == 1
   }
 
   private func show(_ outcome: Outcome) {

@@ -5,12 +5,17 @@ internal import Glibc
 struct Changes {
   /// From the manifest's folder.
   private let files: Set<String>
+  /// Those that no fixture names.
+  private let strangers: [String]
   /// The fixtures as they were; nil where the manifest did not exist or was no manifest.
   private let before: [Fixture]?
-  private let named: Set<String>
+  /// For each folder with models, the models of the fixtures that have one there.
+  private let homes: [String: Set<[String]>]
+  private let folder: String
 
   init(since revision: String, in manifest: Manifest) throws(FixtureSelection.Failure) {
-    let git = Git(folder: manifest.folder)
+    folder = manifest.folder
+    let git = Git(folder: folder)
     // Where branches have parted, what the other one did since is not a change of ours.
     let ours = try? git.run(["merge-base", "--end-of-options", revision, "HEAD"])
     let base = ours.map { $0.split(separator: "\n").first.map(String.init) ?? revision } ?? revision
@@ -27,23 +32,72 @@ struct Changes {
     } else {
       before = manifest.fixtures
     }
-    named = Set(manifest.fixtures.flatMap(\.paths).map(Self.plain))
-  }
-
-  /// Whether a file of the fixture changed, or what the manifest says of it, or a file that nobody names beside or below
-  /// its models: external data, shards.
-  func touch(_ fixture: Fixture, of manifest: Manifest) -> Bool {
-    if !(before?.contains(fixture) ?? false) { return true }
-    if fixture.paths.contains(where: { files.contains(Self.plain($0)) }) { return true }
-    let folders = fixture.models.map { Folder.parent(of: Self.plain($0.path)) }
-    return files.contains { file in
-      !named.contains(file) && file != Folder.lastName(of: manifest.path)
-        && folders.contains { $0 == "." || file.hasPrefix($0 + "/") }
+    strangers = files.subtracting(manifest.fixtures.flatMap(\.paths).map(Folder.plain) + [name]).sorted()
+    var homes: [String: Set<[String]>] = [:]
+    for models in manifest.fixtures.map(\.plainModels) {
+      for model in models { homes[Folder.parent(of: model), default: []].insert(models) }
     }
+    self.homes = homes
   }
 
-  private static func plain(_ path: String) -> String {
-    path.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
+  /// Whether something of the fixture changed: what the manifest says of it; a file that it names; or one that no fixture
+  /// names and that lies in a folder of this one's models alone, or is named by one of its models.
+  func touch(_ fixture: Fixture) -> Bool {
+    !(before?.contains(fixture) ?? false) || fixture.paths.contains(where: hasChanged)
+      || strangers.contains { homes[home(of: $0)] == [fixture.plainModels] }
+      || fixture.models.contains { $0.names(anyOf: strangers, in: folder) }
+  }
+
+  /// Of a link, also where it leads.
+  private func hasChanged(_ path: String) -> Bool {
+    if files.contains(Folder.plain(path)) { return true }
+    guard let top = Folder.real(folder), let target = Folder.real(Folder.join(folder, path)) else {
+      return false
+    }
+    return target.hasPrefix(top + "/") && files.contains(String(target.dropFirst(top.count + 1)))
+  }
+
+  /// The nearest folder above a file that has models in it.
+  private func home(of file: String) -> String {
+    var folder = Folder.parent(of: file)
+    while folder != ".", homes[folder] == nil { folder = Folder.parent(of: folder) }
+    return folder
+  }
+}
+
+extension Fixture {
+  fileprivate var plainModels: [String] { models.map { Folder.plain($0.path) } }
+}
+
+extension Fixture.Model {
+  /// Whether one of these files may be a part of the model, such as external data or a shard: it lies in or below the model's
+  /// folder, and its name stands in the model's bytes. Rather once too often than not: the model is not read to tell.
+  fileprivate func names(anyOf files: [String], in folder: String) -> Bool {
+    let home = Folder.parent(of: Folder.plain(path))
+    let names = files.filter { home == "." || $0.hasPrefix(home + "/") }.map(Folder.lastName)
+    guard !names.isEmpty, Folder.refusal(of: path, beneath: folder) == nil,
+      let bytes = try? ByteBuffer.open(path: Folder.join(folder, path))
+    else { return false }
+    // What is no ASCII may be written in more ways than one.
+    return names.contains { !$0.utf8.allSatisfy { $0 < 0x80 } || bytes.contains($0) }
+  }
+}
+
+extension ByteBuffer {
+  fileprivate func contains(_ text: String) -> Bool {
+    let name = Array(text.utf8)
+    return withUnsafeBytes { bytes in
+      var rest = bytes[...]
+      // Safe: `rest` is never empty here, and lies within the buffer.
+      while !rest.isEmpty,
+        let found = memchr(bytes.baseAddress! + rest.startIndex, Int32(name[0]), rest.count)
+      {
+        rest = rest[(UnsafeRawPointer(found) - bytes.baseAddress!)...]
+        if rest.starts(with: name) { return true }
+        rest = rest.dropFirst()
+      }
+      return false
+    }
   }
 }
 

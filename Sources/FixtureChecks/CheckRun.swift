@@ -6,6 +6,8 @@ public struct CheckRun: Sendable {
   public let entries: [Entry]
   /// By the clock on the wall.
   public let seconds: Double
+  /// What lies in the manifest's folder and is not checked, in words.
+  public var warning: String?
 
   public struct Entry: Sendable {
     public let fixture: Fixture
@@ -34,9 +36,11 @@ extension Manifest {
   /// - Parameters:
   ///   - positions: of the fixtures to check.
   ///   - power: also ask whether their inputs could notice every known mistake.
+  ///   - moves: of files that are not there, to say where they are.
   ///   - done: called for each, in the order of `positions`, as soon as those before it are finished too.
   public func check(
-    _ positions: [Int], power: Bool = false, by pool: WorkerPool, done: (Outcome) -> Void = { _ in }
+    _ positions: [Int], power: Bool = false, moves: [Move] = [], by pool: WorkerPool,
+    done: (Outcome) -> Void = { _ in }
   ) -> CheckRun {
     let start = WorkerProcess.now
     let jobs = positions.map { Job(power ? .checkPower : .check, fixtures[$0], in: folder) }
@@ -56,7 +60,7 @@ extension Manifest {
         } else {
           failed(.crash, "the worker gave an answer that is none")
         }
-      case .crash(let how): failed(.crash, "the check crashed; please report this: its process \(how)")
+      case .crash(let how): failed(.crash, "its process \(how); please report this")
       case .timeout(let limit):
         failed(
           .timeout,
@@ -64,6 +68,7 @@ extension Manifest {
       case .cannotStart(let reason): failed(.crash, "no process could be started to check it: \(reason)")
       }
       outcome.seconds = seconds
+      outcome.tell(of: moves)
       outcomes[index] = outcome
       isFinished[index] = true
       while told < jobs.count, isFinished[told] {
@@ -76,6 +81,16 @@ extension Manifest {
       entries: zip(positions, outcomes).map {
         CheckRun.Entry(fixture: fixtures[$0], line: lines[$0], outcome: $1)
       }, seconds: WorkerProcess.now - start)
+  }
+}
+
+extension Outcome {
+  /// Says of what is missing where it seems to be.
+  fileprivate mutating func tell(of moves: [Move]) {
+    for index in problems.indices where problems[index].kind == .missing {
+      guard let move = moves.first(where: { $0.from == problems[index].file }) else { continue }
+      problems[index].message += "; moved to \(move.to)? 'rnnconv check --update' takes the new path"
+    }
   }
 }
 

@@ -1,3 +1,4 @@
+internal import ByteIO
 internal import RNNConv
 
 /// Finds fixtures in a folder: models that share a name, with the tensors that lie beside them.
@@ -19,6 +20,33 @@ struct Discovery {
   init(in folder: String) {
     self.folder = folder
     walk("", depth: 0)
+    leaveOutParts()
+  }
+
+  /// Of a file's name, without the folders.
+  static func stem(of name: String) -> String {
+    endings.first { name.hasSuffix($0) }.map { String(name.dropLast($0.count)) } ?? name
+  }
+
+  /// The weights of a description are not a model of their own, nor is a shard.
+  private mutating func leaveOutParts() {
+    let paths = fixtures.flatMap { $0.models.map(\.path) }.filter { $0.hasSuffix(".json") }
+    let parts = Set(paths.flatMap(named))
+    fixtures = fixtures.compactMap { fixture in
+      var fixture = fixture
+      fixture.models.removeAll { parts.contains($0.path) }
+      return fixture.models.isEmpty ? nil : fixture
+    }
+  }
+
+  /// What a description or an index of shards names, beside it or below.
+  private func named(by model: String) -> [String] {
+    guard Folder.refusal(of: model, beneath: folder) == nil,
+      let bytes = try? ByteBuffer.open(
+        path: Folder.join(folder, model), limit: Limits.standard.headerBytes),
+      let json = try? JSONValue(parsing: bytes)
+    else { return [] }
+    return json.strings.map { Folder.join(Folder.parent(of: model), Folder.plain($0)) }
   }
 
   private mutating func walk(_ path: String, depth: Int) {
@@ -32,6 +60,10 @@ struct Discovery {
     files += entries.count
     guard depth < Self.limits.depth, files <= Self.limits.files else {
       leftOut.append("\(path): too deep, or too many files")
+      return
+    }
+    if !path.isEmpty, entries.contains(where: { $0.name == Manifest.fileName }) {
+      leftOut.append("\(path): has a manifest of its own")
       return
     }
     take(path, entries.filter { !$0.isFolder }.map(\.name), entries.filter(\.isFolder).map(\.name))
@@ -115,6 +147,18 @@ struct Discovery {
       fixture.inputs = numbered("input")
       fixture.expected = numbered("output")
       return fixture.inputs.isEmpty ? nil : fixture
+    }
+  }
+}
+
+extension JSONValue {
+  /// Every string that is a value in it.
+  fileprivate var strings: [String] {
+    switch self {
+    case .string(let text): [text]
+    case .array(let elements): elements.flatMap(\.strings)
+    case .object(let members): members.flatMap(\.value.strings)
+    case .null, .bool, .integer, .number: []
     }
   }
 }

@@ -7,11 +7,13 @@ internal import Verification
 // A fixture as a manifest holds it, and as it is handed to a worker.
 
 extension Manifest {
-  static func fixtures(_ json: JSONValue) throws(ManifestFault) -> [Fixture] {
-    var defaults = JSONValue.object([])
-    var entries: [ManifestNode] = []
-    try ManifestNode(value: json, place: "").object(requiring: ["rnnconv_check", "fixtures"]) {
-      (key, node) throws(ManifestFault) in
+  /// The fixtures, each with its name as it stands in the manifest.
+  static func fixtures(_ manifest: ManifestNode) throws(ManifestFault) -> [(
+    fixture: Fixture, name: ManifestNode
+  )] {
+    var defaults: ManifestNode?
+    var list: ManifestNode?
+    try manifest.object(requiring: ["rnnconv_check", "fixtures"]) { (key, node) throws(ManifestFault) in
       switch key {
       case "$schema": _ = try node.text()
       case "rnnconv_check":
@@ -24,46 +26,42 @@ extension Manifest {
         for (key, value) in try node.members() where !known.contains(key) {
           throw value.wrong("only \(known.joined(separator: ", ")) can have a default")
         }
-        defaults = node.value
-      case "fixtures": entries = try node.list()
+        defaults = node
+      case "fixtures":
+        guard try !node.list().isEmpty else { throw node.wrong("there are none") }
+        list = node
       default: return false
       }
       return true
     }
-    guard !entries.isEmpty else { throw ManifestFault(place: "fixtures", reason: "there are none") }
-    var fixtures: [Fixture] = []
+    var fixtures: [(fixture: Fixture, name: ManifestNode)] = []
     var names: Set<String> = []
-    for entry in entries {
-      let merged = ManifestNode(value: entry.value.completed(by: defaults), place: entry.place)
-      let fixture = try Fixture(merged)
+    for entry in try list?.list() ?? [] {
+      let fixture = try Fixture(entry, defaults: defaults)
+      let name = try entry.members().first { $0.key == "name" }!.node
       guard names.insert(fixture.name).inserted else {
-        throw ManifestFault(place: "\(entry.place).name", reason: "there are two fixtures '\(fixture.name)'")
+        throw name.wrong("there are two fixtures '\(fixture.name)'")
       }
-      fixtures.append(fixture)
+      fixtures.append((fixture, name))
     }
     return fixtures
   }
 }
 
-extension JSONValue {
-  /// With the members of `defaults` that it lacks itself.
-  fileprivate func completed(by defaults: JSONValue) -> JSONValue {
-    guard case .object(let own) = self, case .object(let others) = defaults else { return self }
-    return .object(own + others.filter { self[$0.key] == nil })
-  }
-}
-
 extension Fixture {
-  init(_ node: ManifestNode) throws(ManifestFault) {
+  init(_ node: ManifestNode, defaults: ManifestNode? = nil) throws(ManifestFault) {
     self.init("", [])
-    try node.object(requiring: ["name", "models"]) { (key, value) throws(ManifestFault) in
+    try node.object(requiring: ["name", "models"], completedBy: defaults) {
+      (key, value) throws(ManifestFault) in
       switch key {
       case "name":
         name = try value.text()
         guard name.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F }) else {
           throw value.wrong("a control character stands in the name")
         }
-      case "models": models = try value.list().map { (entry) throws(ManifestFault) in try Model(entry) }
+      case "models":
+        models = try value.list().map { (entry) throws(ManifestFault) in try Model(entry) }
+        guard !models.isEmpty else { throw value.wrong("there are none") }
       case "inputs": inputs = try value.tensorFiles()
       case "expected": expected = try value.tensorFiles()
       case "verdict": verdict = try value.word(Verdict.self)
@@ -88,9 +86,6 @@ extension Fixture {
       default: return false
       }
       return true
-    }
-    guard !models.isEmpty else {
-      throw ManifestFault(place: "\(node.place).models", reason: "there are none")
     }
     guard expected.isEmpty || !inputs.isEmpty else {
       throw node.wrong("expected outputs need the inputs that they were made with")
@@ -228,7 +223,7 @@ extension ManifestNode {
   fileprivate func tensorFiles() throws(ManifestFault) -> [TensorArgument] {
     try list().map { (entry) throws(ManifestFault) in
       let argument = TensorArgument(try entry.text())
-      _ = try ManifestNode(value: .string(argument.path), place: entry.place).path()
+      _ = try ManifestNode(value: .string(argument.path), place: entry.place, position: entry.position).path()
       return argument
     }
   }

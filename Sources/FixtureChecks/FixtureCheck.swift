@@ -47,10 +47,21 @@ struct FixtureCheck {
     return outcome.problems.isEmpty
   }
 
-  /// Names the file where the error itself does not.
+  /// - Parameter path: the file at fault, where the error names none of the fixture's.
   private func unreadable(_ path: String, _ error: RNNConvError) -> Problem {
-    let (file, message) = (Folder.join(folder, path), error.description.printable)
+    let message = error.description.printable
+    let path = named(by: error) ?? path
+    let file = Folder.join(folder, path)
     return Problem(.unreadable, path, message.contains(file) ? message : "\(file): \(message)")
+  }
+
+  /// The file of the fixture that an error names. Where inputs do not fit, it names the model, which is right.
+  private func named(by error: RNNConvError) -> String? {
+    if case .inputs = error { return nil }
+    // The longest: what `a/x.npz` is called stands in `data/x.npz` too.
+    return fixture.paths.filter { error.description.contains(Folder.join(folder, $0)) }.max {
+      $0.utf8.count < $1.utf8.count
+    }
   }
 
   // MARK: Models
@@ -99,32 +110,73 @@ struct FixtureCheck {
   // MARK: Comparisons
 
   private mutating func compareAll(_ reference: ModelFile) {
-    let path = fixture.models[0].path
-    do {
-      let inputs = try given(for: reference)
-      if !fixture.expected.isEmpty {
-        let source = fixture.expected.below(folder).map(\.description).joined(separator: ", ")
-        let expected = try expected(of: reference)
-        add(try reference.verify(expected: expected, from: source, options(inputs)), path)
-      } else if fixture.models.count == 1 {
-        for inputs in tried(inputs) { add(try reference.verify(options(inputs)), path) }
+    let inputs: [String: Tensor]?
+    do { inputs = try given(for: reference) } catch {
+      outcome.problems.append(unreadable(fixture.inputs[0].path, error))
+      return
+    }
+    if !fixture.expected.isEmpty {
+      compareWithRecording(reference, inputs)
+    } else if fixture.models.count == 1 {
+      let path = fixture.models[0].path
+      compare(reference, inputs, else: path) { (check) throws(RNNConvError) in
+        for inputs in check.tried(inputs) { check.add(try reference.verify(check.options(inputs)), path) }
       }
-      for model in fixture.models.dropFirst() { compare(reference, with: model, inputs) }
-      judgeDifference()
-    } catch { outcome.problems.append(unreadable(path, error)) }
+    }
+    for model in fixture.models.dropFirst() { compare(reference, with: model, inputs) }
+    judgeDifference()
+  }
+
+  private mutating func compareWithRecording(_ reference: ModelFile, _ inputs: [String: Tensor]?) {
+    compare(reference, inputs, else: fixture.expected[0].path) { (check) throws(RNNConvError) in
+      let source = check.fixture.expected.below(check.folder).map(\.description).joined(separator: ", ")
+      let report = try reference.verify(
+        expected: try check.expected(of: reference), from: source, check.options(inputs))
+      check.add(report, check.file(ofWorst: report))
+    }
   }
 
   private mutating func compare(
     _ reference: ModelFile, with model: Fixture.Model, _ inputs: [String: Tensor]?
   ) {
     guard let counterpart = opened(model) else { return }
-    do {
-      for inputs in tried(inputs) {
-        var options = options(inputs)
+    compare(reference, inputs, else: model.path) { (check) throws(RNNConvError) in
+      for inputs in check.tried(inputs) {
+        var options = check.options(inputs)
         options.storage = model.storage
-        add(try reference.verify(against: counterpart, options), model.path)
+        check.add(try reference.verify(against: counterpart, options), model.path)
       }
-    } catch { outcome.problems.append(unreadable(model.path, error)) }
+    }
+  }
+
+  /// - Parameter other: the file at fault where nothing can be compared although the reference runs on the inputs.
+  private mutating func compare(
+    _ reference: ModelFile, _ inputs: [String: Tensor]?, else other: String,
+    _ body: (inout Self) throws(RNNConvError) -> Void
+  ) {
+    do { try body(&self) } catch {
+      let fits = inputs.map { (try? reference.evaluate($0)) != nil } ?? true
+      outcome.problems.append(unreadable(fits ? other : input(in: error).path, error))
+    }
+  }
+
+  /// Of several files of inputs, the one whose input an error names.
+  private func input(in error: RNNConvError) -> TensorArgument {
+    fixture.inputs.first { $0.name.map { error.description.contains("'\($0)'") } ?? false }
+      ?? fixture.inputs[0]
+  }
+
+  /// The file of the recorded output that deviates most; the model, where no output does and the file contradicts itself.
+  private func file(ofWorst report: VerificationReport) -> String {
+    let wrong = report.outputs.filter { $0.verdict == report.verdict }
+    guard let worst = wrong.max(by: { $0.tightness < $1.tightness }) else { return fixture.models[0].path }
+    func holds(_ argument: TensorArgument) -> Bool {
+      if let name = argument.name { return name == worst.name }
+      let tensors = try? argument.tensors(limits: limits)
+      return tensors?.contains { $0.name == worst.name } ?? false
+    }
+    let files = zip(fixture.expected, fixture.expected.below(folder))
+    return (files.first { holds($1) }?.0 ?? fixture.expected[0]).path
   }
 
   /// The inputs given, and made-up ones where there are none or the fixture asks for both.

@@ -49,7 +49,7 @@ public struct FixtureSelection: Sendable {
     }
     if let changedSince {
       let changes = try Changes(since: changedSince, in: manifest)
-      chosen = chosen.filter { changes.touch(manifest.fixtures[$0], of: manifest) }
+      chosen = chosen.filter { changes.touch(manifest.fixtures[$0]) }
     }
     // Dealt out like cards, so that neighbours, which cost alike, go to different parts.
     if let shard {

@@ -14,6 +14,9 @@ public struct Manifest: Sendable {
   public static let fileName = "rnnconv.json"
   public static let version: Int64 = 1
 
+  /// Whether it is found by naming its folder alone.
+  public var isOfFolder: Bool { Folder.lastName(of: path) == Self.fileName }
+
   /// Reads a manifest, or that of a folder.
   ///
   /// - Throws: `ManifestError` naming the file and the place in it.
@@ -29,13 +32,19 @@ public struct Manifest: Sendable {
   }
 
   package init(_ bytes: ByteBuffer, path: String) throws(ManifestError) {
-    do { json = try JSONValue(parsing: bytes) } catch { throw .notJSON(path: path, error) }
-    do throws(ManifestFault) {
-      fixtures = try Self.fixtures(json)
-    } catch { throw .wrong(path: path, error) }
+    let text = TextLines(bytes)
+    do { json = try JSONValue(parsing: bytes) } catch {
+      throw .notJSON(path: path, text.position(of: error.offset), reason: error.reason)
+    }
+    let root = ManifestNode(value: json, place: "", position: JSONPlace(of: json, in: bytes))
+    let entries: [(fixture: Fixture, name: ManifestNode)]
+    do throws(ManifestFault) { entries = try Self.fixtures(root) } catch {
+      throw .wrong(path: path, text.position(of: error.offset ?? 0), error)
+    }
     self.path = path
     folder = Folder.parent(of: path)
-    lines = Self.lines(of: fixtures.map(\.name), in: bytes)
+    fixtures = entries.map(\.fixture)
+    lines = entries.map { $0.name.position.map { text.position(of: $0.offset).line } }
   }
 
   /// A manifest of fixtures that were found.
@@ -50,53 +59,10 @@ public struct Manifest: Sendable {
     ])
   }
 
-  /// The line of each name: the first, after that of the name before, which holds the key `name` and that value.
-  private static func lines(of names: [String], in bytes: ByteBuffer) -> [Int?] {
-    let text = bytes.array
-    let key = Array("\"name\"".utf8)
-    // The strings that stand behind a key `name`, with their lines, in one walk.
-    var found: [(literal: ArraySlice<UInt8>, line: Int)] = []
-    var line = 1
-    var offset = 0
-    func skipSpace() {
-      while offset < text.count, [0x20, 0x09, 0x0A, 0x0D].contains(text[offset]) {
-        if text[offset] == 0x0A { line += 1 }
-        offset += 1
-      }
-    }
-    while offset < text.count {
-      guard text[offset] == UInt8(ascii: "\"") else {
-        if text[offset] == 0x0A { line += 1 }
-        offset += 1
-        continue
-      }
-      let start = offset
-      offset += 1
-      while offset < text.count, text[offset] != UInt8(ascii: "\"") {
-        offset += text[offset] == UInt8(ascii: "\\") ? 2 : 1
-      }
-      offset = min(offset + 1, text.count)
-      guard text[start..<offset].elementsEqual(key) else { continue }
-      skipSpace()
-      guard offset < text.count, text[offset] == UInt8(ascii: ":") else { continue }
-      offset += 1
-      skipSpace()
-      let value = offset
-      guard offset < text.count, text[offset] == UInt8(ascii: "\"") else { continue }
-      offset += 1
-      while offset < text.count, text[offset] != UInt8(ascii: "\"") {
-        offset += text[offset] == UInt8(ascii: "\\") ? 2 : 1
-      }
-      offset = min(offset + 1, text.count)
-      found.append((text[value..<offset], line))
-    }
-    var next = 0
-    return names.map { name in
-      guard let literal = try? JSONValue.string(name).compactBytes(),
-        let place = found[next...].firstIndex(where: { $0.literal.elementsEqual(literal) })
-      else { return nil }
-      next = place + 1
-      return found[place].line
-    }
+  /// Writes `json` to where it was read from.
+  func write() throws(ManifestError) {
+    do { try AtomicFile.write(try json.prettyBytes(), to: path) } catch let error as FileError {
+      throw .file(error)
+    } catch { throw .file(FileError(path: path, action: "write", reason: "\(error)")) }
   }
 }

@@ -5,18 +5,25 @@ public enum ManifestError: Error, Equatable, CustomStringConvertible {
   case file(FileError)
   /// A folder without one.
   case none(folder: String)
-  case notJSON(path: String, ParseError)
-  case wrong(path: String, ManifestFault)
+  case notJSON(path: String, TextPosition, reason: String)
+  case wrong(path: String, TextPosition, ManifestFault)
+  /// A folder without models.
+  case nothingFound(folder: String)
 
   public var description: String {
     switch self {
     case .file(let error): error.description
     case .none(let folder):
       "\(folder): no \(Manifest.fileName) here; 'rnnconv check --init \(folder)' writes one from what it finds"
-    case .notJSON(let path, let error): "\(path): not JSON: \(error)"
-    case .wrong(let path, let fault): "\(path): \(fault)"
+    case .notJSON(let path, let position, let reason): "\(path):\(position): not JSON: \(reason)"
+    case .wrong(let path, let position, let fault): "\(path):\(position): \(fault)"
+    case .nothingFound(let folder):
+      "\(folder): nothing found: no .onnx, .rnnw, .pt, .safetensors or .model.json in it"
     }
   }
+
+  /// For a GitHub runner, which annotates the manifest where it is wrong.
+  public var annotation: String { GitHubAnnotations.text(self) }
 
   /// 2: there is none · 4: it is malformed or inaccessible.
   public var exitCode: Int32 { if case .none = self { 2 } else { 4 } }
@@ -27,6 +34,8 @@ public struct ManifestFault: Error, Equatable, CustomStringConvertible {
   /// Such as `fixtures[3].verdict`.
   public let place: String
   public let reason: String
+  /// Of the value in the manifest's text; nil for what was not read from one.
+  let offset: Int?
 
   public var description: String { "\(place): \(reason)" }
 }
@@ -35,9 +44,14 @@ public struct ManifestFault: Error, Equatable, CustomStringConvertible {
 struct ManifestNode {
   let value: JSONValue
   let place: String
+  /// Nil for what was not read from a text.
+  var position: JSONPlace? = nil
 
-  func wrong(_ reason: String) -> ManifestFault {
-    ManifestFault(place: place.isEmpty ? "the manifest" : place, reason: reason)
+  /// - Parameter part: what of it is wrong, where that is known.
+  func wrong(_ reason: String, at part: ManifestNode? = nil) -> ManifestFault {
+    ManifestFault(
+      place: place.isEmpty ? "the manifest" : place, reason: reason,
+      offset: (part?.position ?? position)?.offset)
   }
 
   func text() throws(ManifestFault) -> String {
@@ -67,7 +81,9 @@ struct ManifestNode {
 
   func list() throws(ManifestFault) -> [ManifestNode] {
     guard case .array(let elements) = value else { throw wrong("expected an array, found \(value.kindName)") }
-    return elements.enumerated().map { ManifestNode(value: $1, place: "\(place)[\($0)]") }
+    return elements.enumerated().map {
+      ManifestNode(value: $1, place: "\(place)[\($0)]", position: position?.parts[$0])
+    }
   }
 
   func word<Word: RawRepresentable<String> & CaseIterable>(
@@ -94,17 +110,25 @@ struct ManifestNode {
     guard case .object(let members) = value else {
       throw wrong("expected an object, found \(value.kindName)")
     }
-    return members.filter { $0.key != "comment" }.map {
-      ($0.key, ManifestNode(value: $0.value, place: place.isEmpty ? $0.key : "\(place).\($0.key)"))
+    return members.enumerated().filter { $1.key != "comment" }.map { index, member in
+      let place = place.isEmpty ? member.key : "\(place).\(member.key)"
+      return (
+        member.key, ManifestNode(value: member.value, place: place, position: position?.parts[index])
+      )
     }
   }
 
   /// Gives each member to `take`, which returns false for a key that it does not know.
+  ///
+  /// - Parameter defaults: an object whose members count where this one lacks them.
   func object(
-    requiring required: [String], _ take: (String, ManifestNode) throws(ManifestFault) -> Bool
+    requiring required: [String], completedBy defaults: ManifestNode? = nil,
+    _ take: (String, ManifestNode) throws(ManifestFault) -> Bool
   ) throws(ManifestFault) {
-    for (key, node) in try members() {
-      guard try take(key, node) else { throw wrong("the key '\(key)' has no meaning here") }
+    let own = try members()
+    let others = try defaults?.members().filter { value[$0.key] == nil } ?? []
+    for (key, node) in own + others {
+      guard try take(key, node) else { throw wrong("the key '\(key)' has no meaning here", at: node) }
     }
     for key in required where value[key] == nil { throw wrong("the key '\(key)' is missing") }
   }

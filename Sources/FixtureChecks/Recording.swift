@@ -152,9 +152,7 @@ extension Manifest {
         json = json.settingFingerprint(new, ofModel: model, inFixture: position)
       }
     }
-    do { try AtomicFile.write(try json.prettyBytes(), to: path) } catch let error as FileError {
-      throw .file(error)
-    } catch { throw .file(FileError(path: path, action: "write", reason: "\(error)")) }
+    try write()
     return written
   }
 
@@ -187,7 +185,8 @@ extension JSONValue {
     }
   }
 
-  private func changing(_ key: String, _ change: (JSONValue) -> JSONValue) -> JSONValue {
+  /// With the member `key` changed, where there is one.
+  func changing(_ key: String, _ change: (JSONValue) -> JSONValue) -> JSONValue {
     guard case .object(let members) = self else { return self }
     return .object(members.map { $0.key == key ? JSONMember(key, change($0.value)) : $0 })
   }

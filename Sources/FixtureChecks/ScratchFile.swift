@@ -14,13 +14,15 @@ struct ScratchFile {
     _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
   }
 
-  /// Everything in it, or the last bytes of it.
-  func text(last limit: Int = .max) -> String {
+  var size: Int {
     var status = stat()
-    guard fstat(descriptor, &status) == 0, status.st_size > 0 else { return "" }
-    let size = Int(status.st_size)
-    var bytes = [UInt8](repeating: 0, count: min(size, limit))
-    let count = pread(descriptor, &bytes, bytes.count, size - bytes.count)
+    return fstat(descriptor, &status) == 0 ? Int(status.st_size) : 0
+  }
+
+  /// What is in it behind a place, as much of it as `limit` lets.
+  func text(from start: Int = 0, limit: Int = .max) -> String {
+    var bytes = [UInt8](repeating: 0, count: min(max(0, size - start), limit))
+    let count = pread(descriptor, &bytes, bytes.count, start)
     return String(decoding: bytes[..<max(0, count)], as: UTF8.self)
   }
 

@@ -25,7 +25,7 @@ public struct WorkerPool {
 
   enum Answer: Sendable {
     case json(JSONValue)
-    /// The worker ended: how, and the last that it said.
+    /// The worker ended: how, and what it said first.
     case crash(String)
     case timeout(Double)
     /// No worker could be started.

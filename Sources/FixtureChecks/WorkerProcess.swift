@@ -8,7 +8,8 @@ final class WorkerProcess {
   /// What it says on standard error.
   private let words: ScratchFile
   private var lines: Lines
-  private var current: (index: Int, start: Double, timeout: Double)?
+  /// `said`: how much it had said before.
+  private var current: (index: Int, start: Double, timeout: Double, said: Int)?
   private var hasEnded = false
 
   init(_ program: String, _ arguments: [String]) throws(FileError) {
@@ -56,7 +57,7 @@ final class WorkerProcess {
   }
 
   func take(_ index: Int, _ job: Job) {
-    current = (index, Self.now, job.fixture.timeout ?? .infinity)
+    current = (index, Self.now, job.fixture.timeout ?? .infinity, words.size)
     var rest = ((try? job.json.compactBytes()) ?? []) + [0x0A]
     while !rest.isEmpty {
       // A worker that died in the meantime is noticed when its answer is waited for.
@@ -78,7 +79,7 @@ final class WorkerProcess {
 
   /// The answer to the job that it was given; nil while it is at work.
   func finished() -> (index: Int, answer: WorkerPool.Answer, seconds: Double)? {
-    guard let (index, start, timeout) = current else { return nil }
+    guard let (index, start, timeout, said) = current else { return nil }
     let seconds = Self.now - start
     func done(_ answer: WorkerPool.Answer) -> (Int, WorkerPool.Answer, Double) {
       current = nil
@@ -88,12 +89,12 @@ final class WorkerProcess {
       if let json = try? JSONValue(parsing: ByteBuffer(line)), json != .null { return done(.json(json)) }
       return done(.crash("answered something that is no answer"))
     }
-    if lines.isAtEnd { return done(.crash(ending())) }
+    if lines.isAtEnd { return done(.crash(ending(after: said))) }
     return seconds >= timeout ? done(.timeout(timeout)) : nil
   }
 
-  /// How it ended, in words.
-  private func ending() -> String {
+  /// How it ended, on one line: a runtime says first what is wrong, and then may list its stack.
+  private func ending(after said: Int) -> String {
     let status = waitForEnd(of: process)
     hasEnded = true
     let signal = status & 0x7f
@@ -101,8 +102,9 @@ final class WorkerProcess {
       signal == 0
       ? "ended with code \(status >> 8 & 0xff)"
       : "ended by signal \(signal) (\(String(cString: strsignal(signal))))"
-    let said = words.text(last: 2_000).split(separator: "\n").suffix(4).joined(separator: "\n")
-    return said.isEmpty ? how : "\(how): \(said)"
+    let lines = words.text(from: said, limit: 4_000).split(whereSeparator: \.isNewline)
+    let reason = lines.first { $0.contains(where: \.isLetter) }
+    return reason.map { "\(how): \($0.prefix(300))" } ?? how
   }
 
   /// Ends it, whatever it does.

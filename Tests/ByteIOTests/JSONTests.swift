@@ -182,4 +182,24 @@ struct JSONTests {
     }
     return reals
   }
+
+  @Test func `every value has its place in the text, whatever stands around it`() throws {
+    let text = #" { "a\"]" : [ 1 ,-2.5e3,{"b":null}, [] ] ,"é":"x,:}\\" , "c":{"d" : true}, "e":"" } "#
+    let buffer = ByteBuffer(Array(text.utf8))
+    func offsets(_ place: JSONPlace) -> [Int] { [place.offset] + place.parts.flatMap(offsets) }
+    let beginnings = offsets(JSONPlace(of: try parse(text), in: buffer)).map { offset in
+      String(decoding: buffer.slice(offset: offset, count: 2)!.array, as: UTF8.self)
+    }
+    #expect(
+      beginnings == ["{ ", "[ ", "1 ", "-2", "{\"", "nu", "[]", "\"x", "{\"", "tr", "\"\""])
+  }
+
+  @Test func `lines and columns are those that editors show`() {
+    let lines = TextLines(ByteBuffer(Array("ab\n\né→x\r\nlast".utf8)))
+    // Of "a", "b", the line feed, the empty line, "→", "x", "l", and behind the end.
+    #expect(
+      [0, 1, 2, 3, 6, 9, 12, 16].map { lines.position(of: $0).description } == [
+        "1:1", "1:2", "1:3", "2:1", "3:2", "3:3", "4:1", "4:5",
+      ])
+  }
 }

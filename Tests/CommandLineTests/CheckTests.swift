@@ -113,7 +113,7 @@ import Testing
     for arguments in [
       ["--shard", "3/2"], ["--jobs", "0"], ["--timeout", "0"], ["--format", "html"], ["--dry-run"],
       ["--only", "nobody"], ["--changed-since", "no-such-revision"], ["--init", "--power"],
-      ["--update", "--power"],
+      ["--update", "--power"], ["--add", "--power"], ["--init", "--add"],
       ["--step-summary"],
     ] {
       let outcome = try Tool.run(["check", models.path] + arguments)
@@ -122,7 +122,7 @@ import Testing
     }
     try models.write("{ \"name\": \"pair\" }")
     let malformed = try models.check()
-    #expect(malformed.code == 4 && malformed.error.contains("rnnconv.json: fixtures[0]"), "\(malformed)")
+    #expect(malformed.code == 4 && malformed.error.contains("rnnconv.json:2:1: fixtures[0]"), "\(malformed)")
     #expect(try Tool.run("check", models.folder.path("none.json")).code == 4)
 
     // A recurrence that expands: after 400 steps rounding alone covers the outputs.
@@ -206,6 +206,188 @@ import Testing
     #expect(blind.output.contains("because all inputs are zero"), "\(blind)")
     try models.write(fixture.replacing("] }", with: "], \"blind_to\": { \"all\": \"a smoke test\" } }"))
     #expect(try models.check("--power").code == 0)
+  }
+
+  // MARK: The file at fault
+
+  @Test func `what deviates, or does not fit, is said of the file that is wrong`() throws {
+    let models = try Models()
+    let folder = models.folder
+    var generator = SeededGenerator(seed: 5)
+    _ = try folder.write(try Sample.npy(generator.tensor([4, 2, 3])), to: "x.npy")
+    _ = try folder.write(try Sample.npy(generator.tensor([4, 2, 5])), to: "wide.npy")
+    _ = try folder.write(Array("hello".utf8), to: "text.npy")
+    _ = try folder.write(try Sample.lstm(seed: 4), to: "other.rnnw")
+    let run = try Tool.run(
+      "run", folder.path("lstm.onnx"), "--input", folder.path("x.npy"), "-o", folder.path("y.npz"))
+    #expect(run.code == 0, "\(run)")
+    let outputs = try Sample.npz(folder.path("y.npz"))
+    let (right, hidden) = (try #require(outputs["y"]), try #require(outputs["h"]))
+    _ = try folder.write(try Sample.npy(right), to: "y.npy")
+    _ = try folder.write(try Sample.npy(generator.tensor(right.shape)), to: "wrong.npy")
+    _ = try folder.write(try Sample.npy(generator.tensor(hidden.shape)), to: "hidden.npy")
+    _ = try folder.write(try Sample.npy(generator.tensor([1, 2])), to: "small.npy")
+    func fixture(_ models: String, _ inputs: String?, _ expected: String?) -> String {
+      // Several files are given with the quotes between them.
+      let inputs = inputs.map { ", \"inputs\": [\"\($0)\"]" } ?? ""
+      let expected = expected.map { ", \"expected\": [\"\($0)\"]" } ?? ""
+      return "\"models\": [\(models)]\(inputs)\(expected)"
+    }
+    let one = "\"lstm.onnx\""
+    let cases = [
+      (fixture(one, "x.npy", "y=y.npy\", \"h=hidden.npy"), "hidden.npy"),
+      (fixture(one, "x.npy", "y=y.npy"), nil), (fixture(one, "x.npy", "y=wrong.npy"), "wrong.npy"),
+      (fixture(one, "x.npy", "y=small.npy"), "small.npy"), (fixture(one, "x.npy", "y=text.npy"), "text.npy"),
+      (fixture(one, "x.npy", "none=y.npy"), "y.npy"), (fixture(one, "wide.npy", "y=y.npy"), "wide.npy"),
+      (fixture(one, "wide.npy", nil), "wide.npy"), (fixture(one, "text.npy", "y=y.npy"), "text.npy"),
+      (fixture("\"lstm.onnx\", \"lstm.rnnw\"", "wide.npy", nil), "wide.npy"),
+      (fixture("\"lstm.onnx\", \"other.rnnw\"", "x.npy", "y=y.npy"), "other.rnnw"),
+      (fixture("{ \"path\": \"lstm.onnx\", \"bindings\": [\"W=text.npy\"] }", nil, nil), "text.npy"),
+    ]
+    try models.write(
+      cases.enumerated().map { "{ \"name\": \"f\($0)\", \($1.0) }" }.joined(separator: ",\n"))
+    let outcome = try models.check("--json")
+    let fixtures = try #require(try outcome.json()["fixtures"] as? [[String: Any]])
+    for (fixture, (text, file)) in zip(fixtures, cases) {
+      let problems = try #require(fixture["problems"] as? [[String: Any]])
+      #expect(problems.first?["file"] as? String == file, "\(text)\n\(problems)")
+    }
+    let annotated = try models.check("--format", "github", environment: ["GITHUB_WORKSPACE": models.path])
+    #expect(annotated.output.contains("::error file=wrong.npy,title=f2%3A different::"), "\(annotated)")
+  }
+
+  // MARK: What is not listed, and what moved
+
+  @Test func `models that the manifest does not list are a warning, and add lists them`() throws {
+    let models = try Models()
+    let folder = models.folder
+    try FileManager.default.moveItem(atPath: folder.path("lstm.rnnw"), toPath: folder.path("same.rnnw"))
+    try models.write(
+      "{ \"name\": \"lstm\", \"comment\": \"kept\", \"models\": [{ \"path\": \"lstm.onnx\", \"fingerprint\": null }, \"./same.rnnw\"] }"
+    )
+    let quiet = try models.check()
+    #expect(quiet.code == 0 && quiet.error.isEmpty, "\(quiet)")
+
+    for seed in 10..<17 { _ = try folder.write(try Sample.lstm(seed: UInt64(seed)), to: "new\(seed).rnnw") }
+    _ = try folder.write(try Sample.lstm(seed: 3), to: "lstm.rnnw")
+    let warned = try models.check()
+    #expect(warned.code == 0 && warned.output.hasPrefix("1 passed, 0 failed"), "\(warned)")
+    #expect(warned.error.split(separator: "\n").count == 1, "\(warned)")
+    #expect(
+      warned.error.hasPrefix("warning: ") && warned.error.contains("lstm.rnnw, new10.rnnw, ")
+        && warned.error.contains(" and 3 more")
+        && warned.error.contains("'rnnconv check \(models.path) --add'"), "\(warned)")
+    #expect(try models.check("--only", "lstm").error.isEmpty)
+    #expect(try models.check("--shard", "2/2").error.isEmpty)
+    let annotated = try models.check("--format", "github", environment: ["GITHUB_WORKSPACE": models.path])
+    #expect(annotated.code == 0 && annotated.output.hasPrefix("::warning file=rnnconv.json"), "\(annotated)")
+
+    let before = try folder.read("rnnconv.json")
+    let dry = try models.check("--add", "--dry-run")
+    #expect(dry.code == 0 && dry.output.contains("8 fixtures to add; nothing was written"), "\(dry)")
+    #expect(try folder.read("rnnconv.json") == before)
+    let added = try models.check("--add")
+    #expect(added.code == 0 && added.output.contains("rnnconv.json: 8 fixtures added"), "\(added)")
+    #expect(added.output.contains("new16: new16.rnnw"), "\(added)")
+    let manifest = try #require(
+      try JSONSerialization.jsonObject(with: Data(folder.read("rnnconv.json"))) as? [String: Any])
+    let fixtures = try #require(manifest["fixtures"] as? [[String: Any]])
+    #expect(fixtures.count == 9)
+    // What was listed is as it was, its fingerprint unrecorded.
+    let first = try #require(fixtures[0]["models"] as? [Any])
+    #expect(fixtures[0]["comment"] as? String == "kept" && first.count == 2)
+    #expect((first[0] as? [String: Any])?["fingerprint"] is NSNull && first[1] as? String == "./same.rnnw")
+    // The new file of a listed model is compared with that model.
+    let pair = try #require(fixtures.first { $0["name"] as? String == "lstm (2)" })
+    let paths = try #require(pair["models"] as? [Any]).map {
+      $0 as? String ?? ($0 as? [String: Any])?["path"] as? String
+    }
+    #expect(paths == ["lstm.onnx", "lstm.rnnw"], "\(pair)")
+    #expect(
+      (fixtures.last?["models"] as? [[String: Any]])?.first?["fingerprint"] as? String != nil, "\(fixtures)")
+
+    let after = try models.check()
+    #expect(after.code == 0 && after.output.hasPrefix("9 passed") && after.error.isEmpty, "\(after)")
+    let nothing = try models.check("--add")
+    #expect(nothing.code == 0 && nothing.output.hasPrefix("nothing to add"), "\(nothing)")
+    #expect(try models.check("--add", "--update").code == 2)
+  }
+
+  @Test func `parts of models and folders with a manifest of their own are nothing to list`() throws {
+    let models = try Models()
+    let folder = models.folder
+    let form = Repository.fixtures.appending(path: "forms/sentiment")
+    for name in ["example.model.json", "weights.safetensors"] {
+      try FileManager.default.copyItem(atPath: form.appending(path: name).path, toPath: folder.path(name))
+    }
+    try FileManager.default.createDirectory(
+      at: folder.url.appending(path: "own"), withIntermediateDirectories: true)
+    _ = try folder.write(try Sample.lstm(seed: 1), to: "own/a.rnnw")
+    _ = try folder.write(
+      Array("{ \"rnnconv_check\": 1, \"fixtures\": [{ \"name\": \"a\", \"models\": [\"a.rnnw\"] }] }".utf8),
+      to: "own/rnnconv.json")
+    try models.write(Self.pair + ", { \"name\": \"form\", \"models\": [\"example.model.json\"] }")
+    let outcome = try models.check()
+    #expect(outcome.code == 0 && outcome.error.isEmpty, "\(outcome)")
+  }
+
+  @Test func `a model that moved is recognised by its fingerprint, and update takes its new path`() throws {
+    let models = try Models()
+    let folder = models.folder
+    func create(_ name: String) throws {
+      try FileManager.default.createDirectory(
+        at: folder.url.appending(path: name), withIntermediateDirectories: true)
+    }
+    try create("old")
+    var generator = SeededGenerator(seed: 5)
+    _ = try folder.write(try Sample.npy(generator.tensor([4, 2, 3])), to: "old/tagger.inputs.npy")
+    try FileManager.default.copyItem(atPath: folder.path("lstm.onnx"), toPath: folder.path("old/tagger.onnx"))
+    try FileManager.default.copyItem(atPath: folder.path("lstm.rnnw"), toPath: folder.path("old/tagger.rnnw"))
+    try models.write(
+      """
+      \(Self.pair),
+      { "name": "tagger", "inputs": ["old/tagger.inputs.npy"], "expected": ["old/y.npz"],
+        "models": [{ "path": "old/tagger.onnx", "fingerprint": null }, { "path": "old/tagger.rnnw", "fingerprint": null }] }
+      """)
+    #expect(try models.check("--update").code == 0)
+    #expect(try models.check().code == 0)
+
+    try create("new")
+    _ = try folder.write(try Sample.lstm(seed: 8), to: "new/another.rnnw")
+    for (old, new) in [
+      ("tagger.onnx", "reader.onnx"), ("tagger.rnnw", "reader.rnnw"),
+      ("tagger.inputs.npy", "reader.inputs.npy"), ("y.npz", "y.npz"),
+    ] {
+      try FileManager.default.moveItem(atPath: folder.path("old/\(old)"), toPath: folder.path("new/\(new)"))
+    }
+    let moved = try models.check()
+    #expect(moved.code == 1, "\(moved)")
+    for (old, new) in [
+      ("tagger.onnx", "reader.onnx"), ("tagger.rnnw", "reader.rnnw"),
+      ("tagger.inputs.npy", "reader.inputs.npy"), ("y.npz", "y.npz"),
+    ] {
+      #expect(
+        moved.output.contains(
+          "old/\(old): there is no such file; moved to new/\(new)? 'rnnconv check --update' takes the new path"
+        ),
+        "\(moved)")
+    }
+    // Of the two new files only one is unknown.
+    #expect(moved.error.contains(" new/another.rnnw, ") && !moved.error.contains("new/reader"), "\(moved)")
+    let add = try models.check("--add", "--dry-run")
+    #expect(
+      add.output.contains("old/tagger.onnx: moved to new/reader.onnx: ")
+        && add.output.contains("1 fixture to add"),
+      "\(add)")
+
+    let dry = try models.check("--update", "--dry-run")
+    #expect(dry.output.contains("old/tagger.onnx: moved to new/reader.onnx\n"), "\(dry)")
+    #expect(dry.output.contains("4 to record; nothing was written"), "\(dry)")
+    #expect(try models.check().code == 1)
+    let update = try models.check("--update")
+    #expect(update.code == 0 && update.output.contains("4 recorded"), "\(update)")
+    let after = try models.check()
+    #expect(after.code == 0 && after.output.hasPrefix("2 passed, 0 failed"), "\(after)")
   }
 
   // MARK: Writing

@@ -119,8 +119,51 @@ import Verification
   {
     let error = #expect(throws: ManifestError.self) { try manifest(text) }
     #expect(error?.description.contains(words) ?? false, "\(error.map { "\($0)" } ?? "")")
-    #expect(error?.description.hasPrefix("models/rnnconv.json: ") ?? false)
+    #expect(error?.description.hasPrefix("models/rnnconv.json:") ?? false)
     if bySchema { #expect(!schema.faults(of: try json(text)).isEmpty) }
+  }
+
+  /// Each with what is wrong marked by `▸`, which stands where the place is.
+  @Test(arguments: [
+    ("{ \"rnnconv_check\": ▸2,\n \"fixtures\": [{}] }", "rnnconv_check: version 2"),
+    ("{ \"rnnconv_check\": 1,\n \"fixtures\": ▸[] }", "fixtures: there are none"),
+    ("{ \"rnnconv_check\": 1,\n\n  \"fixtures\" ▸[] }", "not JSON: expected ':' after a key"),
+    (
+      "{ \"rnnconv_check\": 1,\r\n \"defaults\": { \"timeout\": ▸0 },\n \"fixtures\": [{ \"name\": \"a\", \"models\": [\"m\"] }] }",
+      "defaults.timeout: give more than 0 seconds"
+    ),
+    (
+      manifestText(
+        "{ \"name\": \"é\", \"comment\": \"}]\\\"\", \"models\": [\"m\"],\n \"verdict\": ▸\"good\" }"),
+      "fixtures[0].verdict: 'good' is not one of"
+    ),
+    (
+      manifestText("{ \"name\": \"é\", \"models\": [{ \"path\": \"m\", \"fingerprint\": ▸\"abc\" }] }"),
+      "fixtures[0].models[0].fingerprint: a fingerprint is 64"
+    ),
+    (
+      manifestText("{ \"name\": \"a\", \"models\": [\"m\"],\n\n\"verdct\": ▸1 }"),
+      "fixtures[0]: the key 'verdct' has no meaning"
+    ),
+    (
+      manifestText("{ \"name\": \"a\", \"models\": [\"m\"] },\n▸{ \"models\": [\"m\"] }"),
+      "fixtures[1]: the key 'name'"
+    ),
+    (
+      manifestText("{ \"name\": \"a\", \"models\": [\"m\"] },\n{ \"models\": [\"m\"], \"name\": ▸\"a\" }"),
+      "fixtures[1].name: there are two fixtures 'a'"
+    ),
+    (
+      manifestText("{ \"name\": \"a\", \"models\": [\"m\"], \"inputs\": [ \"x.npz\" , ▸\"y=/y.npz\" ] }"),
+      "fixtures[0].inputs[1]: '/y.npz' leads out"
+    ),
+  ])
+  func `a fault is at the line and column of the value that is wrong`(marked: String, words: String) throws {
+    let parts = marked.split(separator: "▸", omittingEmptySubsequences: false)
+    let lines = parts[0].split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
+    let error = #expect(throws: ManifestError.self) { try manifest(parts.joined()) }
+    let place = "models/rnnconv.json:\(lines.count):\(lines.last!.count + 1): "
+    #expect(error?.description.hasPrefix(place + words) ?? false, "\(place)\(words)\n\(error!)")
   }
 
   @Test func `our own manifest keeps to the schema`() throws {

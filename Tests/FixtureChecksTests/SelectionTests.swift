@@ -106,6 +106,42 @@ import Testing
     #expect(try repo.changed(since: "HEAD") == ["b", "c"])
   }
 
+  @Test func `in one flat folder a change selects the fixtures whose files it is, and no others`() throws {
+    let repo = try Repo(
+      ["a", "b", "c"].map {
+        "{ \"name\": \"\($0)\", \"models\": [\"\($0).onnx\"], \"inputs\": [\"\($0).x.npy\"], \"expected\": [\"\($0).y.npy\"] }"
+      }.joined(separator: ",\n"))
+    for name in ["a", "b", "c"] {
+      for ending in ["onnx", "x.npy", "y.npy"] {
+        try repo.write("\(name) \(ending)", to: "models/\(name).\(ending)")
+      }
+    }
+    // As ONNX does: the model says where its weights are.
+    try repo.write("the model b, location b-weights.bin", to: "models/b.onnx")
+    try repo.write("1", to: "models/b-weights.bin")
+    try repo.commit()
+    for (file, fixtures) in [
+      ("a.onnx", ["a"]), ("c.x.npy", ["c"]), ("b.y.npy", ["b"]), ("b-weights.bin", ["b"]),
+      ("README.md", []), ("new.onnx", []),
+    ] {
+      try repo.write("changed", to: "models/\(file)")
+      #expect(try repo.changed(since: "HEAD") == fixtures, "\(file)")
+      try repo.commit()
+    }
+    try repo.git("rm", "--quiet", "models/b-weights.bin")
+    #expect(try repo.changed(since: "HEAD") == ["b"])
+  }
+
+  @Test func `a link changes with what it leads to`() throws {
+    let repo = try Repo(Self.three)
+    try repo.git("mv", "models/a/m.onnx", "models/shared.onnx")
+    try FileManager.default.createSymbolicLink(
+      atPath: repo.folder.path("models/a/m.onnx"), withDestinationPath: "../shared.onnx")
+    try repo.commit()
+    try repo.write("another", to: "models/shared.onnx")
+    #expect(try repo.changed(since: "HEAD") == ["a"])
+  }
+
   @Test func `what another branch did since is not ours`() throws {
     let repo = try Repo(Self.three)
     try repo.git("checkout", "--quiet", "-b", "ours")

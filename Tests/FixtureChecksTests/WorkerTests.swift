@@ -48,6 +48,28 @@ import Testing
     #expect(run.exitCode == 1)
   }
 
+  @Test func `a crash is told on one line, with what the process said of it and without its stack`() throws {
+    let script = """
+      while read -r line; do case $line in
+      *crash*)
+        printf '\\n==========\\nMain.swift:7: Fatal error: Index out of range\\nCurrent stack trace:\\n' >&2
+        for frame in 0 1 2; do echo "$frame libswiftCore.so 0x00007f0000000$frame _report + 40" >&2; done
+        kill -ILL $$;;
+      *silent*) kill -SEGV $$;;
+      *) echo 'a warning' >&2; \(Self.answer);; esac; done
+      """
+    let names = ["a", "crash", "b", "silent", "c"]
+    let run = try manifest(names).check(Array(names.indices), by: pool(script, workers: 1))
+    let failed = run.outcomes.filter { $0.status == .failed }
+    #expect(failed.map(\.fixture) == ["crash", "silent"])
+    #expect(
+      failed.map { $0.problems[0].message } == [
+        "its process ended by signal 4 (Illegal instruction): Main.swift:7: Fatal error: Index out of range; "
+          + "please report this",
+        "its process ended by signal 11 (Segmentation fault); please report this",
+      ])
+  }
+
   @Test func `a worker that does not start, and one that reads nothing, fail fixtures and end`() throws {
     let three = try manifest(["a", "b", "c"])
     let missing = three.check([0, 1, 2], by: WorkerPool(program: "/no/such/program", arguments: []))

@@ -7,20 +7,38 @@ enum GitHubAnnotations {
     var lines: [String] = []
     for entry in run.entries {
       for problem in entry.outcome.problems {
-        let place = [
-          ("file", workspacePath(run.path(problem.file))),
-          ("title", "\(entry.outcome.fixture): \(problem.kind.rawValue)"),
-        ]
         lines.append(
-          "::error " + place.map { "\($0)=\($1.property)" }.joined(separator: ",")
-            + "::\(problem.message.data)")
+          annotation(
+            "error", problem.message, file: run.path(problem.file),
+            title: "\(entry.outcome.fixture): \(problem.kind.rawValue)"))
       }
       for note in entry.outcome.notes where entry.outcome.status == .passed && entry.fixture.refused == nil {
         lines.append("::notice title=\(entry.outcome.fixture.property)::\(note.data)")
       }
     }
+    if let warning = run.warning {
+      lines.append(annotation("warning", warning, file: run.manifest.path, title: "not listed"))
+    }
     lines.append("rnnconv check \(run.manifest.path): \(run.summary)".data)
     return lines.joined(separator: "\n") + "\n"
+  }
+
+  /// Of a manifest that cannot be used.
+  static func text(_ error: ManifestError) -> String {
+    switch error {
+    case .notJSON(let path, let position, _), .wrong(let path, let position, _):
+      annotation("error", error.description, file: path, position, title: "rnnconv check") + "\n"
+    case .file, .none, .nothingFound: "::error title=rnnconv check::\(error.description.data)\n"
+    }
+  }
+
+  private static func annotation(
+    _ level: String, _ message: String, file: String, _ position: TextPosition? = nil, title: String
+  ) -> String {
+    let place = position.map { [("line", "\($0.line)"), ("col", "\($0.column)")] } ?? []
+    let properties = [("file", workspacePath(file))] + place + [("title", title)]
+    return "::\(level) " + properties.map { "\($0)=\($1.property)" }.joined(separator: ",")
+      + "::\(message.data)"
   }
 
   /// From the top of the checkout, as annotations want it.

@@ -10,6 +10,7 @@ enum JSONReport {
       JSONMember("manifest", .string(run.manifest.path)), JSONMember("passed", number(.passed)),
       JSONMember("failed", number(.failed)), JSONMember("skipped", number(.skipped)),
       JSONMember("exitCode", .integer(Int64(run.exitCode))), JSONMember("seconds", .number(run.seconds)),
+      JSONMember("warning", run.warning.map(JSONValue.string) ?? .null),
       JSONMember(
         "fixtures",
         .array(

@@ -23,6 +23,7 @@ enum MarkdownSummary {
     if !skipped.isEmpty {
       lines += ["", "Skipped:", ""] + skipped.map { "- \($0.fixture.cell): \(($0.skipped ?? "").cell)" }
     }
+    if let warning = run.warning { lines += ["", "⚠️ \(warning.cell)"] }
     return lines.joined(separator: "\n") + "\n"
   }
 }
