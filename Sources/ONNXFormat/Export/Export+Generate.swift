@@ -65,7 +65,10 @@ extension ONNXExporter {
     do { inner.kinds = try generate.valueKinds(of: layer.name) } catch { throw .model(error) }
     inner.computeType = computeType
     inner.names = names
-    func wanted(_ name: String) -> String { "\(layer.name)/\(name)" }
+    func wanted(_ name: String) -> String {
+      // An import of such an export has the layer before the name already.
+      name.hasPrefix("\(layer.name)/") ? name : "\(layer.name)/\(name)"
+    }
     var graph = ONNXGraph(name: wanted("step"))
     func take(_ name: String, _ type: ElementType, _ shape: [ONNXValueInfo.Dimension]) -> String {
       let name = inner.unique(wanted(name))

@@ -54,6 +54,9 @@ extension ONNXExporter {
       let axes = View.canonicalAxes(kinds[value]!)
       let name = try materialise(value, axes, value)
       hold(output(layer, 0), try exportReverse(layer, name), axes)
+    case .constant(let tensor) where tensor.shape[0] == 1 && opset < 8:
+      throw .notExpressible(
+        layer: layer.name, reason: "a constant for every row needs Expand, opset 8 or newer")
     case .constant(let tensor) where tensor.shape.count == 1:
       let name = unique("\(layer.name)_value")
       initializers.append(.init(name, tensor))

@@ -220,7 +220,10 @@ extension ONNXImporter {
       }
       let alpha = parameters >= 1 ? alphas.popFirst() ?? known.alpha : 0
       let beta = parameters >= 2 ? betas.popFirst() ?? known.beta : 0
-      let activation = Activation(known.kind, alpha: Double(alpha), beta: Double(beta))
+      // Affine with α 1 and β 0 is how an export writes the identity.
+      let isIdentity = known.kind == .affine && alpha == 1 && beta == 0
+      let activation =
+        isIdentity ? Activation(.identity) : Activation(known.kind, alpha: Double(alpha), beta: Double(beta))
       list.append(try finite(activation, "activation_alpha", node))
     }
     guard alphas.isEmpty, betas.isEmpty else {
@@ -260,7 +263,7 @@ extension ONNXImporter {
       guard !lengths.isEmpty, tensor.shape.count == 1 else {
         throw .notImportable(node: node.label, reason: "its sequence_lens is not a vector of lengths [B]")
       }
-      let value = uniqueValue("\(node.inputs[position])·\(node.index)")
+      let value = uniqueValue("\(node.inputs[position].ownPart)·\(node.index)")
       let constant = ONNXNode("Constant", name: value, inputs: [], outputs: [])
       layers.append(Layer(uniqueLayer(constant), .constant(tensor), inputs: [], outputs: [value]))
       return value
@@ -268,7 +271,7 @@ extension ONNXImporter {
       if sizes.allSatisfy({ $0 == .time }) { return nil }
       throw .notImportable(node: node.label, reason: "its sequence_lens is not a vector of lengths [B]")
     case .filled(let base, let shape) where shape == [.batch]:
-      let value = uniqueValue("\(node.inputs[position])·\(node.index)")
+      let value = uniqueValue("\(node.inputs[position].ownPart)·\(node.index)")
       let constant = ONNXNode("Constant", name: value, inputs: [], outputs: [])
       layers.append(Layer(uniqueLayer(constant), .constant(base), inputs: [], outputs: [value]))
       return value
@@ -332,7 +335,7 @@ extension ONNXImporter {
     do { state = try rows.reshaped([rows.shape[0], directions * hidden]) } catch {
       throw .tensor(input, reason: error.description)
     }
-    let value = uniqueValue("\(node.inputs[position])·\(node.index)")
+    let value = uniqueValue("\(node.inputs[position].ownPart)·\(node.index)")
     layers.append(
       Layer(
         uniqueLayer(ONNXNode("Constant", name: value, inputs: [], outputs: [])), .constant(state), inputs: [],
@@ -351,4 +354,9 @@ extension Tensor {
       return flat
     }
   }
+}
+
+extension String {
+  /// The name without what an import added to it: names must not grow from one export to the next.
+  var ownPart: Substring { prefix { $0 != "·" } }
 }
