@@ -9,17 +9,20 @@ struct ArchitectureArguments: ParsableArguments {
   @Option(help: "The modules that run one after another, such as embedding,lstm,fc.")
   var modules: String?
 
-  @Option(help: "nn.RNN's nonlinearity: tanh or relu.")
+  @Option(help: "nn.RNN's nonlinearity: tanh or relu.", completion: .list(["tanh", "relu"]))
   var nonlinearity: String?
 
   @Flag(inversion: .prefixedNo, help: "Whether sequences are [B, T, F] instead of [T, B, F].")
   var batchFirst: Bool?
 
-  @Option(help: "What enters the head: last, hidden (final state), mean or max; else every time step.")
+  @Option(
+    help: "What enters the head: last, hidden (final state), mean or max; else every time step.",
+    completion: .list(Architecture.Selection.allCases.map(\.rawValue)))
   var select: String?
 
   @Option(
-    help: "What follows each Linear of the head, such as relu,softmax; none for nothing.")
+    help: "What follows each Linear of the head, such as relu,softmax; none for nothing.",
+    completion: .list(Architecture.Activation.allCases.map(\.rawValue) + ["none"]))
   var head: String?
 
   var options: ArchitectureOptions {

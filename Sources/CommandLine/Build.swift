@@ -15,14 +15,17 @@ struct Build: ParsableCommand {
         rnnconv build cell.model.json -o cell.rnnw --bind W=w.npy
       """)
 
-  @Argument(help: "The description; - for standard input.")
+  @Argument(help: "The description; - for standard input.", completion: .file())
   var file: String
 
   @Option(
-    name: .shortAndLong, help: "The file to write; its extension names the format. - for standard output.")
+    name: .shortAndLong, help: "The file to write; its extension names the format. - for standard output.",
+    completion: .file())
   var output: String
 
-  @Option(help: ArgumentHelp("An array that the description names; repeat for more.", valueName: "name=file"))
+  @Option(
+    help: ArgumentHelp("An array that the description names; repeat for more.", valueName: "name=file"),
+    completion: .file())
   var bind: [String] = []
 
   @OptionGroup var limitation: LimitOptions

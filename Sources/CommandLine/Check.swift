@@ -27,7 +27,7 @@ struct Check: ParsableCommand {
       manifest is malformed or inaccessible; 5 the only failures are inconclusive verdicts.
       """)
 
-  @Argument(help: "A manifest, or the folder that holds it as rnnconv.json.")
+  @Argument(help: "A manifest, or the folder that holds it as rnnconv.json.", completion: .file())
   var path = "."
 
   @Flag(name: .customLong("init"), help: "Write a manifest of what is found in the folder.")

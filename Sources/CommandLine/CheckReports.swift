@@ -13,16 +13,16 @@ struct CheckReports: ParsableArguments {
   @Flag(help: "The same as --format json.")
   var json = false
 
-  @Option(help: ArgumentHelp("Also write JUnit XML.", valueName: "file"))
+  @Option(help: ArgumentHelp("Also write JUnit XML.", valueName: "file"), completion: .file())
   var junit: String?
 
-  @Option(help: ArgumentHelp("Also write SARIF 2.1.0.", valueName: "file"))
+  @Option(help: ArgumentHelp("Also write SARIF 2.1.0.", valueName: "file"), completion: .file())
   var sarif: String?
 
-  @Option(help: ArgumentHelp("Also write TAP 14.", valueName: "file"))
+  @Option(help: ArgumentHelp("Also write TAP 14.", valueName: "file"), completion: .file())
   var tap: String?
 
-  @Option(help: ArgumentHelp("Also write a summary in Markdown.", valueName: "file"))
+  @Option(help: ArgumentHelp("Also write a summary in Markdown.", valueName: "file"), completion: .file())
   var markdown: String?
 
   @Option(help: ArgumentHelp("Also write what --json prints.", valueName: "file"))

@@ -15,10 +15,10 @@ struct Diff: ParsableCommand {
         rnnconv diff model.onnx model.rnnw --json
       """)
 
-  @Argument(help: "The first model.")
+  @Argument(help: "The first model.", completion: .file())
   var left: String
 
-  @Argument(help: "The second model.")
+  @Argument(help: "The second model.", completion: .file())
   var right: String
 
   @Flag(help: "Print everything as JSON.")

@@ -21,10 +21,12 @@ struct GradientFlowCommand: ParsableCommand {
         rnnconv gradient-flow model.onnx --json --jacobians jacobians.npz
       """)
 
-  @Argument(help: "The models; - for standard input.")
+  @Argument(help: "The models; - for standard input.", completion: .file())
   var files: [String]
 
-  @Option(help: ArgumentHelp("Input tensors (.npy, .npz, .pb); repeat for more.", valueName: "[name=]file"))
+  @Option(
+    help: ArgumentHelp("Input tensors (.npy, .npz, .pb); repeat for more.", valueName: "[name=]file"),
+    completion: .file())
   var input: [String] = []
 
   @Option(help: "How many steps: the first of the inputs given, or of a made-up sequence (default 100).")
@@ -39,10 +41,14 @@ struct GradientFlowCommand: ParsableCommand {
   @Option(help: "Seed of a made-up sequence.")
   var seed: UInt64 = 1
 
-  @Option(help: ArgumentHelp("Draw all of them as one picture.", valueName: "file.svg"))
+  @Option(
+    help: ArgumentHelp("Draw all of them as one picture.", valueName: "file.svg"),
+    completion: .file(extensions: ["svg"]))
   var svg: String?
 
-  @Option(help: ArgumentHelp("Write each step's Jacobian, [T, S, S] a direction.", valueName: "file.npz"))
+  @Option(
+    help: ArgumentHelp("Write each step's Jacobian, [T, S, S] a direction.", valueName: "file.npz"),
+    completion: .file(extensions: ["npz"]))
   var jacobians: String?
 
   @Flag(help: "Print everything as JSON.")
@@ -50,6 +56,7 @@ struct GradientFlowCommand: ParsableCommand {
 
   @OptionGroup var source: SourceOptions
   @OptionGroup var loss: LossOptions
+  @OptionGroup var overwriting: OverwritingOptions
 
   func validate() throws {
     guard !files.isEmpty else { throw ValidationError("give a model") }
@@ -64,6 +71,9 @@ struct GradientFlowCommand: ParsableCommand {
     options.exponents = exponents
     options.keepsJacobians = jacobians != nil
     let arguments = input.map { TensorArgument($0) }
+    let inputs = files + arguments.map(\.path)
+    try overwriting.check([svg], reading: inputs)
+    try overwriting.check([jacobians], reading: inputs, areResults: true)
     let reports = try files.map { path in
       let file = try source.open(path, binding: try arguments.named(limits: source.limits))
       try loss.check(file)

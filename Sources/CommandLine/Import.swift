@@ -6,16 +6,18 @@ struct Import: ParsableCommand {
     commandName: "import",
     abstract: "Import a model into .rnnw.",
     discussion: """
+      Short for 'rnnconv convert FILE OUTPUT --format rnnw'.
+
       Examples:
         rnnconv import model.onnx -o model.rnnw
         rnnconv import model.onnx -o model.rnnw --bind W=weights.npz --compress
         rnnconv import checkpoint.pt -o model.rnnw --key model_state --batch-first
       """)
 
-  @Argument(help: "The model; - for standard input.")
+  @Argument(help: "The model; - for standard input.", completion: .file())
   var file: String
 
-  @Option(name: .shortAndLong, help: "The .rnnw file to write; - for standard output.")
+  @Option(name: .shortAndLong, help: "The .rnnw file to write; - for standard output.", completion: .file())
   var output: String
 
   @OptionGroup var source: SourceOptions
@@ -33,16 +35,19 @@ struct Export: ParsableCommand {
     commandName: "export",
     abstract: "Export a .rnnw model to another format.",
     discussion: """
+      Short for 'rnnconv convert FILE OUTPUT'.
+
       Examples:
         rnnconv export model.rnnw -o model.onnx
         rnnconv export model.rnnw -o model.onnx --opset 14 --external-data model.bin
       """)
 
-  @Argument(help: "The model; - for standard input.")
+  @Argument(help: "The model; - for standard input.", completion: .file())
   var file: String
 
   @Option(
-    name: .shortAndLong, help: "The file to write; its extension names the format. - for standard output.")
+    name: .shortAndLong, help: "The file to write; its extension names the format. - for standard output.",
+    completion: .file())
   var output: String
 
   @OptionGroup var source: SourceOptions
@@ -63,10 +68,10 @@ struct Convert: ParsableCommand {
         rnnconv convert model.onnx model.safetensors
       """)
 
-  @Argument(help: "The model; - for standard input.")
+  @Argument(help: "The model; - for standard input.", completion: .file())
   var input: String
 
-  @Argument(help: "The file to write; its extension names the format.")
+  @Argument(help: "The file to write; its extension names the format.", completion: .file())
   var output: String
 
   @OptionGroup var source: SourceOptions

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import RNNConv
+internal import Verification
 
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -10,27 +11,33 @@ struct Inspect: ParsableCommand {
         rnnconv inspect model.onnx
         rnnconv inspect model.rnnw --json
         rnnconv inspect checkpoint.pt --tensors
+        rnnconv inspect model.onnx --stats
       """)
 
-  @Argument(help: "The model; - for standard input.")
+  @Argument(help: "The model; - for standard input.", completion: .file())
   var file: String
 
   @Flag(help: "Print everything as JSON.")
   var json = false
 
-  @Flag(help: "List the tensors alone, also of a file that no model can be made of.")
+  @Flag(help: "List the tensors alone, by their names in the file, also where no model can be made of it.")
   var tensors = false
+
+  @Flag(
+    help:
+      "With the tensors' least and greatest elements, and how many are NaN or infinite; reads all of them.")
+  var stats = false
 
   @OptionGroup var source: SourceOptions
 
   func run() throws {
     let file = try source.open(file)
-    if tensors { return try list(file) }
+    if tensors || stats { return try list(file) }
     if json { return try Terminal.printJSON(try file.summary()) }
+    printFile(file)
     let model = try file.model
-    Terminal.print("\(Terminal.paint(file.path, .bold))  \(file.format.name), \(file.byteCount) bytes")
     Terminal.print("  fingerprint  \(model.fingerprint)")
-    Terminal.print("  parameters   \(model.parameterCount)")
+    Terminal.print("  parameters   \(model.parameterCount.grouped)")
     for port in model.inputs {
       Terminal.print("  input        \(port.name) \(port.elementType.rawValue) \(port.shapeDescription)")
     }
@@ -40,6 +47,7 @@ struct Inspect: ParsableCommand {
     Terminal.print()
     for layer in model.layers {
       Terminal.print("  \(Terminal.paint(layer.name, .bold))  \(describe(layer.operation))")
+      Terminal.print("    \(wires(layer.inputs)) → \(wires(layer.outputs))")
       for (role, tensor) in layer.operation.tensors {
         Terminal.print("    \(role)  \(tensor.elementType.rawValue) \(tensor.shape)")
       }
@@ -50,12 +58,35 @@ struct Inspect: ParsableCommand {
     }
   }
 
+  /// What is known of every file, also of one that cannot be imported.
+  private func printFile(_ file: ModelFile) {
+    Terminal.print(
+      "\(Terminal.paint(file.path, .bold))  \(file.format.name), \(file.byteCount.grouped) bytes")
+    for fact in file.facts {
+      Terminal.print(
+        "  \(fact.name)\(String(repeating: " ", count: max(1, 13 - fact.name.count)))\(fact.value)")
+    }
+    if let count = try? file.storedTensors.count { Terminal.print("  tensors      \(count.grouped)") }
+  }
+
+  private func wires(_ names: [String?]) -> String { names.map { $0 ?? "–" }.joined(separator: ", ") }
+
   private func list(_ file: ModelFile) throws {
-    if json { return try Terminal.printJSON(try file.tensorSummary()) }
+    if json { return try Terminal.printJSON(try file.tensorSummary(statistics: stats)) }
     for tensor in try file.storedTensors {
-      Terminal.print("\(tensor.name)  \(tensor.elementType) \(tensor.shape)")
+      Terminal.print(
+        "\(tensor.name)  \(tensor.elementType) \(tensor.shape)" + (stats ? "  " + range(tensor) : ""))
     }
     printFindings(file)
+  }
+
+  private func range(_ tensor: StoredTensor) -> String {
+    let found = tensor.statistics
+    var words: [String] = []
+    if let least = found.least, let most = found.most { words.append("\(least.brief) … \(most.brief)") }
+    if found.nanCount > 0 { words.append("\(found.nanCount.grouped) NaN") }
+    if found.infiniteCount > 0 { words.append("\(found.infiniteCount.grouped) infinite") }
+    return words.isEmpty ? "no element" : words.joined(separator: ", ")
   }
 
   private func printFindings(_ file: ModelFile) {
@@ -72,7 +103,7 @@ struct Inspect: ParsableCommand {
       text += ", gates \(layer.cell.gateOrder)"
       if let size = layer.projectionSize { text += ", projected to \(size)" }
       if case .gru(let resetAfter) = layer.cell { text += resetAfter ? ", reset after" : ", reset before" }
-      if let clip = layer.clip { text += ", clip \(clip)" }
+      if let clip = layer.clip { text += ", clip \(clip.brief)" }
       if layer.inputForget { text += ", f = 1 − i" }
       return text
     case .dense(let weight, _): return "Dense \(weight.shape[1]) → \(weight.shape[0])"
@@ -85,8 +116,8 @@ struct Inspect: ParsableCommand {
       let stop = generate.stop.map { ", until \($0.value) = \($0.token)" } ?? ""
       return "Generate \(generate.body.map(\.operation.name).joined(separator: " → "))"
         + ", \(generate.maxSteps) steps at most\(stop)"
-    case .dropout(let ratio): return "Dropout \(ratio) (identity at inference)"
-    default: return operation.name
+    case .dropout(let ratio): return "Dropout \(ratio.brief) (identity at inference)"
+    case .softmax, .logSoftmax, .concat, .constant, .reverse, .argMax: return operation.name
     }
   }
 }

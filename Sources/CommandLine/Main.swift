@@ -54,12 +54,36 @@ struct RNNConvCommand: ParsableCommand {
   /// The library reflects on every option of every command that it may meet: half of a small verification's start. Where the
   /// first word is a command, that one alone reads the rest; what it does not understand is for all of them to explain.
   private static func parsed() throws -> any ParsableCommand {
+    try requireText()
     let words = Swift.CommandLine.arguments.dropFirst()
-    let named = configuration.subcommands.first { $0.configuration.commandName == words.first }
+    guard let word = words.first, !word.hasPrefix("-"), word != "help" else { return try parseAsRoot() }
+    let named = configuration.subcommands.first { $0.configuration.commandName == word }
+    if named == nil { throw RNNConvError.arguments(unknown(word)) }
     if let named, let command = try? named.parseAsRoot(Array(words.dropFirst())), type(of: command) == named {
       return command
     }
     return try parseAsRoot()
+  }
+
+  /// Swift mends what is not UTF-8, and no file has the mended name.
+  private static func requireText() throws {
+    for argument in UnsafeBufferPointer(
+      start: Swift.CommandLine.unsafeArgv, count: Int(Swift.CommandLine.argc))
+    {
+      guard let argument, String(validatingCString: argument) == nil else { continue }
+      throw RNNConvError.arguments(
+        "'\(String(cString: argument))' is not UTF-8: rename the file, or give it on standard input, as -")
+    }
+  }
+
+  private static func unknown(_ word: String) -> String {
+    let names = configuration.subcommands.filter { $0.configuration.shouldDisplay }
+      .compactMap { $0.configuration.commandName }
+    if let near = word.nearest(in: names) { return "there is no command '\(word)'; did you mean '\(near)'?" }
+    if FileIdentity(word) != nil {
+      return "\(word) is a file, not a command, such as 'rnnconv inspect \(word)'"
+    }
+    return "there is no command '\(word)', only \(names.joined(separator: ", "))"
   }
 
   /// Passes free and ask for the same few arrays over and over: given back to the system in between, their pages would

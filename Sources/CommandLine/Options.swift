@@ -5,7 +5,9 @@ internal import RNNConv
 
 /// Options of everything that converts.
 struct TargetOptions: ParsableArguments {
-  @Option(help: "The target's format, instead of going by its extension: rnnw, onnx, pytorch or safetensors.")
+  @Option(
+    help: "The target's format, instead of going by its extension: rnnw, onnx, pytorch or safetensors.",
+    completion: .list(Format.all.map(\.name)))
   var format: String?
 
   @Option(help: "ONNX: the operator set to write, 7 to 28 (default 17).")
@@ -23,7 +25,7 @@ struct TargetOptions: ParsableArguments {
     help: """
       Convert the weights to F64, F32, F16, BF16 or (.rnnw, with --allow-loss) I8; every rounding is reported and \
       recorded, and how far it can move the outputs.
-      """)
+      """, completion: .list(["F64", "F32", "F16", "BF16", "I8"]))
   var dtype: String?
 
   @Flag(
@@ -41,6 +43,7 @@ struct TargetOptions: ParsableArguments {
   var json = false
 
   @OptionGroup var execution: ExecutionOptions
+  @OptionGroup var overwriting: OverwritingOptions
 
   var options: ConversionOptions {
     get throws {
@@ -119,12 +122,15 @@ struct LimitOptions: ParsableArguments {
 
 /// Options of everything that reads a model.
 struct SourceOptions: ParsableArguments {
-  @Option(name: .customLong("from"), help: "The source's format, instead of going by its content.")
+  @Option(
+    name: .customLong("from"), help: "The source's format, instead of going by its content.",
+    completion: .list(Format.all.map(\.name)))
   var from: String?
 
   @Option(
     help: ArgumentHelp(
-      "Values for a graph input that holds weights; repeat for more.", valueName: "name=file"))
+      "Values for a graph input that holds weights; repeat for more.", valueName: "name=file"),
+    completion: .file())
   var bind: [String] = []
 
   @OptionGroup var limitation: LimitOptions

@@ -16,7 +16,7 @@ struct ReplayCommand: ParsableCommand {
         rnnconv replay proof.json
       """)
 
-  @Argument(help: "The evidence.")
+  @Argument(help: "The evidence.", completion: .file())
   var file: String
 
   @Flag(help: "Print the result as JSON.")

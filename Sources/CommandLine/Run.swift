@@ -19,14 +19,17 @@ struct Run: ParsableCommand {
     case auto, forward, evaluator
   }
 
-  @Argument(help: "The model; - for standard input.")
+  @Argument(help: "The model; - for standard input.", completion: .file())
   var file: String
 
-  @Option(help: ArgumentHelp("Input tensors (.npy, .npz, .pb); repeat for more.", valueName: "[name=]file"))
+  @Option(
+    help: ArgumentHelp("Input tensors (.npy, .npz, .pb); repeat for more.", valueName: "[name=]file"),
+    completion: .file())
   var input: [String]
 
   @Option(
-    name: .shortAndLong, help: "Where the outputs go: .npy for one, .npz for several; - for standard output.")
+    name: .shortAndLong, help: "Where the outputs go: .npy for one, .npz for several; - for standard output.",
+    completion: .file())
   var output: String
 
   @Option(name: .customLong("output-name"), help: "Write only this output; repeat for more.")
@@ -35,7 +38,7 @@ struct Run: ParsableCommand {
   @Option(help: "forward (the imported model), evaluator (the file by its own rules) or auto.")
   var engine = Engine.auto
 
-  @Option(help: "float32 or float64.")
+  @Option(help: "float32 or float64.", completion: .list(["float32", "float64"]))
   var precision = "float32"
 
   @Option(help: "Loops that feed tokens back keep this many hypotheses; 1 takes the best token of each step.")
@@ -49,8 +52,11 @@ struct Run: ParsableCommand {
   @OptionGroup var execution: ExecutionOptions
   @OptionGroup var source: SourceOptions
   @OptionGroup var loss: LossOptions
+  @OptionGroup var overwriting: OverwritingOptions
 
   func run() throws {
+    // Arrays of an earlier run are made of the same inputs again.
+    try overwriting.check([output], reading: [file] + input.map { TensorArgument($0).path }, areResults: true)
     guard beam >= 1, lengthPenalty.isFinite else {
       throw RNNConvError.arguments("--beam takes a number from 1 on, --length-penalty a finite one")
     }

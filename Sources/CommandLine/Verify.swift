@@ -20,20 +20,23 @@ struct Verify: ParsableCommand {
         rnnconv verify model.onnx --power --input x.npy
       """)
 
-  @Argument(help: "The model, and what it is compared with.")
+  @Argument(help: "The model, and what it is compared with.", completion: .file())
   var files: [String]
 
-  @Option(help: ArgumentHelp("Input tensors (.npy, .npz, .pb); repeat for more.", valueName: "[name=]file"))
+  @Option(
+    help: ArgumentHelp("Input tensors (.npy, .npz, .pb); repeat for more.", valueName: "[name=]file"),
+    completion: .file())
   var input: [String] = []
 
   @Option(
-    help: ArgumentHelp("Expected outputs (.npy, .npz, .pb); repeat for more.", valueName: "[name=]file"))
+    help: ArgumentHelp("Expected outputs (.npy, .npz, .pb); repeat for more.", valueName: "[name=]file"),
+    completion: .file())
   var expected: [String] = []
 
   @Option(
     help:
-      "The runtime that made the expected outputs: any, onnxruntime, pytorch, keras, openvino, litert or tract."
-  )
+      "The runtime that made the expected outputs: any, onnxruntime, pytorch, keras, openvino, litert or tract.",
+    completion: .list(VerificationOptions.Runtime.allCases.map(\.rawValue)))
   var runtime = "any"
 
   @Option(
@@ -51,31 +54,35 @@ struct Verify: ParsableCommand {
 
   @Option(
     help:
-      "What the second file may have stored the first one's weights as: F16, BF16 or I8 (one scale a tensor)."
-  )
+      "What the second file may have stored the first one's weights as: F16, BF16 or I8 (one scale a tensor).",
+    completion: .list(WeightStorage.allCases.map(\.rawValue)))
   var storage: String?
 
   @Option(help: "Seed of the inputs that are made up.")
   var seed: UInt64 = 1
 
-  @Option(help: "What is tried where inputs are made up: quick, standard or thorough.")
+  @Option(
+    help: "What is tried where inputs are made up: quick, standard or thorough.",
+    completion: .list(ProbeSuite.allCases.map(\.rawValue)))
   var suite = "standard"
 
-  @Option(help: ArgumentHelp("Write down everything that 'rnnconv replay' needs.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("Write down everything that 'rnnconv replay' needs.", valueName: "file"),
+    completion: .file())
   var evidence: String?
 
   @Option(
     name: .customLong("report"),
     help: ArgumentHelp(
       "Write the report as one page with plots, dated SOURCE_DATE_EPOCH where that is set.",
-      valueName: "file.html"))
+      valueName: "file.html"), completion: .file(extensions: ["html"]))
   var page: String?
 
   @Option(
     name: .customLong("write-fixed"),
     help: ArgumentHelp(
       "Where exactly one known mistake explains a difference, write the model with it taken back.",
-      valueName: "path"))
+      valueName: "path"), completion: .file())
   var writeFixed: String?
 
   @Flag(
@@ -91,6 +98,7 @@ struct Verify: ParsableCommand {
   @OptionGroup var execution: ExecutionOptions
   @OptionGroup var source: SourceOptions
   @OptionGroup var loss: LossOptions
+  @OptionGroup var overwriting: OverwritingOptions
 
   func validate() throws {
     guard (1...2).contains(files.count) else { throw ValidationError("give one or two files") }
@@ -114,6 +122,9 @@ struct Verify: ParsableCommand {
     if power { return try showPower() }
     let request = try request
     if let writeFixed { try refuseOverwriting(writeFixed, request) }
+    try overwriting.check(
+      [page, evidence, writeFixed],
+      reading: files + (input + expected).map { TensorArgument($0).path })
     let outcome = try Terminal.progress("verifying") { try execution.use { try request.run() } }
     let report = outcome.report
     if let page { try writePage(outcome, to: page) }

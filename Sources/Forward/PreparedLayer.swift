@@ -25,8 +25,11 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     case .recurrent(let layer): recurrent = Number.recurrence(layer, rules)
     case .dense(let weight, let bias): dense = Number.Dense(weight: weight, bias: bias, rules)
     case .generate(let generate): generation = GeneratePass(generate, rules)
+    // Rows that are looked up are converted one by one, but where all of the table has to be narrowed.
     case .embedding where !rules.narrowsWeights: break
-    default: weights = layer.operation.tensors.map { Number.stored($0.tensor, rules) }
+    case .embedding, .arithmetic, .constant:
+      weights = layer.operation.tensors.map { Number.stored($0.tensor, rules) }
+    case .activation, .softmax, .logSoftmax, .select, .concat, .slice, .reverse, .dropout, .argMax: break
     }
     self.recurrent = recurrent
     self.dense = dense
@@ -198,7 +201,8 @@ struct PreparedLayer<Number: Scalar>: Sendable {
         for t in 0..<steps { sum = sum + x.elements[t * size + index] }
         result.elements[index] = Number(sum) / Number.constant(Double(steps))
       }
-    default:
+    case .step: break  // taken above, of tokens too
+    case .max:
       for index in 0..<size {
         result.elements[index] = (1..<steps).reduce(x.elements[index]) {
           Number.maximum($0, x.elements[$1 * size + index])

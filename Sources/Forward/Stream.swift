@@ -107,7 +107,11 @@ extension Model {
         guard selection == .step(-1) else {
           throw .cannotStream(layer: layer.name, reason: "it needs the whole sequence")
         }
-      default: break
+      case .embedding, .dense, .activation, .softmax, .logSoftmax, .concat, .slice, .arithmetic, .constant,
+        .dropout,
+        .argMax:
+        // A step of the output is made of the same step of the inputs.
+        break
       }
       if isVarying { varying.formUnion(layer.outputs.compactMap { $0 }) }
     }

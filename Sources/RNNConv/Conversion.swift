@@ -130,6 +130,12 @@ extension Model {
     guard type.isFloat || type == .int8 else {
       throw .arguments("weights cannot be converted to \(type.rawValue)")
     }
+    let unfit = tensors.compactMap { named in
+      named.tensor.obstacle(to: type).map { "layer '\(named.layer)', \(named.role) \($0)" }
+    }
+    guard unfit.isEmpty else {
+      throw .notExpressible(format: type.rawValue, reason: unfit.joined(separator: "; "))
+    }
     var notes: [ConversionNote] = []
     for index in layers.indices {
       var rounded = 0
@@ -149,7 +155,7 @@ extension Model {
         notes.append(
           ConversionNote(
             layer: layers[index].name, type.isFloat ? .rounded : .lossy,
-            "\(rounded) weights rounded to \(type.rawValue), by at most \(largest) of their value"))
+            "\(rounded) weights rounded to \(type.rawValue), by at most \(largest.brief) of their value"))
       }
     }
     return notes
@@ -157,6 +163,22 @@ extension Model {
 }
 
 extension Tensor {
+  /// Why the type cannot hold these numbers, rounded; nil where it can.
+  fileprivate func obstacle(to type: ElementType) -> String? {
+    guard elementType.isFloat else { return nil }
+    guard type.isFloat else {
+      // One scale cannot serve what is infinite, nor say what is not a number.
+      let count = doubles.count { !$0.isFinite }
+      return shape.count < 2 || count == 0 ? nil : "holds NaN or ∞ (\(count) of \(self.count))"
+    }
+    // Within its range nothing can be out of that of another type.
+    guard type == .float16 || elementType == .float64, let result = try? converted(to: type).tensor else {
+      return nil
+    }
+    let lost = zip(doubles, result.doubles).count { $0.isFinite && !$1.isFinite }
+    return lost == 0 ? nil : "holds numbers beyond the greatest \(type.rawValue) (\(lost) of \(count))"
+  }
+
   /// The tensor in another type; nil where that type cannot hold it.
   fileprivate func narrowed(to type: ElementType) -> Tensor? {
     type == .int8 ? WeightStorage.int8.stored(self) : try? converted(to: type).tensor

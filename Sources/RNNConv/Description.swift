@@ -48,6 +48,8 @@ extension ModelFile {
       JSONMember("weightBytes", .integer(Int64(model.tensors.reduce(0) { $0 + $1.tensor.bytes.count }))),
       JSONMember("inputs", .array(model.inputs.map(\.json))),
       JSONMember("outputs", .array(model.outputs.map(\.json))),
+      JSONMember("facts", .object(facts.map { JSONMember($0.name, .string($0.value)) })),
+      JSONMember("tensorCount", .integer(Int64(try storedTensors.count))),
       JSONMember("layers", .array(layers)),
       JSONMember(
         "metadata",

@@ -29,8 +29,10 @@ public struct Format: Sendable {
     var outputNames: [String] = []
     /// How the architecture was found, where the file does not hold it.
     var findings: [Finding] = []
-    /// What a file of named weights holds, whether a model can be made of it or not.
-    var tensors: [StoredTensor]?
+    /// What the file holds under its own names, whether a model can be made of it or not; nil where those are the model's.
+    var tensors: (@Sendable () -> [StoredTensor])?
+    /// What else the file says of itself, such as its operator set.
+    var facts: @Sendable () -> [FileFact] = { [] }
     /// Files below the model's folder that hold a part of it.
     var companions: [String] = []
     /// Checks what the file itself says about its bytes, where reading it did not.
@@ -44,7 +46,7 @@ public struct Format: Sendable {
       evaluate:
         @escaping @Sendable ([String: Tensor], Precision) throws(RNNConvError) -> [String: Tensor],
       inputNames: [String], outputNames: [String] = [], findings: [Finding] = [],
-      tensors: [StoredTensor]? = nil,
+      tensors: (@Sendable () -> [StoredTensor])? = nil, facts: @escaping @Sendable () -> [FileFact] = { [] },
       companions: [String] = [], check: @escaping @Sendable () throws(RNNConvError) -> Void = {}
     ) {
       imported = Lazy(model)
@@ -54,6 +56,7 @@ public struct Format: Sendable {
       self.outputNames = outputNames
       self.findings = findings
       self.tensors = tensors
+      self.facts = facts
       self.companions = companions
       self.check = check
     }
@@ -192,7 +195,9 @@ extension Format {
             throw .inputs("\(options.path): \(error)")
           }
         }, inputNames: source.graph.inputs.map(\.name).filter { !given.contains($0) },
-        outputNames: source.graph.outputs.map(\.name), companions: externalFiles)
+        outputNames: source.graph.outputs.map(\.name),
+        tensors: { source.graph.storedTensors }, facts: { source.facts },
+        companions: externalFiles)
     },
     write: { (model, options) throws(RNNConvError) in
       if let opset = options.opset, !ONNXDecoder.opsets.contains(opset) {

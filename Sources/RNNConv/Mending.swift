@@ -1,5 +1,4 @@
 internal import ByteIO
-internal import Glibc
 internal import Verification
 
 /// What came of taking a mistake back.
@@ -70,18 +69,5 @@ extension ModelFile {
     do { return try Verification.verify(subject, evaluator, probes: probes, isDiagnosing: false) } catch {
       throw .inputs(error.description)
     }
-  }
-}
-
-/// A file, whatever it is called: links and other spellings lead to the same one.
-private struct FileIdentity: Equatable {
-  private let device: UInt64
-  private let number: UInt64
-
-  /// Nil where there is none.
-  init?(_ path: String) {
-    var status = stat()
-    guard stat(path, &status) == 0 else { return nil }
-    (device, number) = (UInt64(status.st_dev), UInt64(status.st_ino))
   }
 }

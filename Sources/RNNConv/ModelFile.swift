@@ -89,10 +89,13 @@ public struct ModelFile: Sendable {
   /// was left out.
   public var findings: [Finding] { content.findings }
 
-  /// The tensors in the file: of a file of weights all of them, under its own names; of another format those of the model.
+  /// What the file says of itself beside its model.
+  public var facts: [FileFact] { content.facts() }
+
+  /// The tensors in the file, under its own names where it has any.
   public var storedTensors: [StoredTensor] {
     get throws(RNNConvError) {
-      if let tensors = content.tensors { return tensors }
+      if let tensors = content.tensors { return tensors() }
       return try model.layers.flatMap { layer in
         layer.operation.tensors.map { StoredTensor("\(layer.name).\($0.role)", $0.tensor) }
       }
@@ -110,6 +113,12 @@ public struct ModelFile: Sendable {
 
   /// Files below the model's folder that hold a part of it, such as ONNX external data.
   public var companions: [String] { content.companions }
+
+  /// The same as paths.
+  public var companionPaths: [String] {
+    let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
+    return companions.map { folder + $0 }
+  }
 
   /// The same file under another name, for reports.
   func named(_ path: String) -> ModelFile {

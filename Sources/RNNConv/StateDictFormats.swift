@@ -109,7 +109,7 @@ extension Format {
     func failed(_ error: StateDictError) -> RNNConvError {
       .unreadable(path: options.path, reason: error.description)
     }
-    let tensors = state.entries.map { StoredTensor($0.name, $0.tensor) }
+    let tensors: @Sendable () -> [StoredTensor] = { state.entries.map { StoredTensor($0.name, $0.tensor) } }
     // The evaluator gets the tensors as they are in the file, and folds what is to be folded itself.
     let folded = state.withWeightsMade()
     let inference: Inference

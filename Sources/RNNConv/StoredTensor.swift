@@ -2,37 +2,83 @@ public import ByteIO
 internal import Recurrent
 internal import Tensors
 
-/// A tensor as a file holds it, without its elements.
-public struct StoredTensor: Sendable, Equatable {
+/// A tensor as a file holds it.
+public struct StoredTensor: Sendable {
   public let name: String
   /// Such as `F32`.
   public let elementType: String
   public let shape: [Int]
   public let byteCount: Int
+  private let tensor: Tensor
 
   init(_ name: String, _ tensor: Tensor) {
     self.name = name
     elementType = tensor.elementType.rawValue
     shape = tensor.shape
     byteCount = tensor.bytes.count
+    self.tensor = tensor
   }
 
-  var json: JSONValue {
-    .object([
-      JSONMember("name", .string(name)), JSONMember("elementType", .string(elementType)),
-      JSONMember("shape", .array(shape.map { .integer(Int64($0)) })),
-      JSONMember("bytes", .integer(Int64(byteCount))),
-    ])
+  /// What its elements are like; reads all of them, a part at a time.
+  public var statistics: Statistics {
+    var statistics = Statistics()
+    var part = [Double](repeating: 0, count: min(tensor.count, 1 << 16))
+    for start in stride(from: 0, to: tensor.count, by: 1 << 16) {
+      let elements = start..<min(start + 1 << 16, tensor.count)
+      // Inside: there is room for as many.
+      part.withUnsafeMutableBufferPointer { tensor.copy(elements, to: $0.baseAddress!) }
+      for value in part[..<elements.count] { statistics.add(value) }
+      tensor.releasePages(elements)
+    }
+    return statistics
+  }
+
+  public struct Statistics: Sendable, Equatable {
+    /// Of the finite elements; nil where there is none.
+    public private(set) var least: Double?
+    public private(set) var most: Double?
+    public private(set) var nanCount = 0
+    public private(set) var infiniteCount = 0
+
+    fileprivate mutating func add(_ value: Double) {
+      if value.isNaN {
+        nanCount += 1
+      } else if value.isInfinite {
+        infiniteCount += 1
+      } else {
+        least = min(least ?? value, value)
+        most = max(most ?? value, value)
+      }
+    }
+
+    var json: [JSONMember] {
+      [
+        JSONMember("min", least.map(JSONValue.number) ?? .null),
+        JSONMember("max", most.map(JSONValue.number) ?? .null),
+        JSONMember("nan", .integer(Int64(nanCount))), JSONMember("infinite", .integer(Int64(infiniteCount))),
+      ]
+    }
+  }
+
+  func json(statistics isWithStatistics: Bool) -> JSONValue {
+    .object(
+      [
+        JSONMember("name", .string(name)), JSONMember("elementType", .string(elementType)),
+        JSONMember("shape", .array(shape.map { .integer(Int64($0)) })),
+        JSONMember("bytes", .integer(Int64(byteCount))),
+      ] + (isWithStatistics ? statistics.json : []))
   }
 }
 
 extension ModelFile {
-  /// What `inspect --tensors` shows: no weight is read for it where the file is a table of named weights.
-  public func tensorSummary() throws(RNNConvError) -> JSONValue {
+  /// What `inspect --tensors` shows.
+  ///
+  /// - Parameter statistics: whether to read every element for its tensor's range.
+  public func tensorSummary(statistics: Bool = false) throws(RNNConvError) -> JSONValue {
     .object([
       JSONMember("path", .string(path)), JSONMember("format", .string(format.name)),
       JSONMember("fileBytes", .integer(Int64(byteCount))),
-      JSONMember("tensors", .array(try storedTensors.map(\.json))),
+      JSONMember("tensors", .array(try storedTensors.map { $0.json(statistics: statistics) })),
       JSONMember("findings", .array(findings.map(\.json))),
     ])
   }

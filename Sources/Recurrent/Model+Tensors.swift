@@ -40,12 +40,12 @@ extension Operation {
       }
     case .embedding(let table): [("table", table)]
     case .dense(let weight, let bias): [("weight", weight)] + (bias.map { [("bias", $0)] } ?? [])
-    case .arithmetic(_, let constant?, _): [("constant", constant)]
+    case .arithmetic(_, let constant, _): constant.map { [("constant", $0)] } ?? []
     case .constant(let tensor): [("value", tensor)]
     case .generate(let generate):
       generate.body.flatMap { layer in layer.operation.tensors.map { ("\(layer.name).\($0.role)", $0.tensor) }
       }
-    default: []
+    case .activation, .softmax, .logSoftmax, .select, .concat, .slice, .reverse, .dropout, .argMax: []
     }
   }
 }
@@ -87,7 +87,8 @@ extension Operation {
         generate.body[index].operation = generate.body[index].operation.mapTensors(transform)
       }
       return .generate(generate)
-    default: return self
+    case .activation, .softmax, .logSoftmax, .select, .concat, .slice, .reverse, .dropout, .argMax:
+      return self
     }
   }
 }

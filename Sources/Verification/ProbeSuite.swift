@@ -193,7 +193,10 @@ extension Model {
           }
         }
         return nil
-      default: return nil
+      case .embedding, .recurrent, .dense, .activation, .softmax, .logSoftmax, .select, .concat, .slice,
+        .arithmetic, .reverse,
+        .constant, .dropout, .argMax:
+        return nil
       }
     }.first
   }

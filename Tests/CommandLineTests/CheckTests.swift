@@ -19,7 +19,8 @@ import Testing
     }
 
     func convert(_ source: String, _ target: String) throws {
-      let outcome = try Tool.run("convert", folder.path(source), folder.path(target), "--allow-loss")
+      let outcome = try Tool.run(
+        "convert", folder.path(source), folder.path(target), "--allow-loss", "--force")
       #expect(outcome.code == 0, "\(outcome)")
     }
 

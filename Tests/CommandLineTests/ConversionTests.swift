@@ -43,7 +43,7 @@ import Testing
   @Test func `a model can be converted onto itself`() throws {
     let folder = try TemporaryFolder()
     let path = try folder.write(try Data(contentsOf: URL(filePath: Sample.demo)), to: "model.onnx")
-    let outcome = try Tool.run("convert", path, path, "--opset", "14")
+    let outcome = try Tool.run("convert", path, path, "--opset", "14", "--force")
     #expect(outcome.code == 0, "\(outcome)")
     #expect(try Tool.run("verify", Sample.demo, path).code == 0)
   }
@@ -56,6 +56,53 @@ import Testing
       Set(json.keys).isSuperset(of: ["source", "target", "written", "exactness", "notes", "verification"]))
     #expect(json["written"] as? Bool == true)
     #expect((json["verification"] as? [String: Any])?["verdict"] as? String == "equal")
+  }
+
+  @Test func `nothing writes over its input, or over a model that is there, without being told to`() throws {
+    let folder = try TemporaryFolder()
+    let demo = Array(try Data(contentsOf: URL(filePath: Sample.demo)))
+    let (a, b) = (try folder.write(demo, to: "a.onnx"), try folder.write([1, 2, 3], to: "b.onnx"))
+    try FileManager.default.createSymbolicLink(atPath: folder.path("link.onnx"), withDestinationPath: a)
+    for (arguments, target) in [
+      (["convert", a, a], a), (["convert", folder.path("link.onnx"), a, "--opset", "14"], a),
+      (["convert", a, b], b),
+      (["import", a, "-o", b], b), (["export", a, "-o", b], b),
+      (["convert", a, folder.path("c.onnx"), "--external-data", "b.onnx"], b),
+      (["verify", a, a, "--evidence", b], b), (["verify", a, a, "--report", b], b),
+      (["gradient-flow", a, "--svg", b], b),
+      (["run", a, "--input", a, "-o", a], a),
+    ] {
+      let outcome = try Tool.run(arguments)
+      #expect(
+        outcome.code == 2 && outcome.error.contains("\(target): ") && outcome.error.contains("--force"),
+        "\(outcome)")
+    }
+    #expect(try folder.read("a.onnx") == demo && folder.read("b.onnx") == [1, 2, 3])
+    #expect(try folder.names() == ["a.onnx", "b.onnx", "link.onnx"])
+    #expect(try Tool.run("convert", a, b, "--force").code == 0)
+    #expect(try Tool.run("convert", b, b, "--opset", "14", "--force").code == 0)
+    #expect(try Tool.run("verify", a, b).code == 0)
+    #expect(try Tool.run("convert", a, "/dev/null", "--format", "rnnw").code == 0)
+  }
+
+  @Test(arguments: [
+    ("F16", 1e6 as Float, "numbers beyond the greatest F16 (1 of"), ("I8", .infinity, "NaN or ∞ (1 of"),
+  ])
+  func `weights that the type cannot hold are named`(type: String, weight: Float, words: String) throws {
+    let folder = try TemporaryFolder()
+    var model = try LayerSpecification(.lstm).model(seed: 1)
+    model.layers[0].operation = model.layers[0].operation.mapTensors { tensor in
+      var values = tensor.floats
+      if tensor.shape.count > 1 { values[0] = weight }
+      return Tensor(values, shape: tensor.shape)
+    }
+    let path = try folder.write(Sample.rnnw(model), to: "m.rnnw")
+    for more in [[], ["--no-verify"]] {
+      let outcome = try Tool.run(
+        ["convert", path, folder.path("o.rnnw"), "--dtype", type, "--allow-loss"] + more)
+      #expect(outcome.code == 3 && outcome.error.contains("forward.inputWeight holds \(words)"), "\(outcome)")
+    }
+    #expect(try folder.names() == ["m.rnnw"])
   }
 
   @Test func `standard input and standard output take the place of files`() throws {

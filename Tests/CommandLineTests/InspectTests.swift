@@ -1,4 +1,8 @@
+import ByteIO
 import Foundation
+import NumPyFormat
+import ONNXFormat
+import Tensors
 import TestSupport
 import Testing
 
@@ -38,6 +42,40 @@ import Testing
     #expect(
       !tensors.isEmpty
         && tensors.allSatisfy { Set($0.keys).isSuperset(of: ["role", "elementType", "shape", "bytes"]) })
+  }
+
+  @Test func `inspect shows what a file says of itself, and how its layers are wired`() throws {
+    let outcome = try Tool.run("inspect", Sample.demo)
+    for words in ["opset        17", "nodes", "LSTM", "tensors", "ir version", " → "] {
+      #expect(outcome.output.contains(words), "'\(words)' is missing: \(outcome)")
+    }
+    let json = try Tool.run("inspect", Sample.demo, "--json").json()
+    #expect((json["facts"] as? [String: String])?["opset"] == "17", "\(json)")
+    #expect(try #require(json["tensorCount"] as? Int) > 0)
+  }
+
+  @Test func `a file that cannot be imported still says what it holds`() throws {
+    let folder = try TemporaryFolder()
+    let model = NumberTests.wrapped([ONNXNode("Sign", inputs: ["x"], outputs: ["y"])])
+    let path = try folder.write(
+      ByteBuffer(joining: [try ONNXEncoder.encode(model).model]).array, to: "sign.onnx")
+    let outcome = try Tool.run("inspect", path)
+    #expect(outcome.code == 4 && outcome.output.contains("nodes        2: 1 RNN, 1 Sign"), "\(outcome)")
+    let tensors = try Tool.run("inspect", path, "--stats")
+    #expect(tensors.code == 0 && tensors.output.contains("R  F32 [1, 2, 2]  0.2 … 0.2"), "\(tensors)")
+  }
+
+  @Test func `statistics give ranges and count what is not finite`() throws {
+    let folder = try TemporaryFolder()
+    let tensor = Tensor([Float.nan, -2, .infinity, 5], shape: [4])
+    let bytes = ByteBuffer(joining: try NumPyFormat.encodeArchive([("lstm.weight", tensor)])).array
+    let path = try folder.write(bytes, to: "w.npz")
+    let outcome = try Tool.run("inspect", path, "--stats")
+    #expect(outcome.output.contains("lstm.weight  F32 [4]  -2 … 5, 1 NaN, 1 infinite"), "\(outcome)")
+    let json = try Tool.run("inspect", path, "--stats", "--json").json()
+    let entry = try #require((json["tensors"] as? [[String: Any]])?.first)
+    #expect(
+      entry["min"] as? Double == -2 && entry["max"] as? Double == 5 && entry["nan"] as? Int == 1, "\(entry)")
   }
 
   @Test(arguments: [

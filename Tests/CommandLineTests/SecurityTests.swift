@@ -41,7 +41,8 @@ import Testing
     let outside = try TemporaryFolder()
     let precious = try outside.write(Array("precious".utf8), to: "precious")
     try FileManager.default.createSymbolicLink(atPath: folder.path("w.bin"), withDestinationPath: precious)
-    let outcome = try Tool.run("convert", Sample.demo, folder.path("m.onnx"), "--external-data", "w.bin")
+    let outcome = try Tool.run(
+      "convert", Sample.demo, folder.path("m.onnx"), "--external-data", "w.bin", "--force")
     #expect(outcome.code == 4, "\(outcome)")
     #expect(outcome.error.contains("w.bin: cannot write: there is a symbolic link"), "\(outcome)")
     #expect(try outside.read("precious") == Array("precious".utf8))

@@ -81,7 +81,9 @@ def says(text: str, *patterns: str) -> None:
 
 def rnnconv(*arguments: str | Path, code: int | tuple[int, ...] = 0, folder: Path | None = None) -> str:
     """What it prints; read as bytes, as Python would make a line feed of a carriage return."""
-    run = subprocess.run([RNNCONV, *map(str, arguments)], capture_output=True, check=False, timeout=300, cwd=folder)
+    force = ["--force"] if arguments[0] in ("convert", "import", "verify", "gradient-flow") else []
+    command = [RNNCONV, *map(str, arguments), *force]
+    run = subprocess.run(command, capture_output=True, check=False, timeout=300, cwd=folder)
     text = (run.stdout + run.stderr).decode("utf-8", "replace")
     if run.returncode not in (code if isinstance(code, tuple) else (code,)):
         raise Wrong(

@@ -48,11 +48,12 @@ def digest(path: Path) -> str:
 
 
 def run(*arguments, **options) -> subprocess.CompletedProcess:
-    return subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=60, **options)
+    force = ["--force"] if arguments[0] == "convert" else []
+    return subprocess.run([BINARY, *map(str, arguments), *force], capture_output=True, text=True, timeout=60, **options)
 
 
 def converting(source: Path, target: Path, *more) -> list[str]:
-    return [BINARY, "convert", str(source), str(target), "--no-verify", *map(str, more)]
+    return [BINARY, "convert", str(source), str(target), "--no-verify", "--force", *map(str, more)]
 
 
 def killed(place: Path, sources: list[Path], points: int, pair: bool) -> str:

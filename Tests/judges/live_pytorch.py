@@ -41,7 +41,8 @@ RNNCONV = binary()
 
 
 def rnnconv(*arguments: str | Path, code: int | tuple[int, ...] = 0) -> str:
-    run = subprocess.run([RNNCONV, *map(str, arguments)], capture_output=True, text=True, check=False)
+    force = ["--force"] if arguments[0] in ("convert", "run") else []
+    run = subprocess.run([RNNCONV, *map(str, arguments), *force], capture_output=True, text=True, check=False)
     if run.returncode not in (code if isinstance(code, tuple) else (code,)):
         raise SystemExit(f"rnnconv {' '.join(map(str, arguments))}: {run.returncode}, not {code}\n{run.stdout}{run.stderr}")
     return run.stdout + run.stderr

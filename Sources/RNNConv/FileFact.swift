@@ -1,0 +1,63 @@
+internal import ONNXFormat
+
+/// Something that a file says of itself beside its model.
+public struct FileFact: Sendable, Equatable {
+  /// A word, such as `opset`.
+  public let name: String
+  public let value: String
+}
+
+extension ONNXModel {
+  var facts: [FileFact] {
+    var operators: [String: Int] = [:]
+    graph.count(into: &operators)
+    let counts = operators.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.value) \($0.key)" }
+    let domains = opsets.sorted { $0.key < $1.key }.map {
+      $0.key.isEmpty ? "\($0.value)" : "\($0.key) \($0.value)"
+    }
+    let made = [producer, producerVersion].filter { !$0.isEmpty }.joined(separator: " ")
+    return [
+      FileFact(name: "opset", value: domains.joined(separator: ", ")),
+      FileFact(name: "ir version", value: "\(irVersion)"),
+      FileFact(
+        name: "nodes",
+        value: "\(operators.values.reduce(0, +).grouped)"
+          + (counts.isEmpty ? "" : ": \(counts.joined(separator: ", "))")),
+    ] + (made.isEmpty ? [] : [FileFact(name: "made by", value: made)])
+  }
+}
+
+extension ONNXGraph {
+  /// Its operators, and those of the graphs inside, by how often there are.
+  fileprivate func count(into operators: inout [String: Int]) {
+    for node in nodes {
+      operators[node.operation, default: 0] += 1
+      for case .graph(let inner) in node.attributes.values { inner.count(into: &operators) }
+    }
+  }
+
+  /// Its constants by name, then those of the graphs inside.
+  var storedTensors: [StoredTensor] {
+    initializers.map { StoredTensor($0.name, $0.tensor) }
+      + nodes.flatMap { node in
+        node.attributes.sorted { $0.key < $1.key }.flatMap { name, attribute -> [StoredTensor] in
+          switch attribute {
+          case .tensor(let tensor): [StoredTensor(node.outputs.first ?? name, tensor)]
+          case .graph(let inner): inner.storedTensors
+          default: []
+          }
+        }
+      }
+  }
+}
+
+extension BinaryInteger {
+  /// `1,234,567`
+  public var grouped: String {
+    let digits = magnitude.description
+    let groups = digits.enumerated().map { index, digit in
+      index > 0 && (digits.count - index) % 3 == 0 ? ",\(digit)" : "\(digit)"
+    }
+    return (self < 0 ? "-" : "") + groups.joined()
+  }
+}
