@@ -6,9 +6,8 @@ internal import Verification
 /// What import, export and convert share: convert, say how exact, say what verification found.
 func convert(_ file: ModelFile, to path: String, _ target: TargetOptions) throws {
   let (options, json) = (try target.options, target.json)
-  let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
   try target.overwriting.check(
-    [path, target.externalData.map { folder + $0 }], reading: [file.path] + file.companionPaths)
+    [path, target.externalData.map { path.folderPrefix + $0 }], reading: [file.path] + file.companionPaths)
   let conversion: Conversion
   do {
     conversion = try Terminal.progress("converting \(file.path)") {

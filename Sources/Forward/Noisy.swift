@@ -180,7 +180,7 @@ extension Noisy {
     var alpha: Noisy { number(activation.alpha) }
     var beta: Noisy { number(activation.beta) }
     func elementary(_ y: Double) -> Noisy { number(off(y, at: a, model.elementary, seed)) }
-    func sigmoid(_ a: Double) -> Noisy { number(off(1 / (1 + exp(-a)), at: a, model.sigmoid, seed)) }
+    func sigmoid(_ a: Double) -> Noisy { number(off(Double.sigmoid(a), at: a, model.sigmoid, seed)) }
     func tangent(_ a: Double) -> Noisy { number(off(quickTanh(a), at: a, model.tanh, seed)) }
     switch activation.kind {
     case .identity: return x

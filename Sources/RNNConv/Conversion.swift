@@ -83,8 +83,8 @@ extension ModelFile {
     }
     var files = [AtomicFile.NewFile(final.chunks, path: path)]
     if let external = final.external {
-      let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
-      files.insert(AtomicFile.NewFile(external.chunks, path: external.name, beneath: folder), at: 0)
+      files.insert(
+        AtomicFile.NewFile(external.chunks, path: external.name, beneath: path.folderPrefix), at: 0)
     }
     let staged: StagedFiles
     do { staged = try AtomicFile.stage(files) } catch { throw .file(error) }
@@ -130,24 +130,28 @@ extension Model {
     guard type.isFloat || type == .int8 else {
       throw .arguments("weights cannot be converted to \(type.rawValue)")
     }
-    let unfit = tensors.compactMap { named in
-      named.tensor.obstacle(to: type).map { "layer '\(named.layer)', \(named.role) \($0)" }
-    }
-    guard unfit.isEmpty else {
-      throw .notExpressible(format: type.rawValue, reason: unfit.joined(separator: "; "))
-    }
     var notes: [ConversionNote] = []
+    var unfit: [String] = []
     for index in layers.indices {
       var rounded = 0
       var largest = 0.0
+      // In the order in which they are mapped.
+      var roles = layers[index].operation.tensors.map(\.role)[...]
       layers[index].operation = layers[index].operation.mapTensors { tensor in
+        let role = roles.removeFirst()
         guard tensor.elementType.isFloat, let result = tensor.narrowed(to: type) else { return tensor }
-        let count = zip(tensor.doubles, result.doubles).count { $0 != $1 && !$0.isNaN }
-        rounded += count
-        if count > 0 {
-          for (before, after) in zip(tensor.doubles, result.doubles) where before != 0 {
-            largest = max(largest, abs(after - before) / abs(before))
-          }
+        let (before, after) = (tensor.doubles, result.doubles)
+        var lost = 0
+        for (old, new) in zip(before, after) where old != new && !old.isNaN {
+          rounded += 1
+          if old.isFinite, !new.isFinite { lost += 1 }
+          if old != 0 { largest = max(largest, abs(new - old) / abs(old)) }
+        }
+        func refuse(_ what: String) { unfit.append("layer '\(layers[index].name)', \(role) holds \(what)") }
+        if lost > 0 { refuse("numbers beyond the greatest \(type.rawValue) (\(lost) of \(before.count))") }
+        if type == .int8, tensor.shape.count > 1, result.quantization == nil {
+          let count = before.count { !$0.isFinite }
+          refuse(count > 0 ? "NaN or ∞ (\(count) of \(before.count))" : "numbers too great for a scale")
         }
         return result
       }
@@ -158,27 +162,14 @@ extension Model {
             "\(rounded) weights rounded to \(type.rawValue), by at most \(largest.brief) of their value"))
       }
     }
+    guard unfit.isEmpty else {
+      throw .notExpressible(format: type.rawValue, reason: unfit.joined(separator: "; "))
+    }
     return notes
   }
 }
 
 extension Tensor {
-  /// Why the type cannot hold these numbers, rounded; nil where it can.
-  fileprivate func obstacle(to type: ElementType) -> String? {
-    guard elementType.isFloat else { return nil }
-    guard type.isFloat else {
-      // One scale cannot serve what is infinite, nor say what is not a number.
-      let count = doubles.count { !$0.isFinite }
-      return shape.count < 2 || count == 0 ? nil : "holds NaN or ∞ (\(count) of \(self.count))"
-    }
-    // Within its range nothing can be out of that of another type.
-    guard type == .float16 || elementType == .float64, let result = try? converted(to: type).tensor else {
-      return nil
-    }
-    let lost = zip(doubles, result.doubles).count { $0.isFinite && !$1.isFinite }
-    return lost == 0 ? nil : "holds numbers beyond the greatest \(type.rawValue) (\(lost) of \(count))"
-  }
-
   /// The tensor in another type; nil where that type cannot hold it.
   fileprivate func narrowed(to type: ElementType) -> Tensor? {
     type == .int8 ? WeightStorage.int8.stored(self) : try? converted(to: type).tensor

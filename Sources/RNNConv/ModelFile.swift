@@ -115,10 +115,7 @@ public struct ModelFile: Sendable {
   public var companions: [String] { content.companions }
 
   /// The same as paths.
-  public var companionPaths: [String] {
-    let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
-    return companions.map { folder + $0 }
-  }
+  public var companionPaths: [String] { companions.map { path.folderPrefix + $0 } }
 
   /// The same file under another name, for reports.
   func named(_ path: String) -> ModelFile {
@@ -181,4 +178,9 @@ extension ModelFile {
         }
       }, inputNames: model.inputs.map(\.name))
   }
+}
+
+extension String {
+  /// Of a path up to its last slash: what stands before the names of files beside it.
+  package var folderPrefix: String { lastIndex(of: "/").map { String(self[...$0]) } ?? "" }
 }

@@ -62,10 +62,8 @@ public struct VerificationRequest: Sendable {
     for (path, model) in zip(files, models) {
       report.reasons += model.leftOut.map { "\(path): \($0.detail)" }
     }
-    let companions = files.indices.flatMap { index in
-      models[index].companions.map { Self.folder(of: files[index]) + $0 }
-    }
-    return Outcome(report: report, models: models, options: options, companions: companions)
+    return Outcome(
+      report: report, models: models, options: options, companions: models.flatMap(\.companionPaths))
   }
 
   /// Tells which known mistakes the inputs, given or made up, would notice in the first model.
@@ -101,10 +99,6 @@ public struct VerificationRequest: Sendable {
       options.inputs = try inputs.tensors(for: models[0].inputNames, "input", limits: limits)
     }
     return (models, options)
-  }
-
-  private static func folder(of path: String) -> String {
-    path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
   }
 }
 

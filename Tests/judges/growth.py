@@ -40,8 +40,9 @@ import safetensors.numpy
 import torch
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-ROOT = Path(__file__).resolve().parents[2]
-BINARY = str(Path(os.environ.get("RNNCONV_BINARY", ROOT / ".build-tests/release/rnnconv")).resolve())
+from tool import binary, forced
+
+BINARY = binary()
 FACTOR, TIMEOUT = 2.5, 60
 # Factors that need no second look, and one that no noise explains.
 PLAIN, CERTAIN = (1.7, 2.2), 3.5
@@ -957,10 +958,8 @@ class Wrong(Exception):
 
 def run(command: list[str], folder: Path, code: int) -> float:
     """The seconds of processor time that a run takes; infinite where it takes too long."""
-    if command[0] in ("convert", "import", "export", "build", "verify", "gradient-flow"):
-        command = [*command, "--force"]
     with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen([BINARY, *command], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        process = subprocess.Popen([BINARY, *forced(*command)], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                    stderr=errors, start_new_session=True)
         late = threading.Event()
 

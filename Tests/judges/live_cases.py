@@ -42,7 +42,7 @@ from torch import nn
 from torch.nn.utils import prune
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from tool import binary
+from tool import binary, forced
 
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
 # What must not reach a terminal: C0 but for line feed and tab, C1, and what turns the reading direction.
@@ -81,8 +81,7 @@ def says(text: str, *patterns: str) -> None:
 
 def rnnconv(*arguments: str | Path, code: int | tuple[int, ...] = 0, folder: Path | None = None) -> str:
     """What it prints; read as bytes, as Python would make a line feed of a carriage return."""
-    force = ["--force"] if arguments[0] in ("convert", "import", "verify", "gradient-flow") else []
-    command = [RNNCONV, *map(str, arguments), *force]
+    command = [RNNCONV, *forced(*arguments)]
     run = subprocess.run(command, capture_output=True, check=False, timeout=300, cwd=folder)
     text = (run.stdout + run.stderr).decode("utf-8", "replace")
     if run.returncode not in (code if isinstance(code, tuple) else (code,)):

@@ -23,6 +23,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from tool import forced
+
 BINARY = str(Path(os.environ.get("RNNCONV_BINARY", ".build-tests/release/rnnconv")).resolve())
 NOBODY = 65534
 HIDDEN = 192
@@ -48,8 +50,7 @@ def digest(path: Path) -> str:
 
 
 def run(*arguments, **options) -> subprocess.CompletedProcess:
-    force = ["--force"] if arguments[0] == "convert" else []
-    return subprocess.run([BINARY, *map(str, arguments), *force], capture_output=True, text=True, timeout=60, **options)
+    return subprocess.run([BINARY, *forced(*arguments)], capture_output=True, text=True, timeout=60, **options)
 
 
 def converting(source: Path, target: Path, *more) -> list[str]:

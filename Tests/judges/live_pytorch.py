@@ -26,7 +26,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from tool import binary
+from tool import binary, forced
 
 PACKAGES = {
     "resemblyzer==0.1.4": "8f12eb2f1a9982d32e8db7856de754709b59c93a77bcf0ff536584b619a9dd1f",
@@ -41,8 +41,7 @@ RNNCONV = binary()
 
 
 def rnnconv(*arguments: str | Path, code: int | tuple[int, ...] = 0) -> str:
-    force = ["--force"] if arguments[0] in ("convert", "run") else []
-    run = subprocess.run([RNNCONV, *map(str, arguments), *force], capture_output=True, text=True, check=False)
+    run = subprocess.run([RNNCONV, *forced(*arguments)], capture_output=True, text=True, check=False)
     if run.returncode not in (code if isinstance(code, tuple) else (code,)):
         raise SystemExit(f"rnnconv {' '.join(map(str, arguments))}: {run.returncode}, not {code}\n{run.stdout}{run.stderr}")
     return run.stdout + run.stderr

@@ -1,4 +1,4 @@
-"""Where the rnnconv binary is that a judge judges."""
+"""The rnnconv that a judge judges, and how it is called."""
 
 from __future__ import annotations
 
@@ -16,3 +16,9 @@ def binary() -> str:
     if not path:
         raise SystemExit("no rnnconv binary: run `swift build` first, or set RNNCONV_BINARY")
     return str(Path(path).resolve())
+
+
+def forced(*arguments: str | Path) -> list[str]:
+    """Arguments that write over what an earlier call of the same judge wrote."""
+    writes = arguments[0] in ("convert", "import", "export", "build", "verify", "gradient-flow")
+    return [*map(str, arguments), *(["--force"] if writes else [])]

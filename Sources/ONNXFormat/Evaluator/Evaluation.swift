@@ -66,11 +66,7 @@ final class Evaluation<S: ReferenceScalar> {
 
   /// Counts multiplications, or elements that are made.
   func spend(_ factors: [Int], _ node: String) throws(ONNXError) {
-    var work = 1
-    for factor in factors {
-      let (product, overflow) = work.multipliedReportingOverflow(by: max(factor, 1))
-      work = overflow ? Int.max : product
-    }
+    let work = checkedProduct(factors.lazy.map { max($0, 1) }) ?? Int.max
     let (left, overflow) = workLeft.subtractingReportingOverflow(work)
     workLeft = overflow ? -1 : left
     guard workLeft >= 0 else {

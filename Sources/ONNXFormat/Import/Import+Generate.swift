@@ -143,7 +143,7 @@ extension ONNXImporter {
     }
     let state: Tensor
     do { state = try base.reshaped(shape) } catch { throw .tensor(name, reason: error.description) }
-    let value = "\(node.inputs[position].ownPart)·\(node.index)·\(position)"
+    let value = uniqueValue("\(node.inputs[position].ownPart)·\(node.index)·\(position)")
     layers.append(
       Layer(
         uniqueLayer(ONNXNode("Constant", name: value, inputs: [], outputs: [])), .constant(state), inputs: [],
