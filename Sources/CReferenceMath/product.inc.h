@@ -51,7 +51,15 @@ void JOIN(reference_accumulate_, NUMBER)(
     const NUMBER *a, const NUMBER *b, NUMBER *c, size_t rows, size_t inner, size_t columns) {
   size_t row = 0;
   for (; row + 4 <= rows; row += 4) STRIP(a + row * inner, b, c + row * columns, inner, columns, 4);
-  for (; row + 2 <= rows; row += 2) STRIP(a + row * inner, b, c + row * columns, inner, columns, 2);
+  // What is left, in one go: b is read once more in any case.
+  if (row + 3 == rows) {
+    STRIP(a + row * inner, b, c + row * columns, inner, columns, 3);
+    row += 3;
+  }
+  if (row + 2 == rows) {
+    STRIP(a + row * inner, b, c + row * columns, inner, columns, 2);
+    row += 2;
+  }
   if (row < rows) STRIP(a + row * inner, b, c + row * columns, inner, columns, 1);
 }
 

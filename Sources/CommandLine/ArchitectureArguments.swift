@@ -25,39 +25,128 @@ struct ArchitectureArguments: ParsableArguments {
     completion: .list(Architecture.Activation.allCases.map(\.rawValue) + ["none"]))
   var head: String?
 
-  var options: ArchitectureOptions {
-    get throws {
-      var options = ArchitectureOptions()
-      options.key = key
-      options.modules = modules.map {
-        $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+  var options: ArchitectureOptions { get throws { try words.options(ArchitectureOptions()) } }
+
+  var words: ArchitectureWords {
+    ArchitectureWords(
+      key: key, modules: modules, nonlinearity: nonlinearity, batchFirst: batchFirst, select: select,
+      head: head)
+  }
+}
+
+/// The same of one of two files; what is said of one wins over what is said of both.
+///
+/// They are written `--left-key`, `--no-right-batch-first` and so on. That is six options for each side, which the library would
+/// reflect on at every start, so that `rewritten` makes one of them.
+struct PairedArchitectureArguments: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "An option of these for the first file alone: written --left-key VALUE, --left-batch-first and so on.",
+      valueName: "name=value"))
+  var left: [String] = []
+
+  @Option(help: ArgumentHelp("The same for the second file, such as --right-key.", valueName: "name=value"))
+  var right: [String] = []
+
+  /// `--left-key VALUE` as `--left key=VALUE`.
+  static func rewritten(_ words: [String]) -> [String] {
+    var (result, rest) = ([String](), words[...])
+    while let word = rest.popFirst() {
+      guard word != "--" else { return result + [word] + rest }
+      let isOff = word.hasPrefix("--no-")
+      let name = word.dropFirst(isOff ? 5 : 2)
+      guard word.hasPrefix("--"), let side = ["left", "right"].first(where: { name.hasPrefix("\($0)-") })
+      else {
+        result.append(word)
+        continue
       }
-      options.batchFirst = batchFirst
-      if let nonlinearity {
-        guard ["tanh", "relu"].contains(nonlinearity) else {
-          throw RNNConvError.arguments("--nonlinearity \(nonlinearity): use tanh or relu")
-        }
-        options.nonlinearity = nonlinearity
-      }
-      if let select {
-        guard let selection = Architecture.Selection(rawValue: select) else {
-          let known = Architecture.Selection.allCases.map(\.rawValue).joined(separator: ", ")
-          throw RNNConvError.arguments("--select \(select): use \(known)")
-        }
-        options.select = selection
-      }
-      if let head {
-        options.head = try head.split(separator: ",", omittingEmptySubsequences: false).map { text in
-          if text == "none" { return nil }
-          guard let activation = Architecture.Activation(rawValue: String(text)) else {
-            let known = Architecture.Activation.allCases.map(\.rawValue).joined(separator: ", ")
-            throw RNNConvError.arguments("--head \(head): '\(text)' is none of \(known), none")
-          }
-          return activation
-        }
-      }
-      return options
+      let option = name.dropFirst(side.count + 1)
+      let takesValue = option != "batch-first" && !option.contains("=")
+      result += [
+        "--\(side)", (isOff ? "no-" : "") + option + (takesValue ? "=" + (rest.popFirst() ?? "") : ""),
+      ]
     }
+    return result
+  }
+
+  /// What is said of each file; nil where nothing is said of it alone.
+  func options(
+    _ common: ArchitectureArguments
+  ) throws -> (left: ArchitectureOptions?, right: ArchitectureOptions?) {
+    let both = try common.options
+    func own(_ settings: [String], _ side: String) throws -> ArchitectureOptions? {
+      settings.isEmpty ? nil : try ArchitectureWords(settings, side).options(both)
+    }
+    return (try own(left, "left"), try own(right, "right"))
+  }
+}
+
+/// Options as they were written.
+struct ArchitectureWords {
+  var key, modules, nonlinearity: String?
+  var batchFirst: Bool?
+  var select, head: String?
+  /// What the options' names begin with.
+  var prefix = ""
+}
+
+extension ArchitectureWords {
+  private static let names:
+    [(name: String, word: any WritableKeyPath<ArchitectureWords, String?> & Sendable)] = [
+      ("key", \.key), ("modules", \.modules), ("nonlinearity", \.nonlinearity), ("select", \.select),
+      ("head", \.head),
+    ]
+
+  /// - Parameter settings: such as `key=model_state` and `no-batch-first`.
+  init(_ settings: [String], _ side: String) throws {
+    self.init(prefix: "\(side)-")
+    for setting in settings {
+      let parts = setting.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(
+        String.init)
+      if parts.count == 1, ["batch-first", "no-batch-first"].contains(setting) {
+        batchFirst = setting == "batch-first"
+      } else if parts.count == 2, let known = Self.names.first(where: { $0.name == parts[0] }) {
+        self[keyPath: known.word] = parts[1]
+      } else {
+        let known = (Self.names.map(\.name) + ["batch-first"]).map { "--\(side)-\($0)" }
+        throw RNNConvError.arguments(
+          "--\(side)-\(parts[0]): of one file there are \(known.joined(separator: ", "))")
+      }
+    }
+  }
+
+  /// Those that were given, over others.
+  func options(_ others: ArchitectureOptions) throws -> ArchitectureOptions {
+    var options = others
+    options.key = key ?? options.key
+    options.batchFirst = batchFirst ?? options.batchFirst
+    if let modules {
+      options.modules = modules.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    }
+    if let nonlinearity {
+      guard ["tanh", "relu"].contains(nonlinearity) else {
+        throw RNNConvError.arguments("--\(prefix)nonlinearity \(nonlinearity): use tanh or relu")
+      }
+      options.nonlinearity = nonlinearity
+    }
+    if let select {
+      guard let selection = Architecture.Selection(rawValue: select) else {
+        let known = Architecture.Selection.allCases.map(\.rawValue).joined(separator: ", ")
+        throw RNNConvError.arguments("--\(prefix)select \(select): use \(known)")
+      }
+      options.select = selection
+    }
+    if let head {
+      options.head = try head.split(separator: ",", omittingEmptySubsequences: false).map { text in
+        if text == "none" { return nil }
+        guard let activation = Architecture.Activation(rawValue: String(text)) else {
+          let known = Architecture.Activation.allCases.map(\.rawValue).joined(separator: ", ")
+          throw RNNConvError.arguments("--\(prefix)head \(head): '\(text)' is none of \(known), none")
+        }
+        return activation
+      }
+    }
+    return options
   }
 }
 

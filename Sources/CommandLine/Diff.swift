@@ -25,9 +25,11 @@ struct Diff: ParsableCommand {
   var json = false
 
   @OptionGroup var source: SourceOptions
+  @OptionGroup(title: "One of two files of weights") var paired: PairedArchitectureArguments
 
   func run() throws {
-    let (a, b) = (try source.open(left), try source.open(right))
+    let own = try paired.options(source.architecture)
+    let (a, b) = (try source.open(left, own.left), try source.open(right, own.right))
     let (one, other) = (try a.model, try b.model)
     let difference = Terminal.progress("comparing") { diff(one, other) }
     if json {

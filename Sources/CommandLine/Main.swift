@@ -28,6 +28,9 @@ struct RNNConvCommand: ParsableCommand {
       Run.self, Build.self, GradientFlowCommand.self, Check.self, CheckWorker.self,
     ])
 
+  /// Set before a command runs, and by nobody else.
+  nonisolated(unsafe) private(set) static var headStart: HeadStart?
+
   static func main() {
     keepFreedMemory()
     // A reader that goes away (`| head`) is not our failure.
@@ -55,14 +58,19 @@ struct RNNConvCommand: ParsableCommand {
   /// first word is a command, that one alone reads the rest; what it does not understand is for all of them to explain.
   private static func parsed() throws -> any ParsableCommand {
     try requireText()
-    let words = Swift.CommandLine.arguments.dropFirst()
-    guard let word = words.first, !word.hasPrefix("-"), word != "help" else { return try parseAsRoot() }
+    let words = PairedArchitectureArguments.rewritten(Array(Swift.CommandLine.arguments.dropFirst()))
+    guard let word = words.first, !word.hasPrefix("-"), word != "help" else { return try parseAsRoot(words) }
     let named = configuration.subcommands.first { $0.configuration.commandName == word }
-    if named == nil { throw RNNConvError.arguments(unknown(word)) }
-    if let named, let command = try? named.parseAsRoot(Array(words.dropFirst())), type(of: command) == named {
-      return command
+    guard let named else { throw RNNConvError.arguments(unknown(word)) }
+    let rest = Array(words.dropFirst())
+    let parse = { @Sendable () throws -> any ParsableCommand in
+      if let command = try? named.parseAsRoot(rest), type(of: command) == named { return command }
+      return try parseAsRoot(words)
     }
-    return try parseAsRoot()
+    guard named == Verify.self else { return try parse() }
+    let start = HeadStart(rest)
+    headStart = start
+    return try start.beside(parse)
   }
 
   /// Swift mends what is not UTF-8, and no file has the mended name.

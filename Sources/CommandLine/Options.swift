@@ -140,9 +140,13 @@ struct SourceOptions: ParsableArguments {
 
   var limits: Limits { get throws { try limitation.limits } }
 
-  func open(_ path: String, binding inputs: [String: Tensor] = [:]) throws -> ModelFile {
+  /// - Parameter own: what is said of this file alone.
+  func open(
+    _ path: String, binding inputs: [String: Tensor] = [:], _ own: ArchitectureOptions? = nil
+  ) throws -> ModelFile {
     let bindings = inputs.merging(try bind.map { TensorArgument($0) }.bindings(limits: limits)) { $1 }
     return try ModelFile.open(
-      path, format: from, bindings: bindings, architecture: try architecture.options, limits: try limits)
+      path, format: from, bindings: bindings, architecture: try own ?? architecture.options,
+      limits: try limits)
   }
 }

@@ -20,12 +20,17 @@ extension Verify {
 
   /// The option that was given, where another one settles the difference: then neither file is wrong.
   private func optionBehind(_ diagnosis: Diagnosis, _ outcome: VerificationRequest.Outcome) -> String? {
-    guard case .select(let left, let right)? = diagnosis.suggestion, let given = source.architecture.select
-    else { return nil }
-    let sides = zip(outcome.models, [(left, right), (right, left)])
-    // Only a file of weights alone is read by the option.
-    guard let other = sides.first(where: { !$0.findings.isEmpty && $1.0 == given })?.1.1 else { return nil }
-    return "the option --select \(given): with --select \(other) both agree (tried)"
+    guard case .select(let left, let right)? = diagnosis.suggestion else { return nil }
+    let own = [try? ArchitectureWords(paired.left, "left"), try? ArchitectureWords(paired.right, "right")]
+      .map { $0?.select }
+    let sides = [("left", own[0], left, right), ("right", own[1], right, left)]
+    for (model, (side, own, given, other)) in zip(outcome.models, sides) {
+      // Only a file of weights alone is read by the option.
+      guard !model.findings.isEmpty, (own ?? source.architecture.select) == given else { continue }
+      let name = own == nil ? "--select" : "--\(side)-select"
+      return "the option \(name) \(given): with \(name) \(other) both agree (tried)"
+    }
+    return nil
   }
 
   /// The command that was given, and where to write unless it says so.

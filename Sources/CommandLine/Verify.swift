@@ -97,6 +97,7 @@ struct Verify: ParsableCommand {
 
   @OptionGroup var execution: ExecutionOptions
   @OptionGroup var source: SourceOptions
+  @OptionGroup(title: "One of two files of weights") var paired: PairedArchitectureArguments
   @OptionGroup var loss: LossOptions
   @OptionGroup var overwriting: OverwritingOptions
 
@@ -156,6 +157,7 @@ struct Verify: ParsableCommand {
       request.format = source.from
       request.limits = try source.limits
       request.architecture = try source.architecture.options
+      (request.leftArchitecture, request.rightArchitecture) = try paired.options(source.architecture)
       request.options = VerificationOptions(seed: seed, suite: suite, runtime: runtime)
       request.options.isDiagnosing = !noDiagnosis
       request.options.activationError = activationError
@@ -168,6 +170,7 @@ struct Verify: ParsableCommand {
       if atol != nil || rtol != nil {
         request.options.tolerance = Tolerance(absolute: atol ?? 0, relative: rtol ?? 0)
       }
+      request.alreadyOpen = RNNConvCommand.headStart?.opened ?? [:]
       return request
     }
   }

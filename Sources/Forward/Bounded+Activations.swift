@@ -20,7 +20,8 @@ extension Bounded: Scalar {
     case .relu: return relu(x)
     case .affine: return alpha * x + beta
     case .leakyRelu: return leakyRelu(x, alpha)
-    case .thresholdedRelu: return thresholdedRelu(x, alpha)
+    case .thresholdedRelu: return thresholdedRelu(x, alpha, inclusive: false)
+    case .inclusiveThresholdedRelu: return thresholdedRelu(x, alpha, inclusive: true)
     case .scaledTanh: return alpha * tanh(beta * x, rules)
     case .hardSigmoid: return unitClamp(alpha * x + beta)
     case .elu: return elu(x, alpha, rules)
@@ -128,12 +129,13 @@ extension Bounded: Scalar {
   }
 
   /// Jumps at α: an interval on both sides of it covers 0 and x.
-  private static func thresholdedRelu(_ x: Bounded, _ alpha: Bounded) -> Bounded {
+  private static func thresholdedRelu(_ x: Bounded, _ alpha: Bounded, inclusive: Bool) -> Bounded {
     let margin = (x.error + alpha.error) * outwards
     let distance = (x.value - alpha.value) * (1 - 0x1p-50)
-    if distance > margin { return x.passed }
-    if -distance >= margin { return .zero }
-    return Bounded(x.value > alpha.value ? x.value : 0, x.magnitude, own: 0)
+    if distance > margin || inclusive && distance == margin { return x.passed }
+    if -distance > margin || !inclusive && -distance == margin { return .zero }
+    let passes = x.value > alpha.value || inclusive && x.value == alpha.value
+    return Bounded(passes ? x.value : 0, x.magnitude, own: 0)
   }
 
   /// min(max(x, 0), 1)

@@ -112,6 +112,7 @@ extension Native {
     case .affine: return alpha * x + beta
     case .leakyRelu: return x < 0 ? alpha * x : x
     case .thresholdedRelu: return x > alpha || x.isNaN ? x : 0
+    case .inclusiveThresholdedRelu: return x < alpha ? 0 : x
     case .scaledTanh: return alpha * hyperbolicTangent(beta * x)
     case .hardSigmoid:
       let y = alpha * x + beta

@@ -190,6 +190,7 @@ extension Noisy {
     case .affine: return alpha * x + beta
     case .leakyRelu: return a < 0 ? alpha * x : x
     case .thresholdedRelu: return a > activation.alpha || a.isNaN ? x : number(0)
+    case .inclusiveThresholdedRelu: return a < activation.alpha ? number(0) : x
     case .scaledTanh: return alpha * tangent((beta * x).value)
     case .hardSigmoid:
       let y = (alpha * x + beta).value

@@ -14,7 +14,7 @@ extension Bounded {
       return (4 * slopes.lowerBound)...(4 * slopes.upperBound)
     case .relu: return kinked(left: 0)
     case .leakyRelu: return kinked(left: activation.alpha)
-    case .thresholdedRelu:
+    case .thresholdedRelu, .inclusiveThresholdedRelu:
       let margin = error * outwards + Self.storageError(activation.alpha)
       if (value - activation.alpha) * (1 - 0x1p-50) > margin { return 1...1 }
       return (activation.alpha - value) * (1 - 0x1p-50) > margin ? 0...0 : nil

@@ -138,6 +138,7 @@ extension Stochastic {
     case .affine: return alpha * x + beta
     case .leakyRelu: return x.value < 0 ? alpha * x : x
     case .thresholdedRelu: return x.value > alpha.value || x.value.isNaN ? x : zero
+    case .inclusiveThresholdedRelu: return x.value < alpha.value ? zero : x
     case .scaledTanh: return alpha * off(tanh((beta * x).value), rules.tanh)
     case .hardSigmoid:
       let y = (alpha * x + beta).value

@@ -27,7 +27,7 @@ struct ONNXGates: Sendable {
 enum ONNXActivations {
   static let table: [(name: String, kind: Activation.Kind, alpha: Float, beta: Float)] = [
     ("Relu", .relu, 0, 0), ("Tanh", .tanh, 0, 0), ("Sigmoid", .sigmoid, 0, 0), ("Affine", .affine, 1, 0),
-    ("LeakyRelu", .leakyRelu, 0.01, 0), ("ThresholdedRelu", .thresholdedRelu, 1, 0),
+    ("LeakyRelu", .leakyRelu, 0.01, 0), ("ThresholdedRelu", .inclusiveThresholdedRelu, 1, 0),
     ("ScaledTanh", .scaledTanh, 1, 1), ("HardSigmoid", .hardSigmoid, 0.2, 0.5), ("Elu", .elu, 1, 0),
     ("Softsign", .softsign, 0, 0), ("Softplus", .softplus, 0, 0),
   ]

@@ -1,5 +1,4 @@
 internal import ByteIO
-internal import Forward
 internal import ModelDescriptions
 internal import NumPyFormat
 internal import PyTorchFormat
@@ -43,13 +42,7 @@ extension Format {
       do { model = try description.model(weights: weights, from: file ?? "no file") } catch {
         throw failed(error)
       }
-      return Content(
-        model: .success(model), notes: [],
-        evaluate: { (inputs, precision) throws(RNNConvError) in
-          do { return try forward(model, inputs: inputs, precision: precision) } catch {
-            throw .inputs("\(options.path): \(error)")
-          }
-        }, inputNames: model.inputs.map(\.name), companions: file.map { [$0] } ?? [])
+      return Content(ofItself: model, options.path, companions: file.map { [$0] } ?? [])
     },
     write: { (_, _) throws(RNNConvError) in
       throw .notExpressible(format: "description", reason: "it is what people write: write .rnnw or .onnx")

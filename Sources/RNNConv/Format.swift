@@ -5,6 +5,7 @@ internal import ONNXFormat
 internal import Recurrent
 public import StateDicts
 public import Tensors
+internal import Verification
 
 /// A file format, as one value: to add a format, write its target and register it in `Format.all`.
 public struct Format: Sendable {
@@ -18,11 +19,16 @@ public struct Format: Sendable {
 
   /// What reading a file gave.
   struct Content: Sendable {
+    typealias Evaluate =
+      @Sendable ([String: Tensor], Precision) throws(RNNConvError) -> [String: Tensor]
+
     /// Made when first asked for: an import may have to read every weight, opening a file need not.
     private let imported: Lazy<Result<Model, RNNConvError>>
     let notes: [ConversionNote]
     /// Runs the file by its own format's rules; shares no mapping with the import.
-    let evaluate: @Sendable ([String: Tensor], Precision) throws(RNNConvError) -> [String: Tensor]
+    let evaluate: Evaluate
+    /// The same where what the file fixes may be shorter (`Model.shortened`); nil where it fixes nothing.
+    let evaluateShort: Evaluate?
     /// Names of graph inputs that the file gives no values for.
     let inputNames: [String]
     /// Names of what it gives, where a file without a canonical model says so.
@@ -43,8 +49,7 @@ public struct Format: Sendable {
 
     init(
       model: @autoclosure @escaping @Sendable () -> Result<Model, RNNConvError>, notes: [ConversionNote],
-      evaluate:
-        @escaping @Sendable ([String: Tensor], Precision) throws(RNNConvError) -> [String: Tensor],
+      evaluate: @escaping Evaluate, evaluateShort: Evaluate? = nil,
       inputNames: [String], outputNames: [String] = [], findings: [Finding] = [],
       tensors: (@Sendable () -> [StoredTensor])? = nil, facts: @escaping @Sendable () -> [FileFact] = { [] },
       companions: [String] = [], check: @escaping @Sendable () throws(RNNConvError) -> Void = {}
@@ -52,6 +57,7 @@ public struct Format: Sendable {
       imported = Lazy(model)
       self.notes = notes
       self.evaluate = evaluate
+      self.evaluateShort = evaluateShort
       self.inputNames = inputNames
       self.outputNames = outputNames
       self.findings = findings
@@ -59,6 +65,28 @@ public struct Format: Sendable {
       self.facts = facts
       self.companions = companions
       self.check = check
+    }
+
+    /// Of a file whose rules are those of the canonical model.
+    init(ofItself model: Model, _ path: String, companions: [String] = []) {
+      func running(_ model: Model) -> Evaluate {
+        { (inputs, precision) throws(RNNConvError) in
+          do { return try forward(model, inputs: inputs, precision: precision) } catch {
+            throw .inputs("\(path): \(error)")
+          }
+        }
+      }
+      self.init(
+        model: .success(model), notes: [], evaluate: running(model), evaluateShort: running(model.shortened),
+        inputNames: model.inputs.map(\.name), companions: companions)
+    }
+
+    /// The same of a shorter model (`Model.shortened`).
+    var shortened: Content {
+      Content(
+        model: model.map(\.shortened), notes: notes, evaluate: evaluateShort ?? evaluate,
+        evaluateShort: evaluateShort, inputNames: inputNames, outputNames: outputNames, findings: findings,
+        tensors: tensors, facts: facts, companions: companions, check: check)
     }
   }
 
@@ -147,13 +175,7 @@ extension Format {
       do throws(RNNWError) { model = try NativeFormat.decode(bytes, limits: options.limits) } catch {
         throw .unreadable(path: options.path, reason: error.description)
       }
-      return Content(
-        model: .success(model), notes: [],
-        evaluate: { (inputs, precision) throws(RNNConvError) in
-          do { return try forward(model, inputs: inputs, precision: precision) } catch {
-            throw .inputs("\(options.path): \(error)")
-          }
-        }, inputNames: model.inputs.map(\.name))
+      return Content(ofItself: model, options.path)
     },
     write: { (model, options) throws(RNNConvError) in
       do throws(RNNWError) {
@@ -183,9 +205,8 @@ extension Format {
         model = .success(imported.model)
       } catch { model = .failure(.unreadable(path: options.path, reason: error.description)) }
       let given = Set(source.graph.initializers.map(\.name))
-      return Content(
-        model: model, notes: notes,
-        evaluate: { (inputs, precision) throws(RNNConvError) in
+      func running(_ evaluator: ONNXEvaluator) -> Content.Evaluate {
+        { (inputs, precision) throws(RNNConvError) in
           let all = inputs.merging(options.bindings) { own, _ in own }
           do throws(ONNXError) {
             return try evaluator.run(all, precision: precision == .float32 ? .float32 : .float64)
@@ -194,7 +215,12 @@ extension Format {
             if case .overLimit = error { throw .unreadable(path: options.path, reason: error.description) }
             throw .inputs("\(options.path): \(error)")
           }
-        }, inputNames: source.graph.inputs.map(\.name).filter { !given.contains($0) },
+        }
+      }
+      return Content(
+        model: model, notes: notes, evaluate: running(evaluator),
+        evaluateShort: running(evaluator.shortened(turns: Model.mostTurns)),
+        inputNames: source.graph.inputs.map(\.name).filter { !given.contains($0) },
         outputNames: source.graph.outputs.map(\.name),
         tensors: { source.graph.storedTensors }, facts: { source.facts },
         companions: externalFiles)

@@ -10,7 +10,7 @@ public struct ModelFile: Sendable {
   public private(set) var path: String
   public let format: Format
   public let byteCount: Int
-  private let content: Format.Content
+  private var content: Format.Content
 
   /// Opens a file; `-` is standard input. The format is told by content, or named.
   ///
@@ -117,6 +117,13 @@ public struct ModelFile: Sendable {
   /// The same as paths.
   public var companionPaths: [String] { companions.map { path.folderPrefix + $0 } }
 
+  /// The same file where what it fixes may be shorter (`Model.shortened`).
+  var shortened: ModelFile {
+    var copy = self
+    copy.content = content.shortened
+    return copy
+  }
+
   /// The same file under another name, for reports.
   func named(_ path: String) -> ModelFile {
     var copy = self
@@ -170,13 +177,7 @@ extension ModelFile {
     path = name
     format = .native
     byteCount = 0
-    content = Format.Content(
-      model: .success(model), notes: [],
-      evaluate: { (inputs, precision) throws(RNNConvError) in
-        do { return try forward(model, inputs: inputs, precision: precision) } catch {
-          throw .inputs("\(name): \(error)")
-        }
-      }, inputNames: model.inputs.map(\.name))
+    content = Format.Content(ofItself: model, name)
   }
 }
 

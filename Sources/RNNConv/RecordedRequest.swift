@@ -19,8 +19,10 @@ package struct RecordedRequest: Sendable, Equatable {
     }
     // Evidence of models that hold their architecture stays as it was before there were others.
     let architecture =
-      request.architecture == ArchitectureOptions()
-      ? [] : [JSONMember("architecture", request.architecture.json)]
+      (request.architecture == ArchitectureOptions()
+        ? [] : [JSONMember("architecture", request.architecture.json)])
+      + (request.leftArchitecture.map { [JSONMember("leftArchitecture", $0.json)] } ?? [])
+      + (request.rightArchitecture.map { [JSONMember("rightArchitecture", $0.json)] } ?? [])
     let activationError =
       request.options.activationError.map { [JSONMember("activationError", .number($0))] } ?? []
     json = .object(
@@ -35,6 +37,7 @@ package struct RecordedRequest: Sendable, Equatable {
         JSONMember("storage", request.options.storage.map { .string($0.rawValue) } ?? .null),
         JSONMember("tolerance", tolerance ?? .null),
       ] + architecture + activationError + (request.allowsLoss ? [JSONMember("allowsLoss", .bool(true))] : [])
+        + (request.options.isDiagnosing ? [] : [JSONMember("isDiagnosing", .bool(false))])
     )
   }
 
@@ -56,6 +59,8 @@ package struct RecordedRequest: Sendable, Equatable {
         throw .wrong("request.architecture")
       }
       request.architecture = architecture
+      request.leftArchitecture = try Self.architecture(json, "leftArchitecture")
+      request.rightArchitecture = try Self.architecture(json, "rightArchitecture")
       guard case .integer(let seed)? = json["seed"] else { throw .wrong("request.seed") }
       request.options.seed = UInt64(bitPattern: seed)
       guard case .string(let name)? = json["suite"], let suite = ProbeSuite(rawValue: name) else {
@@ -76,6 +81,11 @@ package struct RecordedRequest: Sendable, Equatable {
       case nil: break
       default: throw .wrong("request.allowsLoss")
       }
+      switch json["isDiagnosing"] {
+      case .bool(let isDiagnosing): request.options.isDiagnosing = isDiagnosing
+      case nil: break
+      default: throw .wrong("request.isDiagnosing")
+      }
       switch json["storage"] {
       case .string(let name):
         guard let storage = WeightStorage(rawValue: name) else { throw .wrong("request.storage") }
@@ -94,6 +104,15 @@ package struct RecordedRequest: Sendable, Equatable {
       }
       return request
     }
+  }
+
+  /// Of one file alone; nil where nothing was said of it.
+  private static func architecture(
+    _ json: JSONValue, _ key: String
+  ) throws(EvidenceError) -> ArchitectureOptions? {
+    guard let value = json[key] else { return nil }
+    guard let options = ArchitectureOptions(value) else { throw .wrong("request.\(key)") }
+    return options
   }
 
   private func strings(_ key: String) throws(EvidenceError) -> [String] {

@@ -15,12 +15,18 @@ public struct VerificationRequest: Sendable {
   public var format: String?
   /// What files of weights alone do not say.
   public var architecture = ArchitectureOptions()
+  /// The same of the first and of the second file, where it is not that of both.
+  public var leftArchitecture: ArchitectureOptions?
+  public var rightArchitecture: ArchitectureOptions?
   /// Whether a model may leave something of its file out, such as a head that no layer stands for.
   public var allowsLoss = false
   /// What the files may ask for; no part of what is written down, as it changes no result.
   public var limits = Limits.standard
   /// Its `inputs` come from the files above.
   public var options = VerificationOptions()
+
+  /// Files that are open already, by their paths: taken where nothing above says how they are to be opened.
+  package var alreadyOpen: [String: ModelFile] = [:]
 
   public init(_ files: [String]) { self.files = files }
 
@@ -34,7 +40,9 @@ public struct VerificationRequest: Sendable {
 
     /// The inputs that were tried.
     public func probes() throws(RNNConvError) -> [Probe] {
-      try models[0].probes(models.count == 2 ? models[1] : nil, options)
+      let isShort = options.inputs == nil && models.contains { $0.sizesNotTried != nil }
+      let tried = isShort ? models.map(\.shortened) : models
+      return try tried[0].probes(tried.count == 2 ? tried[1] : nil, options)
     }
   }
 
@@ -80,14 +88,19 @@ public struct VerificationRequest: Sendable {
     guard (1...2).contains(files.count) else { throw .arguments("give one or two files") }
     let inputs = inputs.found(find)
     // Weights that are graph inputs may be among the inputs given.
-    let (format, architecture, limits) = (format, architecture, limits)
+    let (format, limits) = (format, limits)
+    let own = [leftArchitecture, rightArchitecture].map { $0 ?? architecture }
     let values = try inputs.named(limits: limits).merging(
       try bindings.found(find).bindings(limits: limits)
     ) { $1 }
-    let opened = files.map { path in
+    let opened = zip(files, own).map { (path, architecture) in
       let found = find(path)
+      let isPlain =
+        format == nil && values.isEmpty && architecture == ArchitectureOptions() && limits == .standard
+      let open = isPlain ? alreadyOpen[found] : nil
       return Deferred { () throws(RNNConvError) in
-        try ModelFile.open(
+        if let open { return open.named(path) }
+        return try ModelFile.open(
           found, format: format, bindings: values, architecture: architecture, limits: limits
         ).named(path)
       }

@@ -125,6 +125,33 @@ extension ModelFile {
   ) throws(RNNConvError) -> VerificationReport {
     try verifyIntegrity()
     try other.verifyIntegrity()
+    guard options.inputs == nil, let notTried = sizesNotTried ?? other.sizesNotTried else {
+      return try compared(with: other, options)
+    }
+    do {
+      var report = try shortened.compared(with: other.shortened, options)
+      report.fingerprints = [self, other].map { (try? $0.model)?.fingerprint.description }
+      report.reasons.append(notTried)
+      // It is of the shortened model.
+      report.diagnosis?.mended = nil
+      return report
+    } catch {
+      // Its own constants may hold the sizes, so that it runs with no others.
+      guard [self, other].allSatisfy({ (try? $0.model)?.isTooLargeToProbe != true }) else {
+        throw .inputs("\(path): \(notTried); it does not run so: \(error). Give inputs of your own")
+      }
+      var once = options
+      once.suite = .quick
+      return try compared(with: other, once)
+    }
+  }
+
+  /// What made-up inputs do not try of the sizes that the file fixes; nil where they do.
+  var sizesNotTried: String? { (try? model)?.sizesNotTried }
+
+  private func compared(
+    with other: ModelFile, _ options: VerificationOptions
+  ) throws(RNNConvError) -> VerificationReport {
     let probes = try probes(other, options)
     do {
       return try Verification.verify(
@@ -165,8 +192,10 @@ extension ModelFile {
   public func power(_ options: VerificationOptions = VerificationOptions()) throws(RNNConvError)
     -> PowerReport
   {
-    let model = try model
-    let probes = try probes(nil, options)
+    var model = try model
+    // Sizes that would take too long are as little tried as where two files are compared.
+    if options.inputs == nil, model.sizesNotTried != nil { model = model.shortened }
+    let probes = try ModelFile(model, name: path).probes(nil, options)
     do {
       return try Verification.power(
         of: model, name: path, probes: probes, seed: options.inputs == nil ? options.seed : nil)

@@ -17,6 +17,8 @@ public struct Activation: Sendable, Hashable {
     case leakyRelu
     /// x where x > α, else 0
     case thresholdedRelu
+    /// x where x ≥ α, else 0: the ThresholdedRelu of ONNX's RNN, LSTM and GRU, where its operator of that name has x > α
+    case inclusiveThresholdedRelu
     /// α·tanh(βx)
     case scaledTanh
     /// min(max(αx + β, 0), 1)
@@ -36,7 +38,7 @@ public struct Activation: Sendable, Hashable {
     public var parameterCount: Int {
       switch self {
       case .affine, .scaledTanh, .hardSigmoid: 2
-      case .leakyRelu, .thresholdedRelu, .elu: 1
+      case .leakyRelu, .thresholdedRelu, .inclusiveThresholdedRelu, .elu: 1
       default: 0
       }
     }

@@ -1,5 +1,5 @@
 internal import Forward
-public import Recurrent
+internal import Recurrent
 internal import Tensors
 
 /// What a verdict could not have noticed: the smallest changes that these inputs and this arithmetic would have shown.

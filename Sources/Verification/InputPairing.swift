@@ -22,8 +22,9 @@ struct InputPairing {
     }
     leftOnly = mine.subtracting(names.keys)
     rightOnly = theirs.subtracting(names.values)
+    let (kinds, others) = (left.kindsOfInputs, right.kindsOfInputs)
     for (name, other) in names.sorted(by: { $0.key < $1.key }) {
-      guard let one = left.kind(ofInput: name), let two = right.kind(ofInput: other),
+      guard let one = kinds[name], let two = others[other],
         one.features != two.features
       else { continue }
       throw .inputsDiffer(
@@ -50,5 +51,7 @@ struct InputPairing {
 }
 
 extension Subject {
-  fileprivate func kind(ofInput name: String) -> ValueKind? { model?.inputs.first { $0.name == name }?.kind }
+  fileprivate var kindsOfInputs: [String: ValueKind] {
+    Dictionary((model?.inputs ?? []).map { ($0.name, $0.kind) }) { first, _ in first }
+  }
 }

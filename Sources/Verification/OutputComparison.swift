@@ -54,6 +54,22 @@ public struct OutputComparison: Sendable, Equatable {
   public init(name: String) { self.name = name }
 }
 
+/// Comparisons in the order in which their outputs were met, found by name.
+struct OutputComparisons {
+  private(set) var list: [OutputComparison] = []
+  private var places: [String: Int] = [:]
+
+  /// Changes the comparison of an output; the first time, makes one.
+  mutating func record(_ name: String, _ body: (inout OutputComparison) -> Void) {
+    let place = places[name] ?? list.count
+    if place == list.count {
+      places[name] = place
+      list.append(OutputComparison(name: name))
+    }
+    body(&list[place])
+  }
+}
+
 /// The thresholds of verdicts, in one place; docs/error-bounds.md has the calibration that they come from.
 public enum Sharpness {
   /// A bound decides where it is at most this share of a feature's range: what moves an output by more is then outside it.

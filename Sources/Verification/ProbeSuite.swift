@@ -57,12 +57,10 @@ struct ProbeRecipe {
   /// The same with the sizes that the model fixes: several recipes, where the batch has fewer rows than there are
   /// fillings.
   func fitted(to model: Model) -> [ProbeRecipe] {
-    func fixedSize(_ factor: AxisFactor) -> Int? {
-      model.inputs.lazy.flatMap(\.axes).first { $0.factors == [factor] && $0.size != nil }?.size
-    }
     var fitted = self
-    fitted.batch = (model.inputs + model.outputs).allSatisfy(\.hasBatch) ? fixedSize(.batch) ?? batch : 1
-    fitted.time = fixedSize(.time) ?? time
+    fitted.batch =
+      (model.inputs + model.outputs).allSatisfy(\.hasBatch) ? model.fixedSize(.batch) ?? batch : 1
+    fitted.time = model.fixedSize(.time) ?? time
     if !model.takesLengths { (fitted.isRagged, fitted.isFull) = (false, false) }
     // Too few steps for all of these.
     if fitted.time < 3, let faint = fillings.firstIndex(of: .faint) {

@@ -69,6 +69,7 @@ extension Model {
     // Some seconds at most: the more passes, the steadier.
     let work = Double(size) * Double(parameterCount)
     let passes = isBrief ? 3 : work < 1e7 ? 16 : work < 2e8 ? 10 : 6
+    let ports = portsOfOutputs
     var result: [String: Noise] = [:]
     var isErratic = false
     for (name, noise) in try roundingNoise(
@@ -79,7 +80,7 @@ extension Model {
         result[name] = Noise(usual: noise.deviations)
         continue
       }
-      let features = Features(noise.values, noise.shape, outputs.first { $0.name == name })
+      let features = Features(noise.values, noise.shape, ports[name])
       result[name] = Noise(usual: features.steadied(noise.deviations, noise.values, rounding))
       isErratic =
         isErratic
@@ -117,7 +118,7 @@ extension Subject {
     }
 
     /// The evaluator's output against the canonical model's.
-    func compareRoad(_ probe: Probe, _ ports: [Port], _ road: inout [OutputComparison]) {
+    func compareRoad(_ probe: Probe, _ ports: [String: Port], _ road: inout OutputComparisons) {
       guard let own else { return }
       for (name, bounded) in own.bounds.sorted(by: { $0.key < $1.key }) {
         guard let value = double[name] else { continue }
@@ -137,7 +138,7 @@ extension Subject {
         }
         // Both roads start from the same bits, so nothing but Float64 rounding lies between them: but where the importer said
         // that it rounded a constant or left a cast out, and where the file itself rounds what it gives.
-        let port = ports.first { $0.name == name }
+        let port = ports[name]
         let sides = Sides(
           shape: value.shape,
           left: found.indices.map { isUnknown[$0] ? found[$0] : bounded.values[$0] },
@@ -295,14 +296,9 @@ extension BoundedTensor {
   }
 }
 
-extension [OutputComparison] {
-  /// Changes the comparison of an output; the first time, makes one.
-  mutating func record(_ name: String, _ body: (inout OutputComparison) -> Void) {
-    if let index = firstIndex(where: { $0.name == name }) {
-      body(&self[index])
-    } else {
-      append(OutputComparison(name: name))
-      body(&self[count - 1])
-    }
+extension Model {
+  /// Its output ports by their names.
+  var portsOfOutputs: [String: Port] {
+    Dictionary(outputs.map { ($0.name, $0) }) { first, _ in first }
   }
 }

@@ -148,9 +148,30 @@ public func verify(
   let judged = ran
   let compared = Deferred<VerificationReport, VerificationError> { [report] () throws(VerificationError) in
     var report = report
+    var outputs = OutputComparisons()
+    // Of several probes the first says it.
+    var unequal: Set<String> = []
+    let (mine, theirs) = (left.model?.portsOfOutputs, right.model?.portsOfOutputs)
     for (probe, a, b, pairs) in judged {
-      report.compare(a, b, pairs, left.model, right.model, probe: probe.name, tolerance: tolerance)
+      for name in left.model?.outputs.map(\.name) ?? pairs.keys.sorted() {
+        guard let other = pairs[name], let x = a.double[name], let y = b.double[other] else { continue }
+        guard x.shape == y.shape else {
+          let hasOwnSteps = (left.model ?? right.model)?.hasOwnSteps ?? false
+          let isUndecided = hasOwnSteps && [a, b].contains { $0.own?.sharpBounds?.hasUndecided ?? false }
+          outputs.record(name) {
+            let reason = $0.add(
+              steps: x.shape, y.shape, isUndecided: isUndecided, hasOwnSteps: hasOwnSteps, probe: probe.name)
+            if unequal.insert(name).inserted { report.reasons.append(reason) }
+          }
+          continue
+        }
+        let sides = Sides(
+          a, b, name, other, x, y, mine?[name] ?? theirs?[other],
+          structure: report.structure, hasTolerance: tolerance != nil)
+        outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
+      }
     }
+    report.outputs = outputs.list
     return report
   }
   let roads = [
@@ -239,35 +260,6 @@ public func verify(
 }
 
 extension VerificationReport {
-  /// Takes what two sides made of one probe into account.
-  ///
-  /// - Parameter names: the right side's output for each of the left one's.
-  fileprivate mutating func compare(
-    _ a: Subject.Run, _ b: Subject.Run, _ names: [String: String], _ left: Model?, _ right: Model?,
-    probe: String,
-    tolerance: Tolerance?
-  ) {
-    for name in left?.outputs.map(\.name) ?? names.keys.sorted() {
-      guard let other = names[name], let x = a.double[name], let y = b.double[other] else { continue }
-      guard x.shape == y.shape else {
-        let hasOwnSteps = (left ?? right)?.hasOwnSteps ?? false
-        let isUndecided = hasOwnSteps && [a, b].contains { $0.own?.sharpBounds?.hasUndecided ?? false }
-        outputs.record(name) {
-          let reason = $0.add(
-            steps: x.shape, y.shape, isUndecided: isUndecided, hasOwnSteps: hasOwnSteps, probe: probe)
-          if !reasons.contains(where: { $0.hasPrefix("output '\(name)' has shape") }) {
-            reasons.append(reason)
-          }
-        }
-        continue
-      }
-      let sides = Sides(
-        a, b, name, other, x, y, left?.port(ofOutput: name) ?? right?.port(ofOutput: other),
-        structure: structure, hasTolerance: tolerance != nil)
-      outputs.record(name) { $0.add(sides, probe: probe, tolerance: tolerance) }
-    }
-  }
-
   /// Takes what was recorded of one probe into account, and nothing else.
   ///
   /// - Parameter isBrief: whether a few noisy passes are enough.
@@ -276,8 +268,9 @@ extension VerificationReport {
     isBrief: Bool,
     tolerance: Tolerance?
   ) {
-    (outputs, reasons) = ([], [])
-    let probe = probes[0]
+    reasons = []
+    var outputs = OutputComparisons()
+    let (probe, ports) = (probes[0], model?.portsOfOutputs)
     for name in run.double.keys.sorted() {
       guard let theirs = expected[name], let ours = run.double[name] else { continue }
       guard theirs.shape == ours.shape else {
@@ -292,10 +285,11 @@ extension VerificationReport {
         continue
       }
       let sides = Sides(
-        recorded: run, name, ours, theirs, model?.port(ofOutput: name), rounding, isBrief: isBrief,
+        recorded: run, name, ours, theirs, ports?[name], rounding, isBrief: isBrief,
         hasTolerance: tolerance != nil)
       outputs.record(name) { $0.add(sides, probe: probe, tolerance: tolerance) }
     }
+    self.outputs = outputs.list
   }
 
   /// Looks for what explains a difference: in a side's own road first, since nothing else can be told while that is wrong.
@@ -407,9 +401,9 @@ extension Subject {
   /// Its own evaluator against its canonical model; nil without one.
   fileprivate func road(_ runs: [(probe: Probe, run: Run)]) -> VerificationReport.Road? {
     guard let model else { return nil }
-    var outputs: [OutputComparison] = []
-    for (probe, run) in runs { run.compareRoad(probe, model.outputs, &outputs) }
-    return VerificationReport.Road(side: name, outputs: outputs)
+    var outputs = OutputComparisons()
+    for (probe, run) in runs { run.compareRoad(probe, model.portsOfOutputs, &outputs) }
+    return VerificationReport.Road(side: name, outputs: outputs.list)
   }
 
   fileprivate var fingerprinting: Deferred<String?, VerificationError> {
@@ -432,10 +426,6 @@ extension Subject {
     }
     return try matched(mine, theirs) { .outputsDiffer(left: $0, right: $1) }
   }
-}
-
-extension Model {
-  fileprivate func port(ofOutput name: String) -> Port? { outputs.first { $0.name == name } }
 }
 
 extension Port {

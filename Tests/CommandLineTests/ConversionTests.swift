@@ -91,7 +91,7 @@ import Testing
   ])
   func `weights that the type cannot hold are named`(type: String, weight: Double, words: String) throws {
     let folder = try TemporaryFolder()
-    var model = try LayerSpecification(.lstm).model(seed: 1)
+    var model = LayerSpecification(.lstm).model(seed: 1)
     model.layers[0].operation = model.layers[0].operation.mapTensors { tensor in
       var values = tensor.doubles
       if tensor.shape.count > 1 { values[0] = weight }

@@ -68,6 +68,27 @@ import Testing
     #expect((request?["architecture"] as? [String: Any])?["head"] as? [String] == ["tanh", "none"])
   }
 
+  @Test func `each of two files may be told another thing`() throws {
+    // Two places of one file, which alone does not say which is meant.
+    let twice = path("lstm-twice/model.pt")
+    let places = ["--key", "net.other", "--left-key", "net.raw", "--right-key", "net.ema"]
+    for command in ["verify", "diff"] { #expect(try Tool.run([command, twice, twice] + places).code == 0) }
+    let (one, half, evidence) = (
+      path("classifier/model.pt"), folder.path("m.onnx"), folder.path("proof.json")
+    )
+    let other = ["--left-select", "last", "--right-select", "mean"]
+    let differing = try Tool.run(["verify", one, one, "--no-diagnosis", "--evidence", evidence] + other)
+    #expect(differing.code == 1 && differing.output.contains("verdict: "), "\(differing)")
+    let replayed = try Tool.run("replay", evidence)
+    #expect(replayed.code == 1 && replayed.output.hasPrefix("reproduced"), "\(replayed)")
+    #expect(try Tool.run(["diff", one, one] + other).code == 1)
+    #expect(try Tool.run("convert", one, half, "--batch-first", "--select", "last").code == 0)
+    let blamed = try Tool.run("verify", one, half, "--left-batch-first", "--left-select", "hidden")
+    #expect([0, 1].contains(blamed.code) && !blamed.output.contains("--select hidden:"), "\(blamed)")
+    let wrong = try Tool.run("verify", one, half, "--left-select", "first")
+    #expect(wrong.code == 2 && wrong.error.contains("--left-select first: use last"), "\(wrong)")
+  }
+
   @Test func `evidence of shards holds each shard's hash`() throws {
     let evidence = folder.path("proof.json")
     let index = path("safetensors-sharded/model.safetensors.index.json")

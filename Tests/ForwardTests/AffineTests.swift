@@ -19,6 +19,7 @@ import Testing
     Activation(.identity), .relu, Activation(.affine, alpha: 0.3, beta: -0.7),
     Activation(.leakyRelu, alpha: 0.01), Activation(.leakyRelu, alpha: -2),
     Activation(.thresholdedRelu, alpha: 0.6), Activation(.thresholdedRelu, alpha: -0.6),
+    Activation(.inclusiveThresholdedRelu, alpha: 0.6), Activation(.inclusiveThresholdedRelu, alpha: -0.6),
     Activation(.hardSigmoid, alpha: 0.2, beta: 0.5), Activation(.elu, alpha: -0.7),
   ]
 

@@ -163,7 +163,8 @@ import Testing
   @Test(arguments: [
     Activation(.identity), .tanh, .sigmoid, .relu, Activation(.affine, alpha: 0.3, beta: -0.7),
     Activation(.leakyRelu, alpha: 0.01), Activation(.leakyRelu, alpha: -2),
-    Activation(.thresholdedRelu, alpha: 0.6), Activation(.scaledTanh, alpha: 1.7159, beta: 0.6667),
+    Activation(.thresholdedRelu, alpha: 0.6), Activation(.inclusiveThresholdedRelu, alpha: 0.6),
+    Activation(.scaledTanh, alpha: 1.7159, beta: 0.6667),
     Activation(.hardSigmoid, alpha: 0.2, beta: 0.5), Activation(.elu, alpha: 1.3), Activation(.softsign),
     Activation(.softplus), Activation(.gelu), Activation(.silu),
   ])
@@ -182,9 +183,10 @@ import Testing
     let x = Tensor([1] as [Float], shape: [1, 1])
     let bound = try boundedForward(network, inputs: ["x": x], rounding: .float32)["y"]!
     let exact = try forward(network, inputs: ["x": x], precision: .float64)["y"]!.doubles
+    let jumps = [.thresholdedRelu, .inclusiveThresholdedRelu].contains(activation.kind)
     for (index, weight) in weights.enumerated() {
       #expect(bound.contains(exact[index], at: index), "\(weight)")
-      #expect(bound.errors[index] < 1e-5 * max(1, abs(weight)) || activation.kind == .thresholdedRelu)
+      #expect(bound.errors[index] < 1e-5 * max(1, abs(weight)) || jumps)
     }
     // The Float32 pass, and passes with the argument moved to either side by what Float32 may move it.
     for factor in [1, 1 - 0x1p-24, 1 + 0x1p-24] {
@@ -198,7 +200,10 @@ import Testing
     }
   }
 
-  @Test func `An argument that straddles the threshold has a bound that covers the jump`() throws {
+  @Test(arguments: [Activation.Kind.thresholdedRelu, .inclusiveThresholdedRelu])
+  func `An argument that straddles the threshold has a bound that covers the jump`(
+    _ kind: Activation.Kind
+  ) throws {
     // 0.1 is no Float32: it may be stored on either side of a threshold of 0.1.
     var network = model(
       .dense(weight: Tensor([0.1] as [Double], shape: [1, 1]), bias: nil), [.vector("x", features: 1)],
@@ -206,11 +211,23 @@ import Testing
     network.layers[0].outputs = ["a"]
     network.layers.append(
       Layer(
-        "activation", .activation(Activation(.thresholdedRelu, alpha: 0.1)), inputs: ["a"], outputs: ["y"]))
+        "activation", .activation(Activation(kind, alpha: 0.1)), inputs: ["a"], outputs: ["y"]))
     let x = Tensor([1] as [Float], shape: [1, 1])
     let bound = try boundedForward(network, inputs: ["x": x], rounding: .float32)["y"]!
     #expect(bound.contains(0, at: 0))
     #expect(bound.contains(0.1, at: 0))
+  }
+
+  @Test func `An exact argument at the threshold is known to pass or not to`() throws {
+    func y(_ kind: Activation.Kind) throws -> BoundedTensor {
+      let network = model(
+        .activation(Activation(kind, alpha: 0.5)), [.vector("x", features: 1)], .vector("y", features: 1))
+      let x = Tensor([0.5] as [Float], shape: [1, 1])
+      return try boundedForward(network, inputs: ["x": x], rounding: .float32)["y"]!
+    }
+    let (open, closed) = try (y(.thresholdedRelu), y(.inclusiveThresholdedRelu))
+    #expect(open.contains(0, at: 0) && !open.contains(0.5, at: 0))
+    #expect(closed.contains(0.5, at: 0) && !closed.contains(0, at: 0))
   }
 
   @Test(arguments: [Operation.softmax, .logSoftmax])

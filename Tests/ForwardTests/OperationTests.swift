@@ -22,6 +22,7 @@ import Testing
       (Activation(.affine, alpha: 2, beta: 3), { 2 * $0 + 3 }),
       (Activation(.leakyRelu, alpha: 0.1), { $0 >= 0 ? $0 : 0.1 * $0 }),
       (Activation(.thresholdedRelu, alpha: 0.25), { $0 > 0.25 ? $0 : 0 }),
+      (Activation(.inclusiveThresholdedRelu, alpha: 0.25), { $0 >= 0.25 ? $0 : 0 }),
       (Activation(.scaledTanh, alpha: 1.5, beta: 0.5), { 1.5 * tanh(0.5 * $0) }),
       (Activation(.hardSigmoid, alpha: 0.2, beta: 0.5), { min(max(0.2 * $0 + 0.5, 0), 1) }),
       (Activation(.elu, alpha: 1.5), { $0 >= 0 ? $0 : 1.5 * (exp($0) - 1) }),

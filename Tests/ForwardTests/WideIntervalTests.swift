@@ -13,6 +13,7 @@ import Testing
     Activation(.identity), .tanh, .sigmoid, .relu, Activation(.affine, alpha: 0.3, beta: -0.7),
     Activation(.leakyRelu, alpha: 0.01), Activation(.leakyRelu, alpha: -2),
     Activation(.thresholdedRelu, alpha: 0.6), Activation(.thresholdedRelu, alpha: -0.6),
+    Activation(.inclusiveThresholdedRelu, alpha: 0.6), Activation(.inclusiveThresholdedRelu, alpha: -0.6),
     Activation(.scaledTanh, alpha: 1.7159, beta: 0.6667),
     Activation(.hardSigmoid, alpha: 0.2, beta: 0.5), Activation(.elu, alpha: 1.3),
     Activation(.elu, alpha: 0.2), Activation(.softsign), Activation(.softplus), Activation(.gelu),

@@ -28,7 +28,7 @@ def activation(name: str, alpha: float | None, beta: float | None):
         "Sigmoid": sigmoid,
         "Affine": lambda x: alpha * x + beta,
         "LeakyRelu": lambda x: np.where(x >= 0, x, alpha * x),
-        "ThresholdedRelu": lambda x: np.where(x > alpha, x, 0),
+        "ThresholdedRelu": lambda x: np.where(x >= alpha, x, 0),
         "ScaledTanh": lambda x: alpha * np.tanh(beta * x),
         "HardSigmoid": lambda x: np.clip(alpha * x + beta, 0, 1),
         "Elu": lambda x: np.where(x >= 0, x, alpha * np.expm1(np.minimum(x, 0))),

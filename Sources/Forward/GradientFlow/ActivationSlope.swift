@@ -15,6 +15,7 @@ extension Activation {
     case .affine: return alpha
     case .leakyRelu: return x > 0 ? 1 : alpha
     case .thresholdedRelu: return x > alpha ? 1 : 0
+    case .inclusiveThresholdedRelu: return x >= alpha ? 1 : 0
     case .scaledTanh: return alpha * beta * 4 * bell(2 * beta * x)
     case .hardSigmoid:
       let y = alpha * x + beta

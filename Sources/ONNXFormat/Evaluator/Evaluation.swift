@@ -12,6 +12,8 @@ final class Evaluation<S: ReferenceScalar> {
   private var operations: [String: Operation] = [:]
   private var stepsLeft: Int
   private var workLeft: Int
+  /// Turns of a Loop, where those that it would make are not asked for.
+  let mostTurns: Int
   /// Elements of all values that are alive and were computed here.
   private var elements = 0
   /// How many there may be: what a small file makes out of nothing must not fill the memory.
@@ -21,7 +23,9 @@ final class Evaluation<S: ReferenceScalar> {
   ///   - gates: those of other evaluations of the same graph.
   ///   - weights: elements of the graph's constants.
   ///   - given: elements of its inputs. Each weight meets each input a few times at most, where nothing is repeated.
-  init(limits: Limits, gates: GateCache<S>, weights: Int, given: Int) {
+  ///   - mostTurns: that a Loop makes.
+  init(limits: Limits, gates: GateCache<S>, weights: Int, given: Int, mostTurns: Int) {
+    self.mostTurns = mostTurns
     self.limits = limits
     self.gates = gates
     stepsLeft = limits.evaluationSteps

@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// What an operator of one opset may be given: its inputs, outputs and attributes.
 struct Signature: Sendable {
   let name: String
@@ -27,9 +29,18 @@ struct Signature: Sendable {
   /// The names of all operators, sorted.
   static var names: [String] { lines.keys.sorted() }
 
+  /// Those that were asked for: a graph has many nodes of few operators.
+  private static let parsed = Mutex<[String: [Signature]]>([:])
+
   /// An operator's signatures, newest first; empty where none is known.
   static func all(_ name: String) -> [Signature] {
-    lines[name, default: []].compactMap(Signature.init(line:)).sorted { $0.since > $1.since }
+    guard let lines = lines[name] else { return [] }
+    return parsed.withLock { parsed in
+      if let known = parsed[name] { return known }
+      let signatures = lines.compactMap(Signature.init(line:)).sorted { $0.since > $1.since }
+      parsed[name] = signatures
+      return signatures
+    }
   }
 
   static func find(_ name: String, opset: Int64) -> Signature? { all(name).first { $0.since <= opset } }

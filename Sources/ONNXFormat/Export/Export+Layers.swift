@@ -303,6 +303,12 @@ extension ONNXExporter {
         throw .notExpressible(layer: layer.name, reason: "ThresholdedRelu needs opset 10 or newer")
       }
       return simple("ThresholdedRelu", ["alpha": .float(narrow(activation.alpha, "α", layer))])
+    case .inclusiveThresholdedRelu:
+      throw .notExpressible(
+        layer: layer.name,
+        reason:
+          "x = α passes here; the operator ThresholdedRelu, unlike that of the recurrent operators, lets only x > α pass"
+      )
     case .affine:
       let scaled = add("Mul", [x, try number(activation.alpha)], as: "\(wanted)_scaled")
       return add("Add", [scaled, try number(activation.beta)], as: wanted, name: layer.name)

@@ -122,8 +122,12 @@ extension ONNXExporter {
       // Affine with α 1 and β 0 is the identity.
       let activation = activation.kind == .identity ? Activation(.affine, alpha: 1, beta: 0) : activation
       guard let known = ONNXActivations.table.first(where: { $0.kind == activation.kind }) else {
+        let hint =
+          activation.kind == .thresholdedRelu
+          ? "; their ThresholdedRelu lets x = α pass, as inclusiveThresholdedRelu does" : ""
         throw .notExpressible(
-          layer: layer.name, reason: "the recurrent operators know no activation \(activation.kind.rawValue)")
+          layer: layer.name,
+          reason: "the recurrent operators know no activation \(activation.kind.rawValue)\(hint)")
       }
       names.append(known.name)
       if known.kind.parameterCount >= 1 { alphas.append(narrow(activation.alpha, "α", layer)) }

@@ -124,12 +124,12 @@ struct InputRoles {
       guard !roles.isEmpty else { return [] }
       if case .features = roles[roles.count - 1] { roles[roles.count - 1] = .features(nil) }
     case "Add", "Sub", "Mul", "Div", "Concat":
-      for input in producer.inputs.dropFirst() where !input.isEmpty {
+      for input in producer.inputs.dropFirst().reversed() where !input.isEmpty {
         if let rank = rank(input), rank != roles.count, graphInputs.contains(input) { continue }
         let branch =
           producer.operation == "Concat"
           ? roles.map { if case .features = $0 { AxisRole.features(nil) } else { $0 } } : roles
-        branches.insert(Demand(value: input, roles: branch), at: 0)
+        branches.append(Demand(value: input, roles: branch))
       }
       if producer.operation == "Concat" {
         roles = roles.map { if case .features = $0 { .features(nil) } else { $0 } }

@@ -18,7 +18,8 @@ struct Alignment {
     let mine = Graph(left.layers, inputs: left.inputs.map(\.value))
     let theirs = Graph(right.layers, inputs: right.inputs.map(\.value))
     func values(_ names: [String: String], _ a: [Port], _ b: [Port]) -> [(Port, Port)] {
-      a.compactMap { port in b.first { $0.name == names[port.name] }.map { (port, $0) } }
+      let byName = Dictionary(b.map { ($0.name, $0) }) { first, _ in first }
+      return a.compactMap { port in names[port.name].flatMap { byName[$0] }.map { (port, $0) } }
     }
     let ins = values(inputs, left.inputs, right.inputs)
     let outs = values(outputs, left.outputs, right.outputs)

@@ -22,7 +22,7 @@ extension Evaluation {
   /// Loop: the body takes (iteration, condition, carried…) and gives (condition, carried…, one slice of each scan…).
   private static func loop(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
     let body = try call.subgraph("body")
-    let trips = call.has(0) ? try call.scalar(0) : Int.max
+    let trips = min(call.has(0) ? try call.scalar(0) : Int.max, call.evaluation.mostTurns)
     var goesOn = true
     if call.has(1) { goesOn = try call.condition(call.value(1)) }
     var carried: [Value<S>] = []
