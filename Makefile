@@ -1,6 +1,6 @@
 # rnnconv: the commands that people use. `make help` lists them.
 
-BUILD_PACKAGES = libprotobuf-c-dev zlib1g-dev pkg-config
+BUILD_PACKAGES = libprotobuf-c-dev zlib1g-dev libssl-dev pkg-config
 TEST_PACKAGES = $(BUILD_PACKAGES) protobuf-c-compiler python3-venv chromium
 SWIFT_SOURCES = Sources Tests Package.swift
 PREFIX ?= /usr/local

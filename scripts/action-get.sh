@@ -35,6 +35,6 @@ if found=$(command -v rnnconv); then use "$found"; fi
 command -v swift >/dev/null ||
   fail "no rnnconv: give 'binary' or 'archive', put rnnconv on PATH, or install Swift 6.3 so that it can be built"
 cd "$ACTION_PATH"
-scripts/setup.sh libprotobuf-c-dev zlib1g-dev pkg-config
+scripts/setup.sh libprotobuf-c-dev zlib1g-dev libssl-dev pkg-config
 scripts/build-release.sh
 use "$ACTION_PATH/.build/release/rnnconv"

@@ -14,7 +14,7 @@ has_archive() {
   [ -e "$(pkg-config --variable=libdir "$1" 2>/dev/null)/lib$2.a" ]
 }
 if [ -d "$swift_root/lib/swift_static" ]; then
-  if has_archive libprotobuf-c protobuf-c && has_archive zlib z; then
+  if has_archive libprotobuf-c protobuf-c && has_archive zlib z && has_archive libcrypto crypto; then
     release_build+=(-Xswiftc -static-executable)
   else
     release_build+=(--static-swift-stdlib)

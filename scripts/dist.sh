@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Make an archive of rnnconv for machines without Swift: .build/dist/rnnconv-VERSION-linux-ARCH.tar.gz.
 #
-# Swift's libraries, libstdc++, protobuf-c and zlib are inside the binary; glibc is the machine's own, of this
+# Swift's libraries, libstdc++, protobuf-c, zlib and libcrypto are inside the binary; glibc is the machine's own, of this
 # machine's version or newer. The same sources give the same archive (SOURCE_DATE_EPOCH, else the last commit's time).
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -13,10 +13,10 @@ need_swift
 libraries=$root/.build/dist/static-libraries
 rm -rf "$libraries"
 mkdir -p "$libraries"
-for package in libprotobuf-c zlib; do
+for package in libprotobuf-c zlib libcrypto; do
   library=$(pkg-config --libs-only-l "$package" | sed 's/^-l//; s/ *$//')
   static=$(pkg-config --variable=libdir "$package")/lib$library.a
-  [ -e "$static" ] || fail "$static is missing: install what provides it (libprotobuf-c-dev, zlib1g-dev)"
+  [ -e "$static" ] || fail "$static is missing: install what provides it (libprotobuf-c-dev, zlib1g-dev, libssl-dev)"
   ln -s "$static" "$libraries/"
   sed "s|^libdir=.*|libdir=$libraries|" "$(pkg-config --variable=pcfiledir "$package")/$package.pc" \
     >"$libraries/$package.pc"
@@ -49,13 +49,12 @@ mkdir -p "$stage/share/doc/rnnconv/licences"
 cp README.md CHANGELOG.md LICENSE "$stage/share/doc/rnnconv/"
 cp "$swift_root/share/doc/swift/LICENSE.txt" "$stage/share/doc/rnnconv/licences/swift.txt" 2>/dev/null ||
   cp "$swift_root/share/swift/LICENSE.txt" "$stage/share/doc/rnnconv/licences/swift.txt"
-for package in libprotobuf-c-dev zlib1g-dev; do
+for package in libprotobuf-c-dev zlib1g-dev libssl-dev; do
   [ ! -e "/usr/share/doc/$package/copyright" ] ||
     cp "/usr/share/doc/$package/copyright" "$stage/share/doc/rnnconv/licences/${package%-dev}.txt"
 done
-for package in swift-argument-parser swift-crypto; do
-  cp ".build/dist/build/checkouts/$package/LICENSE.txt" "$stage/share/doc/rnnconv/licences/$package.txt"
-done
+cp .build/dist/build/checkouts/swift-argument-parser/LICENSE.txt \
+  "$stage/share/doc/rnnconv/licences/swift-argument-parser.txt"
 
 when=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
 tar --sort=name --mtime="@$when" --owner=0 --group=0 --numeric-owner -C .build/dist -cf - "$name" |

@@ -1,5 +1,4 @@
 internal import ByteIO
-internal import Crypto
 internal import Tensors
 
 /// SHA-256 over what a model computes: the same for one model in any format.
@@ -28,7 +27,7 @@ extension Model {
     digest.add(layers, &numbers)
     digest.add(outputs.count)
     for port in outputs { digest.add(port, &numbers) }
-    return Fingerprint(bytes: Array(digest.hash.finalize()))
+    return Fingerprint(bytes: digest.hash.finalize())
   }
 }
 
@@ -59,20 +58,20 @@ private struct Numbering {
 
 /// Feeds a hash with self-delimiting items, so that no two models give it the same bytes.
 private struct Digest {
-  var hash = SHA256()
+  var hash = HashInPieces()
 
   mutating func add(_ number: Int) {
-    withUnsafeBytes(of: Int64(number).littleEndian) { hash.update(bufferPointer: $0) }
+    withUnsafeBytes(of: Int64(number).littleEndian) { hash.update($0) }
   }
 
   mutating func add(_ number: Double) {
-    withUnsafeBytes(of: number.bitPattern.littleEndian) { hash.update(bufferPointer: $0) }
+    withUnsafeBytes(of: number.bitPattern.littleEndian) { hash.update($0) }
   }
 
   mutating func add(_ text: String) {
     let bytes = Array(text.utf8)
     add(bytes.count)
-    hash.update(data: bytes)
+    bytes.withUnsafeBytes { hash.update($0) }
   }
 
   mutating func add(_ tensor: Tensor?) {
@@ -163,8 +162,8 @@ private struct Digest {
       for direction in layer.directions {
         add(direction.inputWeight)
         add(direction.recurrentWeight)
-        add(direction.inputBias)
-        add(direction.recurrentBias)
+        // Formats that hold both biases write zeros for one that is not there.
+        for bias in [direction.inputBias, direction.recurrentBias] { add(bias?.isZero == true ? nil : bias) }
         add(direction.peepholes)
         add(direction.projection)
         if layer.cell != .rnn { add(direction.gateActivation) }

@@ -44,6 +44,9 @@ extension Tensor {
     }
   }
 
+  /// Whether every number is 0.
+  public var isZero: Bool { doubles.allSatisfy { $0 == 0 } }
+
   /// The elements as Float64: exact for every float type and up to 53 bits of an integer; quantised elements
   /// are scaled.
   public var doubles: [Double] {

@@ -249,8 +249,3 @@ struct Alignment {
     return nil
   }
 }
-
-extension Tensor {
-  /// Whether every number is 0.
-  var isZero: Bool { doubles.allSatisfy { $0 == 0 } }
-}
