@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import ByteIO
 internal import RNNConv
 
 /// What settles a file that holds weights and no architecture.
@@ -155,6 +156,6 @@ extension Finding {
   var line: String {
     let label = kind == .assumed ? Terminal.paint(kind.rawValue, .yellow) : kind.rawValue
     return "\(label)  \(subject.isEmpty ? "." : subject): \(detail)"
-      + (option.map { "; settle it with \($0)" } ?? "")
+      + (setting.map { "; settle it with \($0.flag)" } ?? "")
   }
 }

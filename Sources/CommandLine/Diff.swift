@@ -29,7 +29,11 @@ struct Diff: ParsableCommand {
 
   func run() throws {
     let own = try paired.options(source.architecture)
-    let (a, b) = (try source.open(left, own.left), try source.open(right, own.right))
+    let a = try source.open(left, own.left, isOneOfSeveral: true)
+    let b = try source.open(right, own.right, isOneOfSeveral: true)
+    if try source.architecture.options != ArchitectureOptions(), !a.holdsWeightsAlone, !b.holdsWeightsAlone {
+      throw a.architectureIsItsOwn
+    }
     let (one, other) = (try a.model, try b.model)
     let difference = Terminal.progress("comparing") { diff(one, other) }
     if json {
@@ -80,7 +84,8 @@ struct Diff: ParsableCommand {
       let ulps = block.maxUlps == .max ? "NaN" : "≤ \(block.maxUlps) ulps"
       Terminal.print(
         "      \(block.gate.map { "\($0.rawValue): " } ?? "")\(block.differing) of \(block.elements) differ, \(ulps)"
-          + " (median \(block.medianUlps)), largest difference \(block.maxDifference.brief)")
+          + (block.medianUlps == .max ? "" : " (median \(block.medianUlps))")
+          + ", largest difference \(block.maxDifference.brief)")
     }
   }
 }

@@ -75,7 +75,8 @@ struct GradientFlowCommand: ParsableCommand {
     try overwriting.check([svg], reading: inputs)
     try overwriting.check([jacobians], reading: inputs, areResults: true)
     let reports = try files.map { path in
-      let file = try source.open(path, binding: try arguments.named(limits: source.limits))
+      let file = try source.open(
+        path, binding: try arguments.named(limits: source.limits), isOneOfSeveral: files.count > 1)
       try loss.check(file)
       let inputs =
         try arguments.isEmpty ? nil : arguments.tensors(for: file.inputNames, "input", limits: source.limits)

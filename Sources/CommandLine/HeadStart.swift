@@ -20,7 +20,7 @@ struct HeadStart: Sendable {
 
   private static func isModel(_ word: String) -> Bool {
     var status = stat()
-    return !word.hasPrefix("-") && Format.all.contains { $0.extensions.contains { word.hasSuffix(".\($0)") } }
+    return !word.hasPrefix("-") && Format.all.contains { $0.isNamed(by: word) }
       && stat(word, &status) == 0
       && status.st_mode & S_IFMT == S_IFREG && status.st_size <= mostBytes
   }

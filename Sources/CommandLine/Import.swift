@@ -25,6 +25,12 @@ struct Import: ParsableCommand {
 
   func run() throws {
     var target = target
+    if target.format == nil, let other = Format.all.first(where: { $0.isNamed(by: output) }),
+      other.name != "rnnw"
+    {
+      throw RNNConvError.arguments(
+        "\(output): import writes .rnnw; 'rnnconv convert' writes \(other.name), by the extension")
+    }
     target.format = target.format ?? "rnnw"
     try convert(try source.open(file), to: output, target)
   }

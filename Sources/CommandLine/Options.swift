@@ -77,7 +77,8 @@ struct LossOptions: ParsableArguments {
   /// - Parameter isEvaluated: whether the file runs by its own format's rules, of which an import loses nothing.
   func check(_ file: ModelFile, isEvaluated: Bool = false) throws {
     let lost = isEvaluated ? file.leftOut.filter { $0.layer == ConversionNote.wholeFile } : file.leftOut
-    if !allowLoss, !lost.isEmpty { throw RNNConvError.loss(format: file.path, notes: lost) }
+    let needed = lost.filter { !$0.isOfUnusedInput }
+    if !allowLoss, !needed.isEmpty { throw RNNConvError.loss(format: file.path, notes: needed) }
     for note in lost { Terminal.print("left out: \(file.path): \(note.detail)", to: 2) }
   }
 }
@@ -140,13 +141,20 @@ struct SourceOptions: ParsableArguments {
 
   var limits: Limits { get throws { try limitation.limits } }
 
-  /// - Parameter own: what is said of this file alone.
+  /// - Parameters:
+  ///   - own: what is said of this file alone.
+  ///   - isOneOfSeveral: whether what is said of all may be about the others.
   func open(
-    _ path: String, binding inputs: [String: Tensor] = [:], _ own: ArchitectureOptions? = nil
+    _ path: String, binding inputs: [String: Tensor] = [:], _ own: ArchitectureOptions? = nil,
+    isOneOfSeveral: Bool = false
   ) throws -> ModelFile {
     let bindings = inputs.merging(try bind.map { TensorArgument($0) }.bindings(limits: limits)) { $1 }
-    return try ModelFile.open(
-      path, format: from, bindings: bindings, architecture: try own ?? architecture.options,
-      limits: try limits)
+    let options = try own ?? architecture.options
+    let file = try ModelFile.open(
+      path, format: from, bindings: bindings, architecture: options, limits: try limits)
+    if options != ArchitectureOptions(), !file.holdsWeightsAlone, own != nil || !isOneOfSeveral {
+      throw file.architectureIsItsOwn
+    }
+    return file
   }
 }

@@ -8,12 +8,23 @@ struct OverwritingOptions: ParsableArguments {
 
   /// Refuses to write over a file that is there, before any work is done; devices and pipes take what they are given.
   ///
-  /// - Parameter areResults: whether what is there may be written anew, since it is made of the inputs again.
-  func check(_ outputs: [String?], reading inputs: [String], areResults: Bool = false) throws {
-    guard !force else { return }
+  /// - Parameters:
+  ///   - areResults: whether what is there may be written anew, since it is made of the inputs again.
+  ///   - isInPlace: whether what is read may be written over at all. Reports may not, nor over one another.
+  func check(
+    _ outputs: [String?], reading inputs: [String], areResults: Bool = false, isInPlace: Bool = true
+  ) throws {
+    let paths = outputs.compactMap(\.self).filter { $0 != "-" }
+    if !isInPlace, let twice = paths.first(where: { path in paths.count { $0 == path } > 1 }) {
+      throw RNNConvError.arguments("\(twice) is named twice: one would be written over the other")
+    }
     let sources = inputs.compactMap { FileIdentity($0) }
-    for case let path? in outputs where path != "-" {
+    for path in paths {
       guard let target = FileIdentity(path), target.isRegular else { continue }
+      if !isInPlace, sources.contains(target) {
+        throw RNNConvError.arguments("\(path): that is what is read; name another file")
+      }
+      if force { continue }
       if sources.contains(target) {
         throw RNNConvError.arguments("\(path): that is what is read; --force writes over it")
       }

@@ -26,7 +26,7 @@ enum Terminal {
 
   /// One line; what files say in it cannot be commands.
   static func print(_ line: String = "", to descriptor: Int32 = 1) {
-    write(shown(line) + "\n", to: descriptor)
+    write(shown(line.withFlags) + "\n", to: descriptor)
   }
 
   /// - Parameter details: a line each.
@@ -67,7 +67,7 @@ enum Terminal {
   }
 
   static func printJSON(_ value: JSONValue) throws {
-    write(String(decoding: try value.prettyBytes(), as: UTF8.self) + "\n", to: 1)
+    write(String(decoding: try value.prettyBytes(), as: UTF8.self).withFlags + "\n", to: 1)
   }
 
   /// Runs `work` and says on standard error what is going on: on a terminal once it takes longer than a second, each second;

@@ -8,7 +8,7 @@ extension Verify {
     var page = outcome.page
     page.remedy = outcome.report.diagnosis.flatMap { remedy($0, outcome) }
     if let date = try Self.givenDate { page.made = date }
-    try page.write(to: path)
+    try page.write(to: path) { $0.withFlags }
   }
 
   /// Instead of the clock's, so that the same bytes can be made again (reproducible-builds.org).

@@ -125,7 +125,7 @@ struct Verify: ParsableCommand {
     if let writeFixed { try refuseOverwriting(writeFixed, request) }
     try overwriting.check(
       [page, evidence, writeFixed],
-      reading: files + (input + expected).map { TensorArgument($0).path })
+      reading: files + (input + expected).map { TensorArgument($0).path }, isInPlace: false)
     let outcome = try Terminal.progress("verifying") { try execution.use { try request.run() } }
     let report = outcome.report
     if let page { try writePage(outcome, to: page) }
@@ -196,7 +196,11 @@ struct Verify: ParsableCommand {
           + ", \(output.elements) elements")
     }
     for road in report.roads {
-      Terminal.print("  import       \(road.side): \(Terminal.paint(road.verdict)) to its own evaluator")
+      Terminal.print(
+        "  import       \(road.side): "
+          + (road.isSecond || road.verdict > .equal
+            ? "\(Terminal.paint(road.verdict)) to its own evaluator"
+            : "its rules are the canonical model's, there is no second road"))
     }
     if let radius = report.radius, report.verdict <= .inconclusive {
       Terminal.print("  would show   \(radius.summary)")

@@ -95,7 +95,7 @@ public enum ONNXError: Error, Equatable, CustomStringConvertible {
     case .notImportable(let node, let reason): "node \(node) cannot be imported: \(reason)"
     case .unboundWeight(let node, let input, let value):
       "node \(node), input '\(input)': the weight '\(value)' is an input of the graph; "
-        + "give its values with --bind \(value)=FILE"
+        + "give its values with \(Setting.bindings) \(value)=FILE"
     case .graphInput(let name, let reason): "graph input '\(name)': \(reason)"
     case .graphOutput(let name, let reason): "graph output '\(name)': \(reason)"
     case .model(let error): error.description

@@ -126,13 +126,15 @@ struct Checkpoint {
     if recurrent.count == 1 { return recurrent[0] }
     guard recurrent.isEmpty else {
       let places = recurrent.map { $0.path.isEmpty ? "." : $0.path }.joined(separator: ", ")
-      throw .key("", reason: "several places hold recurrent weights: \(places); choose one with --key")
+      throw .key(
+        "", reason: "several places hold recurrent weights: \(places); choose one with \(Setting.key)")
     }
     guard let first = all.first else {
       throw .key("", reason: "the file holds \(root.kindName) without tensors under names")
     }
     guard all.count == 1 else {
-      throw .key("", reason: "no place holds recurrent weights; tensors are in \(list): choose with --key")
+      throw .key(
+        "", reason: "no place holds recurrent weights; tensors are in \(list): choose with \(Setting.key)")
     }
     return first
   }

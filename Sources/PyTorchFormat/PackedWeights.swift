@@ -38,10 +38,13 @@ extension PickleHeap {
     }
   }
 
-  /// The state of an object of TorchScript's class `name`.
+  /// The state of an object of TorchScript's class `name`: of that class in TorchScript's own files, inside another in a module's.
   private func scripted(_ value: PickleValue, _ name: String) -> PickleValue? {
-    guard case .record(let index) = value, records[index].className == "torch.ScriptObject",
-      let state = elements(records[index].state), state.count == 2, state[1].text == name
+    guard case .record(let index) = value else { return nil }
+    let record = records[index]
+    if record.className == name { return record.state }
+    guard record.className == "torch.ScriptObject", let state = elements(record.state), state.count == 2,
+      state[1].text == name
     else { return nil }
     return state[0]
   }

@@ -57,10 +57,10 @@ extension ModelFile {
     }
     if let name = options.write.externalData {
       guard path != "-" else {
-        throw .arguments("--external-data needs a file to lie beside, not standard output")
+        throw .arguments("\(Setting.externalData) needs a file to lie beside, not standard output")
       }
       guard path.split(separator: "/").last.map(String.init) != name else {
-        throw .arguments("--external-data \(name): that is the model's own name")
+        throw .arguments("\(Setting.externalData) \(name): that is the model's own name")
       }
     }
     try verifyIntegrity()

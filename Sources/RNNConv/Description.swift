@@ -64,7 +64,8 @@ extension Finding {
   public var json: JSONValue {
     .object([
       JSONMember("kind", .string(kind.rawValue)), JSONMember("subject", .string(subject)),
-      JSONMember("detail", .string(detail)), JSONMember("option", option.map(JSONValue.string) ?? .null),
+      JSONMember("detail", .string(detail)),
+      JSONMember("option", setting.map { .string($0.description) } ?? .null),
     ])
   }
 }
@@ -119,6 +120,7 @@ extension VerificationReport {
             .object([
               JSONMember("side", .string(road.side)), JSONMember("verdict", .string(road.verdict.rawValue)),
               JSONMember("outputs", .array(road.outputs.map(\.json))),
+              JSONMember("isSecond", .bool(road.isSecond)),
             ])
           })),
       JSONMember("probes", .array(probes.map(JSONValue.string))),

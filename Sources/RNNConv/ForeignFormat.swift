@@ -36,17 +36,20 @@ struct ForeignFormat: Sendable {
     }
   }
 
-  private static let viaTensorFlow = "write ONNX with tf2onnx (python -m tf2onnx.convert)"
+  private static func viaTensorFlow(_ arguments: String) -> String {
+    "write ONNX with tf2onnx (python -m tf2onnx.convert \(arguments) --output model.onnx)"
+  }
 
   static let all: [ForeignFormat] = [
     ForeignFormat(
       name: "a LiteRT (TensorFlow Lite) model",
       advice:
-        "convert the model that it was made from, or write ONNX with tf2onnx (python -m tf2onnx.convert --tflite)"
+        "convert the model that it was made from, or \(viaTensorFlow("--tflite FILE"))"
     ) { $0.holds("TFL3", at: 4) || $0.ends(in: ".tflite", ".lite") },
     ForeignFormat(
       name: "a TensorFlow.js model",
-      advice: "convert the Keras model or SavedModel that it was made from: \(viaTensorFlow)"
+      advice:
+        "convert the Keras model or SavedModel that it was made from: \(viaTensorFlow("--saved-model FOLDER"))"
     ) {
       $0.opening == UInt8(ascii: "{")
         && ($0.contains("\"modelTopology\"") || $0.contains("\"layers-model\"")
@@ -91,11 +94,11 @@ struct ForeignFormat: Sendable {
       name: "a Core ML model",
       advice: "convert the model that it was made from: coremltools reads no model back into another format"
     ) { $0.ends(in: ".mlmodel") || $0.isVersioned(nested: [0x0A]) },
-    ForeignFormat(name: "a TensorFlow SavedModel", advice: "\(viaTensorFlow) --saved-model FOLDER") {
+    ForeignFormat(name: "a TensorFlow SavedModel", advice: viaTensorFlow("--saved-model FOLDER")) {
       $0.name == "saved_model.pb" || $0.isVersioned(nested: [0x0A, 0x12, 0x1A, 0x22, 0x2A, 0x32])
     },
     ForeignFormat(
-      name: "a frozen graph of TensorFlow", advice: "\(viaTensorFlow) --graphdef"
+      name: "a frozen graph of TensorFlow", advice: viaTensorFlow("--graphdef FILE --inputs … --outputs …")
     ) { $0.ends(in: ".pb") && $0.holds([0x0A]) && ($0.contains("Placeholder") || $0.contains("Const")) },
     ForeignFormat(
       name: "a model of Paddle", advice: "write ONNX with paddle2onnx"

@@ -29,6 +29,8 @@ public struct Format: Sendable {
     let evaluate: Evaluate
     /// The same where what the file fixes may be shorter (`Model.shortened`); nil where it fixes nothing.
     let evaluateShort: Evaluate?
+    /// Whether `evaluate` goes by other rules than the canonical model's.
+    private(set) var hasSecondRoad = true
     /// Names of graph inputs that the file gives no values for.
     let inputNames: [String]
     /// Names of what it gives, where a file without a canonical model says so.
@@ -79,14 +81,17 @@ public struct Format: Sendable {
       self.init(
         model: .success(model), notes: [], evaluate: running(model), evaluateShort: running(model.shortened),
         inputNames: model.inputs.map(\.name), companions: companions)
+      hasSecondRoad = false
     }
 
     /// The same of a shorter model (`Model.shortened`).
     var shortened: Content {
-      Content(
+      var content = Content(
         model: model.map(\.shortened), notes: notes, evaluate: evaluateShort ?? evaluate,
         evaluateShort: evaluateShort, inputNames: inputNames, outputNames: outputNames, findings: findings,
         tensors: tensors, facts: facts, companions: companions, check: check)
+      content.hasSecondRoad = hasSecondRoad
+      return content
     }
   }
 
@@ -96,6 +101,17 @@ public struct Format: Sendable {
     var external: (name: String, chunks: [ByteBuffer])?
     let notes: [ConversionNote]
   }
+
+  /// Whether the path's extension is one of its own.
+  public func isNamed(by path: String) -> Bool {
+    extensions.contains { path.lowercased().hasSuffix(".\($0)") }
+  }
+
+  /// Whether its files hold weights and no architecture.
+  var holdsWeightsAlone: Bool { [Format.pytorch, .safetensors, .numpy].contains { $0.name == name } }
+
+  /// Whether its files can be written at all.
+  private var isWritten: Bool { name != Format.description.name && name != Format.numpy.name }
 
   /// Whether its files begin as no other's do. ONNX's begin as any protocol buffer may.
   var hasMark: Bool { name != Format.onnx.name }
@@ -117,7 +133,8 @@ public struct Format: Sendable {
     guard let format = all.first(where: { $0.extensions.contains(suffix.lowercased()) }) else {
       throw .arguments(
         "\(path): the extension names no format; use one of "
-          + "\(all.flatMap(\.extensions).map { ".\($0)" }.joined(separator: ", ")), or --format")
+          + "\(all.filter(\.isWritten).flatMap(\.extensions).map { ".\($0)" }.joined(separator: ", ")), or \(Setting.targetFormat)"
+      )
     }
     return format
   }
@@ -232,7 +249,7 @@ extension Format {
           "opset \(opset) cannot be written, only \(known.lowerBound) to \(known.upperBound)")
       }
       if let name = options.externalData, name.isEmpty || name.contains("/") || [".", ".."].contains(name) {
-        throw .arguments("--external-data takes the name of a file beside the model, not '\(name)'")
+        throw .arguments("\(Setting.externalData) takes the name of a file beside the model, not '\(name)'")
       }
       do throws(ONNXError) {
         let exported = try ONNXExporter.export(model, opset: options.opset ?? ONNXExporter.standardOpset)

@@ -41,7 +41,9 @@ extension ModelFile {
     inputs: [String: Tensor]? = nil, length: Int? = nil, seed: UInt64 = 1,
     _ options: GradientFlowOptions = GradientFlowOptions()
   ) throws(RNNConvError) -> GradientFlowReport {
-    let model = try model
+    var model = try model
+    // Made-up sequences of sizes that would take too long are shorter, as where files are compared.
+    if inputs == nil, model.sizesNotTried != nil { model = model.shortened }
     guard length ?? 1 > 0 else { throw .arguments("a sequence of \(length!) steps: give at least 1") }
     let probe: Probe
     if let inputs {

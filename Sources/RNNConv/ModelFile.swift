@@ -10,7 +10,7 @@ public struct ModelFile: Sendable {
   public private(set) var path: String
   public let format: Format
   public let byteCount: Int
-  private var content: Format.Content
+  private(set) var content: Format.Content
 
   /// Opens a file; `-` is standard input. The format is told by content, or named.
   ///
@@ -80,9 +80,10 @@ public struct ModelFile: Sendable {
   /// What of the file its model leaves out, such as a head that no layer stands for.
   public var leftOut: [ConversionNote] { content.notes.filter { $0.exactness == .lossy } }
 
-  /// - Throws: `RNNConvError.loss` where the model leaves something of the file out.
+  /// - Throws: `RNNConvError.loss` where the model leaves something of the file out that it computes.
   public func requireWhole() throws(RNNConvError) {
-    if !leftOut.isEmpty { throw .loss(format: path, notes: leftOut) }
+    let lost = leftOut.filter { !$0.isOfUnusedInput }
+    if !lost.isEmpty { throw .loss(format: path, notes: lost) }
   }
 
   /// How the architecture was found in a file of weights alone: what was inferred, what was taken for granted, and what
@@ -116,6 +117,16 @@ public struct ModelFile: Sendable {
 
   /// The same as paths.
   public var companionPaths: [String] { companions.map { path.folderPrefix + $0 } }
+
+  /// Whether it holds weights and no architecture: `ArchitectureOptions` are for such files.
+  public var holdsWeightsAlone: Bool { format.holdsWeightsAlone }
+
+  /// Why what is said of an architecture says nothing of this file.
+  package var architectureIsItsOwn: RNNConvError {
+    .arguments(
+      "\(path) holds its own architecture: \(Setting.modules), \(Setting.batchFirst), \(Setting.select), \(Setting.head), "
+        + "\(Setting.nonlinearity) and \(Setting.key) say what a file of weights alone leaves open")
+  }
 
   /// The same file where what it fixes may be shorter (`Model.shortened`).
   var shortened: ModelFile {

@@ -36,13 +36,13 @@ public enum RNNConvError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .file(let error): error.description
     case .unknownFormat(let path, let known):
-      "\(path): not a file of a known format (\(known.joined(separator: ", "))); if it is one of them, name it with --from"
+      "\(path): not a file of a known format (\(known.joined(separator: ", "))); if it is one of them, name it with \(Setting.format)"
     case .foreignFormat(let path, let name, let advice):
       "\(path): \(name), which is not read: \(advice)"
     case .unreadable(let path, let reason): "\(path): \(reason)"
     case .notExpressible(let format, let reason): "\(format): \(reason)"
     case .loss(let format, _):
-      "\(format): something would be lost; --allow-loss accepts it:"
+      "\(format): something would be lost; \(Setting.allowLoss) accepts it:"
     case .disproved(let report):
       "\(report.right) was not written: the converted model computes something else than \(report.left); please report this"
     case .arguments(let reason): reason

@@ -19,8 +19,9 @@ extension VerificationRequest.Outcome {
 }
 
 extension HTMLReport {
-  public func write(to path: String) throws(RNNConvError) {
-    do { try AtomicFile.write(Array(html.utf8), to: path) } catch { throw .file(error) }
+  /// - Parameter said: puts what a reader knows in place of the library's names for what can be set (`Setting`).
+  public func write(to path: String, as said: (String) -> String = { $0 }) throws(RNNConvError) {
+    do { try AtomicFile.write(Array(said(html).utf8), to: path) } catch { throw .file(error) }
   }
 }
 

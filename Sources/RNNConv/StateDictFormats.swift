@@ -98,7 +98,7 @@ extension Format {
   private static func refuseKey(_ options: ReadOptions) throws(RNNConvError) {
     if let key = options.architecture.key {
       throw .arguments(
-        "--key \(key): only PyTorch checkpoints have places to choose from, not \(options.path)")
+        "\(Setting.key) \(key): only PyTorch checkpoints have places to choose from, not \(options.path)")
     }
   }
 

@@ -83,7 +83,7 @@ extension [TensorArgument] {
     for argument in self {
       for (name, tensor) in try argument.tensors(limits: limits) {
         guard let name else {
-          throw .arguments("--bind \(argument): say which input it is for, as name=file")
+          throw .arguments("\(Setting.bindings) \(argument): say which input it is for, as name=file")
         }
         result[name] = tensor
       }

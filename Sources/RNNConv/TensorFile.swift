@@ -43,7 +43,7 @@ public enum TensorFile {
       guard tensors.count == 1 else {
         throw .arguments(
           "\(path): there are \(tensors.count) outputs (\(tensors.map(\.name).joined(separator: ", "))), and \(ending) holds "
-            + "one; write .npz, or choose one with --output-name")
+            + "one; write .npz, or choose one with \(Setting.outputName)")
       }
       return tensors[0]
     }

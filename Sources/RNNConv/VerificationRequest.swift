@@ -51,7 +51,7 @@ public struct VerificationRequest: Sendable {
   /// - Parameter find: where a file that the request names lies on this machine.
   public func run(finding find: (String) -> String = { $0 }) throws(RNNConvError) -> Outcome {
     guard expected.isEmpty || files.count == 1 else {
-      throw .arguments("compare either with a second file or with --expected, not both")
+      throw .arguments("compare either with a second file or with \(Setting.expected), not both")
     }
     let (models, options) = try opened(find)
     if !allowsLoss { for model in models { try model.requireWhole() } }
@@ -69,6 +69,12 @@ public struct VerificationRequest: Sendable {
     }
     for (path, model) in zip(files, models) {
       report.reasons += model.leftOut.map { "\(path): \($0.detail)" }
+      guard report.verdict > .equal else { continue }
+      // A wrong guess looks like a wrong file.
+      report.reasons += model.findings.filter { $0.kind == .assumed }.map {
+        "\(path) does not say it, assumed: \($0.subject.isEmpty ? "" : "\($0.subject): ")\($0.detail)"
+          + ($0.setting.map { " (\($0))" } ?? "")
+      }
     }
     return Outcome(
       report: report, models: models, options: options, companions: models.flatMap(\.companionPaths))
@@ -107,6 +113,11 @@ public struct VerificationRequest: Sendable {
     }
     concurrently(opened)
     let models = try opened.map { (file) throws(RNNConvError) in try file.value }
+    if architecture != ArchitectureOptions(), !models.contains(where: \.holdsWeightsAlone) {
+      throw models[0].architectureIsItsOwn
+    }
+    for (model, said) in zip(models, [leftArchitecture, rightArchitecture])
+    where said != nil && !model.holdsWeightsAlone { throw model.architectureIsItsOwn }
     var options = options
     if !inputs.isEmpty {
       options.inputs = try inputs.tensors(for: models[0].inputNames, "input", limits: limits)

@@ -1,3 +1,4 @@
+internal import ByteIO
 public import Forward
 internal import Recurrent
 public import Tensors
@@ -73,6 +74,7 @@ extension ModelFile {
     return Subject(
       name: path, model: model, inputNames: model?.inputs.map(\.name) ?? inputNames,
       roundedTo: notes.compactMap(\.roundedTo).filter(\.isFloat).max { $0.unitRoundoff < $1.unitRoundoff },
+      hasSecondRoad: content.hasSecondRoad,
       evaluate: { inputs, precision in try file.evaluate(inputs, precision: precision) })
   }
 
@@ -89,13 +91,20 @@ extension ModelFile {
     }
     guard let other else {
       // Why this file has no canonical model is the reason that nothing can be generated.
-      _ = try model
+      do { _ = try model } catch {
+        guard case .unreadable(let path, let reason) = error else { throw error }
+        throw .unreadable(
+          path: path,
+          reason:
+            "\(reason); with inputs and outputs of your own it is judged without (\(Setting.inputs), \(Setting.expected))"
+        )
+      }
       return []
     }
     guard let theirs else {
       throw .arguments(
         "neither \(path) nor \(other.path) could be imported, so that no inputs can be made up for them: give your own with "
-          + "--input (\(inputNames.joined(separator: ", ")))")
+          + "\(Setting.inputs) (\(inputNames.joined(separator: ", ")))")
     }
     // The other side's inputs under this side's names.
     let names = Dictionary(uniqueKeysWithValues: zip(theirs.inputs.map(\.name), inputNames))
@@ -177,7 +186,7 @@ extension ModelFile {
     expected: [String: Tensor], from source: String, _ options: VerificationOptions
   ) throws(RNNConvError) -> VerificationReport {
     guard let inputs = options.inputs else {
-      throw .arguments("expected outputs need the inputs that they were made with: --input")
+      throw .arguments("expected outputs need the inputs that they were made with: \(Setting.inputs)")
     }
     try verifyIntegrity()
     do {

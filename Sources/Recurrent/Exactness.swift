@@ -22,10 +22,17 @@ public struct ConversionNote: Sendable, Equatable {
   /// The type whose rounding lies between the file's own evaluation and the model; nil where none does.
   public let roundedTo: ElementType?
 
-  public init(layer: String, _ exactness: Exactness, _ detail: String, roundedTo: ElementType? = nil) {
+  /// Whether it is about an input that nothing reads, so that all outputs are there.
+  public let isOfUnusedInput: Bool
+
+  public init(
+    layer: String, _ exactness: Exactness, _ detail: String, roundedTo: ElementType? = nil,
+    isOfUnusedInput: Bool = false
+  ) {
     self.layer = layer
     self.exactness = exactness
     self.detail = detail
     self.roundedTo = roundedTo
+    self.isOfUnusedInput = isOfUnusedInput
   }
 }

@@ -1,3 +1,5 @@
+public import ByteIO
+
 /// One line of the account of how an architecture was found.
 public struct Finding: Sendable, Equatable {
   public enum Kind: String, Sendable {
@@ -12,13 +14,13 @@ public struct Finding: Sendable, Equatable {
   public let kind: Kind
   public let subject: String
   public let detail: String
-  /// The option that settles it.
-  public let option: String?
+  /// What settles it.
+  public let setting: Setting?
 
-  init(_ kind: Kind, _ subject: String, _ detail: String, option: String? = nil) {
+  init(_ kind: Kind, _ subject: String, _ detail: String, setting: Setting? = nil) {
     self.kind = kind
     self.subject = subject
     self.detail = detail
-    self.option = option
+    self.setting = setting
   }
 }

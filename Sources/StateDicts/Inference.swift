@@ -1,3 +1,4 @@
+internal import ByteIO
 internal import Tensors
 
 /// Finds the architecture of a state dict from its names and shapes, and says what it took for granted.
@@ -170,7 +171,7 @@ public struct Inference: Sendable, Equatable {
     let lastRecurrent = chain.lastIndex { if case .recurrent = $0 { true } else { false } }!
     let head = chain.count - 1 - lastRecurrent
     if let word = options.nonlinearity, !chain.contains(where: \.isPlainRecurrent) {
-      throw .undecided("--nonlinearity \(word): no module is an nn.RNN, which alone has a choice")
+      throw .undecided("\(Setting.nonlinearity) \(word): no module is an nn.RNN, which alone has a choice")
     }
     let activations = try headActivations(options.head, chain.suffix(head).map(\.name))
     for (place, link) in chain.enumerated() {
@@ -185,7 +186,7 @@ public struct Inference: Sendable, Equatable {
           findings.append(
             Finding(
               .assumed, names.name, "runs right before the recurrent module, with nothing between",
-              option: "--modules"))
+              setting: .modules))
         }
       case .recurrent(var module):
         if module.mode == .rnnTanh { nonlinearity(&module, state, options) }
@@ -206,19 +207,19 @@ public struct Inference: Sendable, Equatable {
       findings.append(
         Finding(
           .assumed, chain[lastRecurrent + 1].name, "applied to every time step, not to the last one alone",
-          option: "--select"))
+          setting: .select))
     }
     if head > 0, options.head == nil {
       findings.append(
         Finding(
           .assumed, chain.last!.name, "nothing follows it, neither softmax nor another activation",
-          option: "--head"))
+          setting: .head))
     }
     if !state.isOrdered, chain.count > 1 {
       findings.append(
         Finding(
           .assumed, "order", "the file sorts its tensors: modules were put in order by their sizes",
-          option: "--modules"))
+          setting: .modules))
     }
     batchFirst(chain, state, options)
     if case .recurrent(let module)? = architecture.steps.last {
@@ -235,20 +236,20 @@ public struct Inference: Sendable, Equatable {
       if linears.count > 1 {
         throw .undecided(
           "what runs between the Linears \(linears.map { "'\($0)'" }.joined(separator: ", ")) is not in the file: say it with "
-            + "--head, one for each, such as --head relu\(String(repeating: ",none", count: linears.count - 1))"
+            + "\(Setting.head), one for each, such as \(Setting.head) relu\(String(repeating: ",none", count: linears.count - 1))"
         )
       }
       return [nil] + linears.map { _ in nil }
     }
     if linears.isEmpty {
       guard given.count == 1 else {
-        throw .undecided("--head names \(given.count) activations, there is no Linear")
+        throw .undecided("\(Setting.head) names \(given.count) activations, there is no Linear")
       }
       return given
     }
     guard given.count == linears.count else {
       throw .undecided(
-        "--head names \(given.count) activations, there are \(linears.count) Linears: "
+        "\(Setting.head) names \(given.count) activations, there are \(linears.count) Linears: "
           + "\(linears.joined(separator: ", ")); say one for each, none where nothing follows")
     }
     return [nil] + given
@@ -261,7 +262,7 @@ public struct Inference: Sendable, Equatable {
       module.mode = stated == "relu" ? .rnnReLU : .rnnTanh
     } else {
       findings.append(
-        Finding(.assumed, module.name, "nonlinearity tanh, nn.RNN's own default", option: "--nonlinearity"))
+        Finding(.assumed, module.name, "nonlinearity tanh, nn.RNN's own default", setting: .nonlinearity))
     }
   }
 
@@ -275,7 +276,7 @@ public struct Inference: Sendable, Equatable {
       findings.append(
         Finding(
           .assumed, "input", "sequences are [T, B, F], nn.RNN's own default batch_first=False",
-          option: "--batch-first"))
+          setting: .batchFirst))
     }
   }
 }

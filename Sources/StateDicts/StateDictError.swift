@@ -1,3 +1,5 @@
+internal import ByteIO
+
 /// Why names and shapes make no model.
 public enum StateDictError: Error, Equatable, CustomStringConvertible {
   case noRecurrentWeights(found: [String])
@@ -25,7 +27,7 @@ public enum StateDictError: Error, Equatable, CustomStringConvertible {
       "tensor '\(name)': shape \(found) does not match, expected \(expected)"
     case .severalModels(let modules, let example):
       "the file does not say how its recurrent modules work together: \(modules.joined(separator: "; ")). "
-        + "Choose those that run one after another, such as --modules \(example); inspect --tensors lists what there is"
+        + "Choose those that run one after another, such as \(Setting.modules) \(example)"
     case .unknownModule(let name, let known):
       "there is no module '\(name)'; there are \(known.joined(separator: ", "))"
     case .doesNotFit(let module, let reason): "module '\(module)': \(reason)"

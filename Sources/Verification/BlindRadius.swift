@@ -14,7 +14,7 @@ public struct BlindRadius: Sendable, Equatable {
   public struct LayerRadius: Sendable, Equatable {
     public var layer: String
     public var role: String
-    /// As a share of the tensor's root mean square: the median of a few weights. ∞: no output depends on them here.
+    /// As a share of the tensor's root mean square: the median of a few weights. ∞: most of them move no output here.
     public var share: Double
   }
 
@@ -26,7 +26,7 @@ public struct BlindRadius: Sendable, Equatable {
     return worst.share.isFinite
       ? "\(moved), and one weight that changes by \((100 * worst.share).brief) % of its tensor's size (in layer "
         + "'\(worst.layer)', the blindest)"
-      : "\(moved), but no weight of layer '\(worst.layer)', on which no output depends here"
+      : "\(moved), but hardly a weight of layer '\(worst.layer)': of a few that were tried most move no output here"
   }
 }
 

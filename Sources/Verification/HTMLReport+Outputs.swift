@@ -9,7 +9,12 @@ extension HTMLReport {
     if report.roads.isEmpty { return "" }
     return section(
       "Each file against its own import",
-      report.roads.map { "<h3>\(escaped($0.side))</h3>\n\(Self.table($0.outputs))" }.joined(separator: "\n"))
+      report.roads.map { road in
+        let same =
+          road.isSecond
+          ? "" : "<p>Its rules are the canonical model's: two passes of one road, no second one.</p>\n"
+        return "<h3>\(escaped(road.side))</h3>\n\(same)\(Self.table(road.outputs))"
+      }.joined(separator: "\n"))
   }
 
   var deviations: String {

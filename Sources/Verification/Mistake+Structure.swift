@@ -71,28 +71,31 @@ extension Mistake {
       }
     },
     Mistake("states-swapped", "h and c are exchanged") { model, _ in
-      model.recurrentLayers.filter { $0.layer.cell == .lstm && $0.layer.outputSize == $0.layer.hiddenSize }
-        .flatMap { index, _ -> [Candidate] in
-          let layer = model.layers[index]
-          var result: [Candidate] = []
-          if layer.inputs.count == 4 {
-            result.append(
-              Candidate(place: "layer '\(layer.name)': the initial states") {
-                var model = model
-                model.layers[index].inputs.swapAt(2, 3)
-                return model
-              })
-          }
-          if layer.outputs.count == 3 {
-            result.append(
-              Candidate(place: "layer '\(layer.name)': the last states") {
-                var model = model
-                model.layers[index].outputs.swapAt(1, 2)
-                return model
-              })
-          }
-          return result
+      let read = model.valuesRead
+      return model.recurrentLayers.filter {
+        $0.layer.cell == .lstm && $0.layer.outputSize == $0.layer.hiddenSize
+      }
+      .flatMap { index, _ -> [Candidate] in
+        let layer = model.layers[index]
+        var result: [Candidate] = []
+        if layer.inputs.count == 4 {
+          result.append(
+            Candidate(place: "layer '\(layer.name)': the initial states") {
+              var model = model
+              model.layers[index].inputs.swapAt(2, 3)
+              return model
+            })
         }
+        if layer.outputs.count == 3, layer.outputs[1...].contains(where: { $0.map(read.contains) ?? false }) {
+          result.append(
+            Candidate(place: "layer '\(layer.name)': the last states") {
+              var model = model
+              model.layers[index].outputs.swapAt(1, 2)
+              return model
+            })
+        }
+        return result
+      }
     },
   ]
 
@@ -211,5 +214,12 @@ extension Mistake {
       let result = changed
       return Candidate(place: words, isLossy: port == nil || purpose == .make) { result }
     }
+  }
+}
+
+extension Model {
+  /// Values that a layer reads, or somebody outside.
+  fileprivate var valuesRead: Set<String> {
+    Set(outputs.map(\.value)).union(layers.lazy.flatMap(\.inputs).compactMap(\.self))
   }
 }

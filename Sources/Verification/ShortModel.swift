@@ -5,7 +5,7 @@ internal import Tensors
 /// Probes then take a model of the same layers whose time and batch are open, and whose loops end earlier.
 extension Model {
   /// Multiplications that a probe may take where the model fixes its sizes: seconds with all that is derived from it.
-  private static let probeBudget = 1e9
+  private static let probeBudget = 1e8
   /// What a step of a layer takes for one row besides its multiplications.
   private static let stepWork = 2_000.0
   /// Turns of a loop in a shortened model: more than the steps of any probe.

@@ -1,3 +1,4 @@
+internal import ByteIO
 internal import Forward
 internal import Recurrent
 internal import Tensors
@@ -65,7 +66,8 @@ extension VerificationReport {
       reasons += structure.attributes.map(\.summary).firstFew
       if verdict <= .equal {
         verdict = .inconclusive
-        reasons.append("no output moved by it on these probes; inputs that reach it would tell (--input)")
+        reasons.append(
+          "no output moved by it on these probes; inputs that reach it would tell (\(Setting.inputs))")
       }
     case .unaligned:
       reasons.append(
@@ -90,13 +92,13 @@ extension VerificationReport {
       )
     }
     if isRecording, output.verdict > .equal || output.noiseMultiple > Sharpness.usual,
-      !output.isProven
+      !output.isProven, output.elements > 0
     {
       reasons.append(
         "\(name): the largest deviation is \(output.noiseMultiple.brief) times rounding noise, all together "
           + "\(output.noiseRMS.brief) times; up to \(Sharpness.usual.brief) and \(Sharpness.usualRMS.brief) times is usual"
           + (output.verdict == .inconclusive
-            ? ": the runtime is less exact than stated (--runtime, --activation-error), or something small is wrong; its Float64 "
+            ? ": the runtime is less exact than stated (\(Setting.runtime), \(Setting.activationError)), or something small is wrong; its Float64 "
               + "outputs would tell" : ""))
     }
     if !isRecording, output.stochastic > 0 {
@@ -109,7 +111,7 @@ extension VerificationReport {
     guard let model else {
       return reasons.append(
         "\(name): the file cannot be imported, so no bound can be derived; a tolerance of your own "
-          + "(--atol, --rtol) can tell")
+          + "(\(Setting.tolerance)) can tell")
     }
     reasons.append(
       "\(name): rounding alone may move \(output.undecided) of \(output.elements) elements so far that it would hide a mistake: "

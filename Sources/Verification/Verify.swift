@@ -1,3 +1,4 @@
+internal import ByteIO
 public import Forward
 public import Recurrent
 public import Tensors
@@ -12,17 +13,22 @@ public struct Subject: Sendable {
   public let inputNames: [String]
   /// The narrowest type that the import says something was rounded to; nil where the model is the file's bit for bit.
   public let roundedTo: ElementType?
+  /// Whether the evaluator goes by other rules than the canonical model's: those of `.rnnw` and of a model in memory are the
+  /// same, so that their agreement says nothing of how a file is understood.
+  public let hasSecondRoad: Bool
   /// Of Float64 arithmetic, without symbols.
   let boundedPasses: Deferred<BoundedPasses, ForwardError>?
 
   public init(
     name: String, model: Model?, inputNames: [String], roundedTo: ElementType? = nil,
+    hasSecondRoad: Bool = true,
     evaluate: @escaping @Sendable ([String: Tensor], Precision) throws -> [String: Tensor]
   ) {
     self.name = name
     self.model = model
     self.inputNames = inputNames
     self.roundedTo = roundedTo
+    self.hasSecondRoad = hasSecondRoad
     self.evaluate = evaluate
     boundedPasses = model.map { model in
       Deferred { () throws(ForwardError) in
@@ -55,6 +61,8 @@ public struct VerificationReport: Sendable, Equatable {
   public struct Road: Sendable, Equatable {
     public var side: String
     public var outputs: [OutputComparison]
+    /// Whether two roads were held against each other, or one with itself.
+    public var isSecond = true
     public var verdict: Verdict { outputs.map(\.verdict).max() ?? .equal }
   }
 }
@@ -74,7 +82,7 @@ public enum VerificationError: Error, Equatable, CustomStringConvertible {
     case .notFinite(let side, let reason): "\(side): \(reason)"
     case .inputTooLarge(let name, let sizes, let limit):
       "input '\(name)' is fixed to \(sizes.map(String.init).joined(separator: "·")) elements, over the \(limit) that are "
-        + "made up for a comparison: give your own with --input"
+        + "made up for a comparison: give your own with \(Setting.inputs)"
     case .outputsDiffer(let left, let right): "the outputs differ: \(left) and \(right)"
     case .inputsDiffer(let left, let right): "the inputs differ: \(left) and \(right)"
     case .cannotRun(let side, let probe, let reason):
@@ -207,7 +215,10 @@ public func verify(
   tolerance: Tolerance? = nil, isDiagnosing: Bool = true, isMeasuringRadius: Bool = false
 ) throws(VerificationError) -> VerificationReport {
   try left.requireFinite()
-  let isDouble = expected.values.allSatisfy { $0.elementType == .float64 }
+  // Numbers that are all those of Float32 were computed in it, whatever type keeps them.
+  let isDouble =
+    expected.values.allSatisfy { $0.elementType == .float64 }
+    && expected.values.contains { $0.doubles.contains { Double(Float($0)) != $0 && !$0.isNaN } }
   let rounding = isDouble ? .float64 : rounding
   let side = Subject.Side(
     subject: left, inputs: probe.inputs, recording: rounding, isSingleNeeded: left.model == nil)
@@ -403,7 +414,7 @@ extension Subject {
     guard let model else { return nil }
     var outputs = OutputComparisons()
     for (probe, run) in runs { run.compareRoad(probe, model.portsOfOutputs, &outputs) }
-    return VerificationReport.Road(side: name, outputs: outputs.list)
+    return VerificationReport.Road(side: name, outputs: outputs.list, isSecond: hasSecondRoad)
   }
 
   fileprivate var fingerprinting: Deferred<String?, VerificationError> {

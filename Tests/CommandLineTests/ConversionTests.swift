@@ -66,7 +66,7 @@ import Testing
     for (arguments, target) in [
       (["convert", a, a], a), (["convert", folder.path("link.onnx"), a, "--opset", "14"], a),
       (["convert", a, b], b),
-      (["import", a, "-o", b], b), (["export", a, "-o", b], b),
+      (["import", a, "-o", b, "--format", "onnx"], b), (["export", a, "-o", b], b),
       (["convert", a, folder.path("c.onnx"), "--external-data", "b.onnx"], b),
       (["verify", a, a, "--evidence", b], b), (["verify", a, a, "--report", b], b),
       (["gradient-flow", a, "--svg", b], b),

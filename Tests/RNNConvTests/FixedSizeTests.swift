@@ -31,6 +31,7 @@ import Testing
       #expect(report.fingerprints[0] == model.fingerprint.description)
       let said = try #require(report.reasons.first { $0.hasPrefix("not tried") })
       #expect(said.contains("4194304 steps, 1 row)") || said.contains("12 steps, 1048576 rows"))
+      #expect(try ModelFile(model, name: "long").gradientFlow().flows.map(\.steps) == [100])
       // A mistake is seen on the short ones, and nothing is written from them.
       var wrong = model
       guard case .recurrent(var layer) = wrong.layers[0].operation else { return }

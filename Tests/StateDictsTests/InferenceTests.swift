@@ -1,3 +1,4 @@
+import ByteIO
 import StateDicts
 import Tensors
 import TestSupport
@@ -109,8 +110,8 @@ import Testing
     let bare = state([
       "rnn.weight_ih_l0": [4, 3], "rnn.weight_hh_l0": [4, 4], "fc.weight": [2, 4], "fc.bias": [2],
     ])
-    let assumed = try Inference(bare).findings.filter { $0.kind == .assumed }.compactMap(\.option)
-    #expect(Set(assumed) == ["--nonlinearity", "--select", "--head", "--batch-first"])
+    let assumed = try Inference(bare).findings.filter { $0.kind == .assumed }.compactMap(\.setting)
+    #expect(Set(assumed) == [.nonlinearity, .select, .head, .batchFirst])
 
     var options = ArchitectureOptions()
     options.nonlinearity = "relu"
@@ -141,7 +142,7 @@ import Testing
       "b.weight": [2, 3],
       "b.bias": [2],
     ])
-    #expect(refusal(two).contains("--head relu,none"))
+    #expect(refusal(two).contains("`head` relu,none"))
     var options = ArchitectureOptions()
     options.head = [.relu]
     #expect(refusal(two, options).contains("1 activations, there are 2 Linears"))

@@ -183,11 +183,17 @@ def derived_module(choice: random.Random, folder: Path) -> None:
                         weight = part.__getstate__()[0][0]
                         own = getattr(plain, f"weight_{kind}_l{layer}" + ("_reverse" if side else ""))
                         own.copy_(weight.dequantize() if form == "int8" else weight)
-                state = packed.state_dict() if choice.random() < 0.5 else packed
+                match choice.randrange(3):
+                    case 0: state = packed.state_dict()
+                    case 1: state = packed
+                    case _: state = torch.jit.script(nn.Sequential(packed["rnn"]))
         x = torch.randn(choice.randint(1, 9), choice.randint(1, 4), inputs)
         y, states = plain(x)
     path = folder / "model.pt"
-    torch.save(state, path, _use_new_zipfile_serialization=choice.random() < 0.7)
+    if isinstance(state, torch.jit.ScriptModule):
+        torch.jit.save(state, str(path))
+    else:
+        torch.save(state, path, _use_new_zipfile_serialization=choice.random() < 0.7)
     outputs = {"output": y} | (dict(zip(("h_n", "c_n"), states)) if cell == "LSTM" else {"h_n": states})
     arguments = record(folder, {"input": x}, outputs)
     rnnconv("verify", path, *arguments, "--no-batch-first")

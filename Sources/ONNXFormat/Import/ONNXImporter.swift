@@ -201,7 +201,9 @@ public struct ONNXImporter {
         values[info.name] = .unbound
       } else {
         notes.append(
-          ConversionNote(layer: info.name, .lossy, "graph input '\(info.name)' is used by nothing: left out"))
+          ConversionNote(
+            layer: info.name, .lossy, "graph input '\(info.name)' is used by nothing: left out",
+            isOfUnusedInput: true))
       }
     }
     return ports
