@@ -28,7 +28,7 @@ extension Setting {
 extension String {
   /// A message of the library with flags in place of its own names.
   var withFlags: String {
-    guard contains("`") else { return self }
+    guard contains("`.") else { return self }
     return Setting.allCases.reduce(self) { $0.replacing($1.description, with: $1.flag) }
   }
 }

@@ -12,13 +12,13 @@ func firstSteps(
 ) throws(VerificationError) -> [String] {
   var lines: [String: String] = [:]
   var order: [String] = []
+  let (ports, others) = (left.model?.portsOfOutputs, right.model?.portsOfOutputs)
   for probe in probes {
     let (a, b, names) = try bothOutputs(left, right, pairing, probe)
     if order.isEmpty { order = left.model?.outputs.map(\.name) ?? names.keys.sorted() }
     for name in order where lines[name] == nil {
       guard let mine = a[name], let theirs = names[name].flatMap({ b[$0] }), mine.shape == theirs.shape,
-        let port = left.model?.outputs.first(where: { $0.name == name })
-          ?? right.model?.outputs.first(where: { $0.name == names[name] })
+        let port = ports?[name] ?? names[name].flatMap({ others?[$0] })
       else { continue }
       let (x, y) = (mine.doubles, theirs.doubles)
       let allowed = x.reduce(0) { $1.isFinite ? max($0, abs($1)) : $0 } * 0x1p-30
@@ -97,8 +97,10 @@ extension WeightSearch {
   func places(_ pairing: InputPairing, _ probes: [Probe]) -> [String] {
     var places: [String] = []
     if let reason = structure.unaligned { places.append("the models are built differently: \(reason)") }
-    if let layer = structure.unaligned == nil ? firstGuilty : firstParting(pairing, probes) {
+    if structure.unaligned == nil, let layer = firstGuilty {
       places.append("layer '\(layer)' is the first whose outputs differ though its inputs agree")
+    } else if structure.unaligned != nil, let layer = firstParting(pairing, probes) {
+      places.append("in their order, layer '\(layer)' is the first whose outputs differ")
     }
     places += structure.attributes.filter { !$0.isRounding }.map {
       "layer '\($0.layer)', \($0.name): \($0.left) against \($0.right)"

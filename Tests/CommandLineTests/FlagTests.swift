@@ -1,5 +1,6 @@
 import ByteIO
 import Foundation
+import RNNConv
 import TestSupport
 import Testing
 
@@ -37,5 +38,15 @@ import Testing
     ).json()
     let findings = try #require(json["findings"] as? [[String: Any]])
     #expect(findings.compactMap { $0["option"] as? String } == ["--select", "--head", "--batch-first"])
+  }
+
+  @Test func `what a file says stays as it is`() throws {
+    let folder = try TemporaryFolder()
+    var model = LayerSpecification(.lstm).model(seed: 1)
+    model.metadata["note"] = "choose `select` or `key`"
+    let path = folder.path("m.rnnw")
+    _ = try ModelFile(model, name: "m").convert(to: path)
+    let json = try Tool.run("inspect", path, "--json").json()
+    #expect((json["metadata"] as? [String: String])?["note"] == model.metadata["note"])
   }
 }

@@ -227,7 +227,7 @@ struct StateDictCase: Sendable, CustomTestStringConvertible {
   @Test func `two copies of a state dict are not chosen between`() throws {
     let entry = try #require(StateDictCase.all.first { $0.name == "state-lstm-twice" })
     let error = #expect(throws: RNNConvError.self) { try ModelFile.open(entry.path) }
-    #expect(error?.description.contains("net.raw, net.ema; choose one with `key`") ?? false, "\(error!)")
+    #expect(error?.description.contains("net.raw, net.ema; choose one with `.key`") ?? false, "\(error!)")
   }
 
   @Test func `damaged weights of a mapped archive are found before anything is made of them`() throws {

@@ -142,7 +142,7 @@ import Testing
       "b.weight": [2, 3],
       "b.bias": [2],
     ])
-    #expect(refusal(two).contains("`head` relu,none"))
+    #expect(refusal(two).contains("`.head` relu,none"))
     var options = ArchitectureOptions()
     options.head = [.relu]
     #expect(refusal(two, options).contains("1 activations, there are 2 Linears"))

@@ -186,7 +186,7 @@ def derived_module(choice: random.Random, folder: Path) -> None:
                 match choice.randrange(3):
                     case 0: state = packed.state_dict()
                     case 1: state = packed
-                    case _: state = torch.jit.script(nn.Sequential(packed["rnn"]))
+                    case _: state = torch.jit.script(nn.Sequential(OrderedDict(rnn=packed["rnn"])))
         x = torch.randn(choice.randint(1, 9), choice.randint(1, 4), inputs)
         y, states = plain(x)
     path = folder / "model.pt"
