@@ -52,20 +52,21 @@ struct CheckReports: ParsableArguments {
   }
 
   func write(_ run: CheckRun) throws {
-    if let standardOutput { Terminal.write(standardOutput.text(run), to: 1) }
+    func text(_ format: ReportFormat) -> String { format.text(run).withFlags }
+    if let standardOutput { Terminal.write(text(standardOutput), to: 1) }
     let files: [(ReportFormat, String?)] = [
       (.junit, junit), (.sarif, sarif), (.tap, tap), (.markdown, markdown), (.json, jsonReport),
     ]
     do {
       for case (let format, let path?) in files {
-        try AtomicFile.write(Array(format.text(run).utf8), to: path)
+        try AtomicFile.write(Array(text(format).utf8), to: path)
       }
       if stepSummary, let summaryPath {
         // Other steps write there, too: appended, not replaced.
         let file = open(summaryPath, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o666)
         guard file >= 0 else { throw FileError(path: summaryPath, action: "append", code: errno) }
         defer { close(file) }
-        Terminal.write(ReportFormat.markdown.text(run), to: file)
+        Terminal.write(text(.markdown), to: file)
       }
     } catch let error as FileError { throw RNNConvError.file(error) }
   }

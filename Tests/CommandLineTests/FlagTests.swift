@@ -49,4 +49,16 @@ import Testing
     let json = try Tool.run("inspect", path, "--json").json()
     #expect((json["metadata"] as? [String: String])?["note"] == model.metadata["note"])
   }
+
+  @Test func `reports of check name flags, too`() throws {
+    let folder = try TemporaryFolder()
+    let twice = Repository.fixtures.appending(path: "pytorch/lstm-twice/model.pt")
+    try FileManager.default.copyItem(atPath: twice.path, toPath: folder.path("m.pt"))
+    let manifest = #"{"rnnconv_check": 1, "fixtures": [{"name": "twice", "models": ["m.pt"]}]}"#
+    _ = try folder.write(Array(manifest.utf8), to: "rnnconv.json")
+    let path = folder.path("out.xml")
+    let outcome = try Tool.run("check", folder.url.path, "--junit", path, "--format", "github")
+    #expect(outcome.code == 1 && outcome.output.contains("choose one with --key"), "\(outcome)")
+    #expect(try String(contentsOfFile: path, encoding: .utf8).contains("choose one with --key"))
+  }
 }
