@@ -1,3 +1,4 @@
+internal import ByteIO
 internal import RNNConv
 internal import Verification
 
@@ -18,17 +19,31 @@ extension Verify {
     return diagnosis.mended == nil ? nil : .command(mendingCommand(diagnosis))
   }
 
-  /// The option that was given, where another one settles the difference: then neither file is wrong.
+  /// The option that was given, or that was not, where another one settles the difference: then neither file is wrong.
   private func optionBehind(_ diagnosis: Diagnosis, _ outcome: VerificationRequest.Outcome) -> String? {
-    guard case .select(let left, let right)? = diagnosis.suggestion else { return nil }
-    let own = [try? ArchitectureWords(paired.left, "left"), try? ArchitectureWords(paired.right, "right")]
-      .map { $0?.select }
-    let sides = [("left", own[0], left, right), ("right", own[1], right, left)]
-    for (model, (side, own, given, other)) in zip(outcome.models, sides) {
-      // Only a file of weights alone is read by the option.
-      guard !model.findings.isEmpty, (own ?? source.architecture.select) == given else { continue }
-      let name = own == nil ? "--select" : "--\(side)-select"
-      return "the option \(name) \(given): with \(name) \(other) both agree (tried)"
+    guard let suggestion = diagnosis.suggestion else { return nil }
+    let words = [try? ArchitectureWords(paired.left, "left"), try? ArchitectureWords(paired.right, "right")]
+    // Only a file of weights alone is read by options.
+    for (index, model) in outcome.models.enumerated() where !model.findings.isEmpty {
+      let own = words[index]
+      let side = index == 0 ? "left-" : "right-"
+      switch suggestion {
+      case .select(let left, let right):
+        let (given, other) = index == 0 ? (left, right) : (right, left)
+        guard (own?.select ?? source.architecture.select) == given else { continue }
+        let name = "--\(own?.select == nil ? "" : side)select"
+        return "the option \(name) \(given): with \(name) \(other) both agree (tried)"
+      case .batchFirst:
+        if let given = own?.batchFirst ?? source.architecture.batchFirst {
+          let prefix = own?.batchFirst == nil ? "" : side
+          let names = ["--\(prefix)batch-first", "--no-\(prefix)batch-first"]
+          return "the option \(names[given ? 0 : 1]): with \(names[given ? 1 : 0]) both agree (tried)"
+        }
+        guard model.findings.contains(where: { $0.setting == .batchFirst }) else { continue }
+        let prefix = outcome.models.count { !$0.findings.isEmpty } > 1 ? side : ""
+        return
+          "sequences of \(model.path) are taken as [T, B, F], which its weights do not say: with --\(prefix)batch-first both agree (tried)"
+      }
     }
     return nil
   }

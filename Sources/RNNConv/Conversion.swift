@@ -55,6 +55,11 @@ extension ModelFile {
     } else {
       target = try Format.forPath(path)
     }
+    let unheeded = options.write.settings.filter { !target.heeds.contains($0) }
+    guard unheeded.isEmpty else {
+      throw .arguments(
+        "\(unheeded.map(\.description).joined(separator: ", ")): not for files of the format \(target.name)")
+    }
     if let name = options.write.externalData {
       guard path != "-" else {
         throw .arguments("\(Setting.externalData) needs a file to lie beside, not standard output")

@@ -160,6 +160,7 @@ extension Diagnosis.Suggestion {
     switch self {
     case .select(let left, let right):
       .object([JSONMember("select", .array([.string(left), .string(right)]))])
+    case .batchFirst: .object([JSONMember("batchFirst", .bool(true))])
     }
   }
 }

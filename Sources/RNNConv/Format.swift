@@ -15,6 +15,8 @@ public struct Format: Sendable {
   public let summary: String
   let recognises: @Sendable (ByteBuffer) -> Bool
   let read: @Sendable (ByteBuffer, ReadOptions) throws(RNNConvError) -> Content
+  /// What of `WriteOptions` its writer heeds.
+  var heeds: Set<Setting> = []
   let write: @Sendable (Model, WriteOptions) throws(RNNConvError) -> Written
 
   /// What reading a file gave.
@@ -180,6 +182,12 @@ public struct WriteOptions: Sendable {
     self.externalData = externalData
     self.compressed = compressed
   }
+
+  /// What is not left as it was.
+  var settings: [Setting] {
+    (opset == nil ? [] : [.opset]) + (externalData == nil ? [] : [.externalData])
+      + (compressed ? [.compressed] : [])
+  }
 }
 
 extension Format {
@@ -193,7 +201,7 @@ extension Format {
         throw .unreadable(path: options.path, reason: error.description)
       }
       return Content(ofItself: model, options.path)
-    },
+    }, heeds: [.compressed],
     write: { (model, options) throws(RNNConvError) in
       do throws(RNNWError) {
         let chunks = try NativeFormat.encode(model, codec: options.compressed ? .shuffleDeflate : .raw)
@@ -241,7 +249,7 @@ extension Format {
         outputNames: source.graph.outputs.map(\.name),
         tensors: { source.graph.storedTensors }, facts: { source.facts },
         companions: externalFiles)
-    },
+    }, heeds: [.opset, .externalData],
     write: { (model, options) throws(RNNConvError) in
       if let opset = options.opset, !ONNXDecoder.opsets.contains(opset) {
         let known = ONNXDecoder.opsets

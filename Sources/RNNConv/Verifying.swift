@@ -84,10 +84,20 @@ extension ModelFile {
     if let model = try? model {
       guard let other, let theirs else { return try generated(model, path, options, isBlind: other != nil) }
       // A side that ignores an input must not hide it from the other.
-      let names = Set(model.inputs.map(\.name))
-      return names.isStrictSubset(of: theirs.inputs.map(\.name))
-        ? try generated(theirs.fitting(model), other.path, options)
-        : try generated(model.fitting(theirs), path, options)
+      guard model.inputs.count < theirs.inputs.count else {
+        return try generated(model.fitting(theirs), path, options)
+      }
+      let names: [String: String]
+      do { names = try InputPairing(subject, other.subject).names } catch {
+        throw RNNConvError(error, isMadeUp: true)
+      }
+      // Under this side's names, where it has them.
+      let own = Dictionary(names.map { ($0.value, $0.key) }) { first, _ in first }
+      return try generated(theirs.fitting(model), other.path, options).map { probe in
+        Probe(
+          name: probe.name,
+          inputs: Dictionary(probe.inputs.map { (own[$0.key] ?? $0.key, $0.value) }) { first, _ in first })
+      }
     }
     guard let other else {
       // Why this file has no canonical model is the reason that nothing can be generated.

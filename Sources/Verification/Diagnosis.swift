@@ -42,6 +42,8 @@ public struct Diagnosis: Sendable, Equatable {
   public enum Suggestion: Sendable, Equatable {
     /// The left side takes one thing of its last recurrent layer, the right side another (`last`, `hidden`, `mean` or `max`).
     case select(left: String, right: String)
+    /// One side has time first, the other one the batch.
+    case batchFirst
   }
 
   /// Whether exactly one of all known mistakes explains the data.

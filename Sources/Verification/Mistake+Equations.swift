@@ -5,7 +5,7 @@ extension Mistake {
   static let biases: [Mistake] = [
     Mistake("bias-lost", "a bias is lost, or zeros stand for it") { model, purpose in
       lostBiases.flatMap { $0.candidates(in: model, purpose) }
-        + (purpose == .make ? lostDenseBiases(model) : [])
+        + (purpose.isMaking ? lostDenseBiases(model) : [])
     },
     Mistake(
       "bias-twice", "a bias is counted twice",

@@ -17,16 +17,19 @@ enum StateSelection: String, CaseIterable, Sendable {
 extension Mistake {
   static let selections: [Mistake] = [
     Mistake("selection", "what follows takes something else of the recurrent layer") { model, _ in
-      model.recurrentLayers.flatMap { index, layer in
-        StateSelection.allCases.filter { model.takes($0, of: index) }.flatMap { from in
-          StateSelection.allCases.filter { to in
+      let readers = Readers(model)
+      return model.recurrentLayers.flatMap { index, layer in
+        StateSelection.allCases.flatMap { from in
+          let replaced = readers.values(of: from, from: index)
+          guard !replaced.isEmpty else { return [Candidate]() }
+          return StateSelection.allCases.filter { to in
             // The last step of a layer that runs forwards is its last hidden state.
             to != from && !(layer.direction == .forward && Set([to, from]) == [.last, .hidden])
           }.map { to in
             Candidate(
               place: "layer '\(model.layers[index].name)': \(to.words) where \(from.words) is meant",
               suggestion: .select(left: from.rawValue, right: to.rawValue)
-            ) { model.taking(to, insteadOf: from, of: index) }
+            ) { model.taking(to, of: index, insteadOf: replaced) }
           }
         }
       }
@@ -34,60 +37,64 @@ extension Mistake {
   ]
 }
 
-extension Model {
-  /// The layers that select so from the steps of a recurrent layer.
-  private func selecting(_ selection: StateSelection, of index: Int) -> [Int] {
-    guard let steps = layers[index].outputs.first ?? nil else { return [] }
-    return layers.indices.filter { reader in
-      guard case .select(let found) = layers[reader].operation, layers[reader].inputs.first == steps else {
-        return false
-      }
+/// Who reads which value of a model.
+private struct Readers {
+  let model: Model
+  /// Numbers of layers.
+  private var layers: [String: [Int]] = [:]
+  private let outputs: Set<String>
+  private let kinds: [String: ValueKind]?
+
+  init(_ model: Model) {
+    self.model = model
+    for (index, layer) in model.layers.enumerated() {
+      for value in Set(layer.inputs.compactMap(\.self)) { layers[value, default: []].append(index) }
+    }
+    outputs = Set(model.outputs.map(\.value))
+    kinds = try? model.validated()
+  }
+
+  /// What is taken so from a recurrent layer: its last hidden state where somebody reads it, or what selects from its steps.
+  func values(of selection: StateSelection, from index: Int) -> [String] {
+    let made = model.layers[index].outputs
+    if selection == .hidden {
+      guard made.count > 1, let state = made[1], isRead(state) else { return [] }
+      return [state]
+    }
+    guard let steps = made.first ?? nil else { return [] }
+    return (layers[steps] ?? []).map { model.layers[$0] }.filter { reader in
+      guard case .select(let found) = reader.operation, reader.inputs.first == steps else { return false }
       return switch (selection, found) {
       case (.last, .step(-1)), (.last, .lastValid), (.mean, .mean), (.max, .max): true
       default: false
       }
-    }
-  }
-
-  /// The last hidden state of a recurrent layer, where somebody reads it.
-  private func readState(of index: Int) -> String? {
-    guard layers[index].outputs.count > 1, let state = layers[index].outputs[1] else { return nil }
-    guard let kinds = try? validated() else { return nil }
-    return isRead(state, kinds) ? state : nil
+    }.compactMap { $0.outputs.first ?? nil }
   }
 
   /// Whether an output depends on a value. Of states that are joined, some are cut away again: those of lower layers.
-  private func isRead(_ value: String, _ kinds: [String: ValueKind]) -> Bool {
-    outputs.contains { $0.value == value }
-      || layers.contains { reader in
-        guard let position = reader.inputs.firstIndex(of: value) else { return false }
-        guard case .concat = reader.operation, let joined = reader.outputs.first ?? nil else { return true }
+  private func isRead(_ value: String) -> Bool {
+    guard let kinds else { return false }
+    return outputs.contains(value)
+      || (layers[value] ?? []).contains { number in
+        let reader = model.layers[number]
+        guard case .concat = reader.operation, let joined = reader.outputs.first ?? nil,
+          let position = reader.inputs.firstIndex(of: value)
+        else { return true }
         let start = reader.inputs[..<position].reduce(0) { $0 + ($1.flatMap { kinds[$0]?.features } ?? 0) }
         let own = start..<start + (kinds[value]?.features ?? 0)
-        return outputs.contains { $0.value == joined }
-          || layers.contains { layer in
-            guard layer.inputs.contains(joined) else { return false }
-            guard case .slice(let first, let count) = layer.operation else { return true }
+        return outputs.contains(joined)
+          || (layers[joined] ?? []).contains { number in
+            guard case .slice(let first, let count) = model.layers[number].operation else { return true }
             return own.overlaps(first..<first + count)
           }
       }
   }
+}
 
-  fileprivate func takes(_ selection: StateSelection, of index: Int) -> Bool {
-    selection == .hidden ? readState(of: index) != nil : !selecting(selection, of: index).isEmpty
-  }
-
-  /// The model with one selection from a recurrent layer in place of another.
-  fileprivate func taking(
-    _ to: StateSelection, insteadOf from: StateSelection, of index: Int
-  ) -> Model? {
+extension Model {
+  /// The model with another selection from a recurrent layer in place of these values.
+  fileprivate func taking(_ to: StateSelection, of index: Int, insteadOf replaced: [String]) -> Model? {
     var model = self
-    let replaced: [String]
-    if from == .hidden {
-      replaced = readState(of: index).map { [$0] } ?? []
-    } else {
-      replaced = selecting(from, of: index).compactMap { layers[$0].outputs.first ?? nil }
-    }
     let name = "\(layers[index].name)~\(to.rawValue)"
     var value = name
     if to == .hidden {

@@ -46,7 +46,7 @@ extension Mistake {
     Mistake("axes-swapped", "the time axis is taken for the batch axis") { model, _ in
       guard (model.inputs + model.outputs).contains(where: \.kind.hasTime) else { return [] }
       return [
-        Candidate(place: "all inputs and outputs with a time axis") {
+        Candidate(place: "all inputs and outputs with a time axis", suggestion: .batchFirst) {
           var model = model
           model.inputs = model.inputs.map(\.axesSwapped)
           model.outputs = model.outputs.map(\.axesSwapped)
@@ -57,7 +57,7 @@ extension Mistake {
     Mistake("lengths-ignored", "the rows' lengths are ignored: padding is computed on", candidates: lengths)
       .recorded("the recording ignores the rows' lengths: padding is computed on"),
     Mistake("initial-state-ignored", "an initial state is ignored") { model, purpose in
-      guard purpose == .make else { return [] }
+      guard purpose.isMaking else { return [] }
       return model.recurrentLayers.flatMap { index, _ in
         [("h", [2]), ("c", [3]), ("h and c", [2, 3])].compactMap { what, inputs -> Candidate? in
           let layer = model.layers[index]
@@ -101,7 +101,7 @@ extension Mistake {
 
   static let storage: [Mistake] = [
     Mistake("precision-lost", "a tensor is rounded to a narrower type") { model, purpose in
-      guard purpose == .make else { return [] }
+      guard purpose.isMaking else { return [] }
       return [ElementType.float16, .bfloat16].flatMap { type in
         eachTensor(model, "to \(type.rawValue)", isLossy: true, { $0.isFloat && $0.size > type.size }) {
           tensor in
@@ -196,8 +196,8 @@ extension Mistake {
           if case .embedding = layer.operation { layer.inputs.contains(port.value) } else { false }
         }
     }
-    guard purpose == .make || port != nil else { return [] }
-    let value = purpose == .make ? nil : port?.value
+    guard purpose.isMaking || port != nil else { return [] }
+    let value = purpose.isMaking ? nil : port?.value
     var places: [(String, [Int])] = []
     for (index, layer) in model.layers.enumerated() {
       var copy = layer
@@ -212,7 +212,7 @@ extension Mistake {
         changed.layers[index] = layer
       }
       let result = changed
-      return Candidate(place: words, isLossy: port == nil || purpose == .make) { result }
+      return Candidate(place: words, isLossy: port == nil || purpose.isMaking) { result }
     }
   }
 }

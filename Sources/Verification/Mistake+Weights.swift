@@ -61,10 +61,13 @@ extension Mistake {
           detail: "", fits: { $0.directions.contains { $0.peepholes != nil } },
           make: { layer, d in layer.directions[d].peepholes = nil })
       ]),
-    Mistake("layers-swapped", "the weights of two layers are exchanged") { model, _ in
-      let layers = model.recurrentLayers
+    Mistake("layers-swapped", "the weights of two layers are exchanged") { model, purpose in
+      var layers = model.recurrentLayers
+      if let wanted = purpose.layers { layers = layers.filter { wanted.contains($0.index) } }
+      // Two layers change; of long stacks all pairs would be more than anybody tries.
+      let farthest = purpose.layers.map { $0.count > 2 ? 0 : 2 } ?? max(1, 4096 / max(1, layers.count))
       return layers.indices.flatMap { a in
-        layers.indices.dropFirst(a + 1).compactMap { b -> Candidate? in
+        layers.indices.dropFirst(a + 1).prefix(farthest).compactMap { b -> Candidate? in
           let (left, right) = (layers[a], layers[b])
           guard left.layer.cell == right.layer.cell else { return nil }
           let names = "layers '\(model.layers[left.index].name)' and '\(model.layers[right.index].name)'"

@@ -10,8 +10,16 @@ public struct Mistake: Sendable {
   var recorder: String?
   let candidates: @Sendable (_ model: Model, _ purpose: Purpose) -> [Candidate]
 
-  /// Whether the mistake is made, or taken back. Some cannot be taken back: what was lost is not in the model.
-  enum Purpose: Sendable { case make, mend }
+  /// What candidates are wanted for.
+  struct Purpose: Sendable {
+    /// Whether the mistake is made, or taken back. Some cannot be taken back: what was lost is not in the model.
+    var isMaking: Bool
+    /// The layers that it has to change, all of them, by number; nil where that is not known.
+    var layers: Set<Int>?
+
+    static let make = Purpose(isMaking: true)
+    static let mend = Purpose(isMaking: false)
+  }
 
   init(
     _ id: String, _ name: String, candidates: @escaping @Sendable (Model, Purpose) -> [Candidate]
@@ -63,7 +71,7 @@ struct Candidate: Sendable {
   /// What somebody can do about it who gave an option.
   var suggestion: Diagnosis.Suggestion?
   /// Whether it may change a parameter of a layer (nil: anything but parameters): what it does not touch need not be compared.
-  var touches: @Sendable (_ layer: Int, _ role: String?) -> Bool = { _, _ in true }
+  var touches: @Sendable (_ layer: Int, _ role: String?) -> Bool = { _, role in role == nil }
   let make: @Sendable () -> Model?
 
   /// The model, where it is not the one that it was made from. It need not be valid: a pass checks that.
@@ -101,15 +109,16 @@ struct Change: Sendable {
   }
 
   func candidates(in model: Model, _ purpose: Mistake.Purpose) -> [Candidate] {
-    let edit = purpose == .make ? make : mend
+    let edit = purpose.isMaking ? make : mend
     guard let edit else { return [] }
-    let fits = purpose == .make ? fits : suffered ?? fits
+    let fits = purpose.isMaking ? fits : suffered ?? fits
     return model.places(perDirection: isPerDirection, where: fits).map { place in
-      Candidate(
+      let directions = Dictionary(place.directions) { first, _ in first }
+      return Candidate(
         place: detail.isEmpty ? place.words : "\(place.words): \(detail)", rank: rank + place.rank,
         isLossy: mend == nil,
         touches: { layer, role in
-          place.directions.contains { $0.0 == layer } && self.touches(role, model.layers[layer], place)
+          directions[layer].map { self.touches(role, model.layers[layer], $0) } ?? false
         }
       ) {
         var model = model
@@ -124,49 +133,40 @@ struct Change: Sendable {
   }
 
   /// - Parameter role: such as `forward.recurrentWeight`.
-  private func touches(_ role: String?, _ layer: Layer, _ place: MistakePlace) -> Bool {
+  private func touches(_ role: String?, _ layer: Layer, _ directions: [Int]) -> Bool {
     guard let role else { return parts == nil }
     if let parts, !parts.contains(where: { $0.isPart(of: role) }) { return false }
     guard isPerDirection, case .recurrent(let recurrent) = layer.operation else { return true }
-    return place.directions.contains { _, directions in
-      directions.contains { role.hasPrefix(recurrent.directionNames[$0]) }
-    }
+    return directions.contains { role.hasPrefix(recurrent.directionNames[$0]) }
   }
 }
 
 /// Where a mistake can be made: all recurrent layers that it fits, one of them, or one direction.
-struct MistakePlace: Equatable {
+struct MistakePlace {
   /// Layer index, and directions in it.
   var directions: [(Int, [Int])]
   var words: String
   /// 0 where it is all of the model that the mistake fits.
   var rank = 0
-
-  static func == (left: MistakePlace, right: MistakePlace) -> Bool {
-    left.directions.elementsEqual(right.directions) { $0 == $1 }
-  }
 }
 
 extension Model {
   func places(perDirection: Bool, where fits: (RecurrentLayer) -> Bool) -> [MistakePlace] {
     var whole = MistakePlace(directions: [], words: "all recurrent layers")
-    var single: [MistakePlace] = []
+    var places: [MistakePlace] = []
     for (index, layer) in layers.enumerated() {
       guard case .recurrent(let recurrent) = layer.operation, fits(recurrent) else { continue }
       let all = perDirection ? Array(recurrent.directions.indices) : [0]
       whole.directions.append((index, all))
-      single.append(MistakePlace(directions: [(index, all)], words: "layer '\(layer.name)'", rank: 1))
-      for direction in all {
+      places.append(MistakePlace(directions: [(index, all)], words: "layer '\(layer.name)'", rank: 1))
+      for direction in all where all.count > 1 {
         let name = recurrent.directionNames[direction]
-        single.append(
+        places.append(
           MistakePlace(directions: [(index, [direction])], words: "layer '\(layer.name)', \(name)", rank: 2))
       }
     }
-    var places: [MistakePlace] = []
-    for place in single + (whole.directions.isEmpty ? [] : [whole]) where !places.contains(place) {
-      places.append(place)
-    }
-    return places
+    // Of one layer that is the place which stands already.
+    return whole.directions.count > 1 ? places + [whole] : places
   }
 
   /// Indices of the recurrent layers.

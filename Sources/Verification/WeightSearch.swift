@@ -59,10 +59,10 @@ struct WeightSearch {
     }
     // Layers of several loops may share a name.
     for key in twice { known[key] = nil }
-    func number(_ layer: String) -> Int? { base.layers.firstIndex { $0.name == layer } }
+    let numbers = Dictionary(base.layers.enumerated().map { ($1.name, $0) }) { first, _ in first }
     guilty =
-      structure.differences.filter { $0.relation == .different }.map { (number($0.left), $0.role) }
-      + structure.attributes.filter { !$0.isRounding }.map { (number($0.layer), nil) }
+      structure.differences.filter { $0.relation == .different }.map { (numbers[$0.left], $0.role) }
+      + structure.attributes.filter { !$0.isRounding }.map { (numbers[$0.layer], nil) }
   }
 
   /// The same with the sides exchanged.
@@ -73,6 +73,9 @@ struct WeightSearch {
     return WeightSearch(target, base, inputs: turned(inputs), outputs: turned(outputs), storage: storage)
   }
 
+  /// What a search may cost, in layers of candidates that are laid beside the target: some seconds.
+  private static let mostLayers = 1 << 22
+
   /// - Parameters:
   ///   - mistakes: of which kind.
   ///   - isLossy: whether to try only what cannot be taken back.
@@ -82,11 +85,21 @@ struct WeightSearch {
     var outcome = MistakeSearch.Outcome()
     // Where nothing differs, nothing is to be explained.
     guard !structure.isProof else { return outcome }
+    var purpose = purpose
+    let layers = guilty.compactMap(\.layer)
+    if !layers.isEmpty, layers.count == guilty.count { purpose.layers = Set(layers) }
     var best = Structure.Outcome.near
+    var layersLeft = Self.mostLayers
     for mistake in mistakes {
       for candidate in mistake.candidates(base, purpose) where candidate.isLossy || !isLossy {
         outcome.tried += 1
-        guard reaches(candidate), let model = candidate.make(), let result = explains(model), result <= best,
+        guard reaches(candidate) else { continue }
+        layersLeft -= base.layers.count
+        guard layersLeft >= 0 else {
+          outcome.isComplete = false
+          return outcome
+        }
+        guard let model = candidate.make(), let result = explains(model), result <= best,
           (try? model.validated()) != nil
         else { continue }
         // One that gives the very numbers leaves less open than one that gives them to a rounding.

@@ -8,6 +8,19 @@ import TestSupport
 import Testing
 
 @Suite struct ConversionTests {
+  @Test func `what a target cannot heed is refused`() throws {
+    let folder = try TemporaryFolder()
+    for (target, flags) in [
+      ("m.onnx", ["--compress"]), ("m.rnnw", ["--opset", "14"]), ("m.pt", ["--external-data", "w.bin"]),
+      ("m.safetensors", ["--compress", "--opset", "14"]),
+    ] {
+      let outcome = try Tool.run(["convert", Sample.demo, folder.path(target)] + flags)
+      #expect(outcome.code == 2, "\(outcome)")
+      for flag in flags where flag.hasPrefix("--") { #expect(outcome.error.contains(flag), "\(outcome)") }
+      #expect(!FileManager.default.fileExists(atPath: folder.path(target)))
+    }
+  }
+
   @Test func `the demo goes to rnnw and back to ONNX and is proven identical`() throws {
     let folder = try TemporaryFolder()
     let (native, back) = (folder.path("demo.rnnw"), folder.path("demo.onnx"))

@@ -211,6 +211,49 @@ import Verification
     #expect(try Tool.run("verify", checkpoint, model, "--select", "hidden").code == 0)
   }
 
+  @Test func `an assumption that settles the difference is told instead of a wrong file`() throws {
+    let folder = try TemporaryFolder()
+    let checkpoint = Repository.fixtures.appending(path: "pytorch/hidden-bi/model.pt").path
+    let model = folder.path("m.onnx")
+    #expect(try Tool.run("convert", checkpoint, model, "--batch-first").code == 0)
+    for (flags, told) in [
+      ([], "which its weights do not say: with --batch-first both agree (tried)"),
+      (["--no-batch-first"], "the option --no-batch-first: with --batch-first both agree (tried)"),
+      (
+        ["--no-left-batch-first"],
+        "the option --no-left-batch-first: with --left-batch-first both agree (tried)"
+      ),
+    ] {
+      let outcome = try Tool.run(["verify", checkpoint, model] + flags)
+      #expect(outcome.code == 1 && outcome.output.contains(told), "\(outcome)")
+      #expect(!outcome.output.contains("certain"), "\(outcome)")
+    }
+    #expect(try Tool.run("verify", checkpoint, model, "--batch-first").code == 0)
+  }
+
+  @Test func `initial states that one side alone takes are a difference that is told`() throws {
+    let folder = try TemporaryFolder()
+    var model = try LayerSpecification(.lstm).model(seed: 1)
+    guard case .recurrent(let layer) = model.layers[0].operation else {
+      Issue.record("no recurrent layer")
+      return
+    }
+    let plain = try folder.write(Sample.rnnw(model), to: "plain.rnnw")
+    for (name, position) in [("h0", 2), ("c0", 3)] {
+      while model.layers[0].inputs.count <= position { model.layers[0].inputs.append(nil) }
+      model.layers[0].inputs[position] = name
+      model.inputs.append(.vector(name, features: layer.hiddenSize))
+    }
+    model.inputs[0].name = "sequence"
+    let states = try folder.write(Sample.rnnw(model), to: "states.rnnw")
+    for files in [[plain, states], [states, plain]] {
+      let outcome = try Tool.run(["verify"] + files)
+      #expect(outcome.code == 1, "\(outcome)")
+      #expect(outcome.output.contains("\(plain) does not read the input 'h0' of \(states)"), "\(outcome)")
+      #expect(outcome.output.contains("an initial state is ignored"), "\(outcome)")
+    }
+  }
+
   @Test func `power tells what the inputs cannot notice`() throws {
     let folder = try TemporaryFolder()
     let model = try folder.write(try Sample.lstm(seed: 1), to: "a.rnnw")
