@@ -106,17 +106,18 @@ struct Inspect: ParsableCommand {
       if let clip = layer.clip { text += ", clip \(clip.brief)" }
       if layer.inputForget { text += ", f = 1 − i" }
       return text
-    case .dense(let weight, _): return "Dense \(weight.shape[1]) → \(weight.shape[0])"
-    case .embedding(let table): return "Embedding \(table.shape[0]) × \(table.shape[1])"
+    case .dense(let dense): return "Dense \(dense.weight.shape[1]) → \(dense.weight.shape[0])"
+    case .embedding(let embedding):
+      return "Embedding \(embedding.table.shape[0]) × \(embedding.table.shape[1])"
     case .activation(let activation): return "Activation \(activation)"
     case .select(let selection): return "Select \(selection)"
-    case .slice(let start, let count): return "Slice \(start) ..< \(start + count)"
-    case .arithmetic(let arithmetic, _, _): return "Arithmetic \(arithmetic.rawValue)"
+    case .slice(let slice): return "Slice \(slice.start) ..< \(slice.start + slice.count)"
+    case .arithmetic(let arithmetic): return "Arithmetic \(arithmetic.operator.rawValue)"
     case .generate(let generate):
       let stop = generate.stop.map { ", until \($0.value) = \($0.token)" } ?? ""
       return "Generate \(generate.body.map(\.operation.name).joined(separator: " → "))"
         + ", \(generate.maxSteps) steps at most\(stop)"
-    case .dropout(let ratio): return "Dropout \(ratio.brief) (identity at inference)"
+    case .dropout(let dropout): return "Dropout \(dropout.ratio.brief) (identity at inference)"
     case .softmax, .logSoftmax, .concat, .constant, .reverse, .argMax: return operation.name
     }
   }

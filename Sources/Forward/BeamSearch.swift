@@ -119,9 +119,12 @@ private struct BeamSearch<Number: Native> {
     layers = generate.body.map { PreparedLayer($0, Execution.current) }
     let seen = generate.body[choice].inputs[0]
     switch generate.body.first(where: { $0.outputs.contains(seen) })?.operation {
-    case .softmax?: scores = .probabilities
-    case .logSoftmax?: scores = .logProbabilities
-    default: scores = .logits
+    case .softmax: scores = .probabilities
+    case .logSoftmax: scores = .logProbabilities
+    case nil, .recurrent, .embedding, .dense, .activation, .select, .concat, .slice, .arithmetic, .reverse,
+      .constant,
+      .dropout, .argMax, .generate:
+      scores = .logits
     }
   }
 

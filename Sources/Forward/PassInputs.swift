@@ -28,7 +28,8 @@ struct PassInputs<Number: Scalar> {
       batch = found
     }
     for layer in model.layers {
-      guard case .constant(let tensor) = layer.operation, tensor.shape[0] != 1 else { continue }
+      guard case .constant(let constant) = layer.operation, constant.value.shape[0] != 1 else { continue }
+      let tensor = constant.value
       if let batch, batch != tensor.shape[0] {
         throw .batchMismatch(source: "layer '\(layer.name)'", expected: batch, found: tensor.shape[0])
       }

@@ -23,7 +23,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     var weights: [Number.Weights] = []
     switch layer.operation {
     case .recurrent(let layer): recurrent = Number.recurrence(layer, rules)
-    case .dense(let weight, let bias): dense = Number.Dense(weight: weight, bias: bias, rules)
+    case .dense(let layer): dense = Number.Dense(weight: layer.weight, bias: layer.bias, rules)
     case .generate(let generate): generation = GeneratePass(generate, rules)
     // Rows that are looked up are converted one by one, but where all of the table has to be narrowed.
     case .embedding where !rules.narrowsWeights: break
@@ -41,7 +41,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
   func run(_ inputs: [Value<Number>?], batch: Int) throws(ForwardError) -> [Value<Number>] {
     switch operation {
     case .recurrent: return try runRecurrent(inputs)
-    case .embedding(let table): return [try embed(inputs[0]!.integers, table)]
+    case .embedding(let embedding): return [try embed(inputs[0]!.integers, embedding.table)]
     case .dense: return [.numbers(dense!.run(inputs[0]!.numbers))]
     case .activation(let activation):
       return [.numbers(inputs[0]!.numbers.map { Number.activate(activation, $0, rules) })]
@@ -53,16 +53,16 @@ struct PreparedLayer<Number: Scalar>: Sendable {
       return [.numbers(x.mapGroups(features: x.features) { Number.logSoftmax($0, rules, into: &$1) })]
     case .select(let selection): return [try select(selection, inputs)]
     case .concat: return [.numbers(try concatenate(inputs.map { $0!.numbers }))]
-    case .slice(let start, let count):
+    case .slice(let slice):
       return [
         .numbers(
-          inputs[0]!.numbers.mapGroups(features: count) { group, result in
-            result.append(contentsOf: group.dropFirst(start).prefix(count))
+          inputs[0]!.numbers.mapGroups(features: slice.count) { group, result in
+            result.append(contentsOf: group.dropFirst(slice.start).prefix(slice.count))
           })
       ]
-    case .arithmetic(let arithmetic, let constant, let constantFirst):
-      return [.numbers(try calculate(arithmetic, constant, constantFirst, inputs.map { $0!.numbers }))]
-    case .constant(let tensor):
+    case .arithmetic(let arithmetic): return [.numbers(try calculate(arithmetic, inputs.map { $0!.numbers }))]
+    case .constant(let constant):
+      let tensor = constant.value
       let rows = tensor.shape[0]
       if tensor.shape.count == 1 {
         // Validation has put integers here.
@@ -263,11 +263,10 @@ struct PreparedLayer<Number: Scalar>: Sendable {
   }
 
   private func calculate(
-    _ arithmetic: Operation.Arithmetic, _ constant: Tensor?, _ constantFirst: Bool,
-    _ inputs: [Numbers<Number>]
+    _ arithmetic: Arithmetic, _ inputs: [Numbers<Number>]
   ) throws(ForwardError) -> Numbers<Number> {
     func apply(_ left: Number, _ right: Number) -> Number {
-      switch arithmetic {
+      switch arithmetic.operator {
       case .add: left + right
       case .subtract: left - right
       case .multiply: left * right
@@ -275,13 +274,13 @@ struct PreparedLayer<Number: Scalar>: Sendable {
       }
     }
     var result = inputs[0]
-    if let constant {
+    if let constant = arithmetic.constant {
       let numbers = Number.elements(weights[0])
       let isScalar = constant.shape == [1]
       for index in result.elements.indices {
         let number = numbers[isScalar ? 0 : index % result.features]
         let x = result.elements[index]
-        result.elements[index] = constantFirst ? apply(number, x) : apply(x, number)
+        result.elements[index] = arithmetic.constantFirst ? apply(number, x) : apply(x, number)
       }
     } else {
       try requireSameSteps(inputs[0], inputs[1])

@@ -88,30 +88,8 @@ extension Model {
     var varying = Set(inputs.filter(\.kind.hasTime).map(\.value))
     for layer in layers {
       let isVarying = layer.inputs.contains { $0.map(varying.contains) ?? false }
-      switch layer.operation {
-      case .recurrent(let recurrent):
-        guard recurrent.direction == .forward else {
-          throw .cannotStream(layer: layer.name, reason: "it starts at the end of the sequence")
-        }
-        if layer.inputs.count > 1, layer.inputs[1] != nil {
-          throw .cannotStream(layer: layer.name, reason: "it has lengths")
-        }
-        for case let state? in layer.inputs.dropFirst(2) where varying.contains(state) {
-          throw .cannotStream(layer: layer.name, reason: "its initial state depends on the sequence")
-        }
-      case .generate:
-        throw .cannotStream(layer: layer.name, reason: "it runs over steps of its own")
-      case .reverse:
-        throw .cannotStream(layer: layer.name, reason: "it starts at the end of the sequence")
-      case .select(let selection):
-        guard selection == .step(-1) else {
-          throw .cannotStream(layer: layer.name, reason: "it needs the whole sequence")
-        }
-      case .embedding, .dense, .activation, .softmax, .logSoftmax, .concat, .slice, .arithmetic, .constant,
-        .dropout,
-        .argMax:
-        // A step of the output is made of the same step of the inputs.
-        break
+      if let reason = layer.operation.kind.reasonNotToStream(layer.inputs, varying: varying) {
+        throw .cannotStream(layer: layer.name, reason: reason)
       }
       if isVarying { varying.formUnion(layer.outputs.compactMap { $0 }) }
     }

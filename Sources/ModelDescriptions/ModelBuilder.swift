@@ -94,13 +94,13 @@ struct ModelBuilder {
       return layer
     },
     "Arithmetic": { (builder, name, object) throws(DescriptionError) in
-      let word = try object.required("function").word(Operation.Arithmetic.allCases.map(\.rawValue))
+      let word = try object.required("function").word(Arithmetic.Operator.allCases.map(\.rawValue))
       let constant = try object.optional("constant").map { node throws(DescriptionError) in
         try builder.array(node)
       }
       let isFirst = try object.optional("constant_first")?.flag() ?? false
       return try builder.simple(
-        .arithmetic(Operation.Arithmetic(rawValue: word)!, constant: constant, constantFirst: isFirst), name,
+        .arithmetic(Arithmetic.Operator(rawValue: word)!, constant: constant, constantFirst: isFirst), name,
         &object)
     },
     "Constant": { (builder, name, object) throws(DescriptionError) in

@@ -50,14 +50,13 @@ struct HeaderNode {
   func object<Result>(
     _ body: (inout HeaderObject) throws(RNNWError) -> Result
   ) throws(RNNWError) -> Result {
-    guard case .object(let members) = value else { throw wrongKind("an object") }
-    var object = HeaderObject(path: path, rest: members)
+    var object = try HeaderObject(self)
     let result = try body(&object)
-    if let unknown = object.rest.first { throw .unknownKey(path: path, key: unknown.key) }
+    try object.finish()
     return result
   }
 
-  private func wrongKind(_ expected: String) -> RNNWError {
+  fileprivate func wrongKind(_ expected: String) -> RNNWError {
     .wrongKind(path: path, expected: expected, found: value.kindName)
   }
 }
@@ -65,7 +64,17 @@ struct HeaderNode {
 /// The members of an object that nobody has consumed yet.
 struct HeaderObject {
   let path: String
-  fileprivate(set) var rest: [JSONMember]
+  private var rest: [JSONMember]
+
+  init(_ node: HeaderNode) throws(RNNWError) {
+    guard case .object(let members) = node.value else { throw node.wrongKind("an object") }
+    (path, rest) = (node.path, members)
+  }
+
+  /// What is left over is an error.
+  func finish() throws(RNNWError) {
+    if let unknown = rest.first { throw .unknownKey(path: path, key: unknown.key) }
+  }
 
   mutating func optional(_ key: String) -> HeaderNode? {
     guard let index = rest.firstIndex(where: { $0.key.utf8.elementsEqual(key.utf8) }) else { return nil }
@@ -82,7 +91,7 @@ struct HeaderObject {
 }
 
 /// A finite number for the header; JSON has no others.
-func real(_ number: Double, _ path: @autoclosure () -> String) throws(RNNWError) -> JSONValue {
+func finite(_ number: Double, _ path: @autoclosure () -> String) throws(RNNWError) -> JSONValue {
   guard number.isFinite else { throw .notFinite(path: path(), number) }
   return .number(number)
 }

@@ -18,14 +18,13 @@ extension Generate {
   }
 
   /// Tensors of the body are named *layer*`.`*body's layer*`.`*role*.
-  func attributes(layer name: String, _ table: inout RNNWTensorTable) throws(RNNWError) -> JSONValue {
+  func members(layer name: String, _ table: inout RNNWTensorTable) throws(RNNWError) -> [JSONMember] {
     var layers: [JSONValue] = []
     for layer in body { layers.append(try layer.json(&table, prefix: "\(name).")) }
-    return .present([
-      ("body", .array(layers)), ("carried", .array(carried.map(\.json))),
-      ("collected", .array(collected.map(JSONValue.string))), ("stop", stop?.json),
-      ("maxSteps", .size(maxSteps)),
-    ])
+    return [
+      JSONMember("body", .array(layers)), JSONMember("carried", .array(carried.map(\.json))),
+      JSONMember("collected", .array(collected.map(JSONValue.string))),
+    ] + (stop.map { [JSONMember("stop", $0.json)] } ?? []) + [JSONMember("maxSteps", .size(maxSteps))]
   }
 }
 

@@ -37,91 +37,145 @@ extension HeaderNode {
 
 extension Operation {
   /// The inverse of `attributes`: `node` holds the operation's name.
-  init(
+  fileprivate init(
     parsing node: HeaderNode, _ attributes: inout HeaderObject, _ tensors: inout RNNWTensors
   ) throws(RNNWError) {
-    switch try node.string() {
-    case "RNN": self = .recurrent(try RecurrentLayer(.rnn, parsing: &attributes, &tensors))
-    case "LSTM": self = .recurrent(try RecurrentLayer(.lstm, parsing: &attributes, &tensors))
-    case "GRU":
-      let resetAfter = try attributes.required("resetAfter").bool()
-      self = .recurrent(try RecurrentLayer(.gru(resetAfter: resetAfter), parsing: &attributes, &tensors))
-    case "Embedding": self = .embedding(table: try tensors.take(attributes.required("table")))
-    case "Dense":
-      self = .dense(
-        weight: try tensors.take(attributes.required("weight")),
-        bias: try tensors.take(attributes.optional("bias")))
-    case "Activation": self = .activation(try Activation(parsing: attributes.required("activation")))
-    case "Softmax": self = .softmax
-    case "LogSoftmax": self = .logSoftmax
-    case "Select": self = .select(try Selection(parsing: &attributes))
-    case "Concat": self = .concat
-    case "Slice":
-      self = .slice(
-        start: try attributes.required("start").integer(), count: try attributes.required("count").integer())
-    case "Arithmetic":
-      self = .arithmetic(
-        try attributes.required("arithmetic").name("arithmetic"),
-        constant: try tensors.take(attributes.optional("constant")),
-        constantFirst: try attributes.required("constantFirst").bool())
-    case "Constant": self = .constant(try tensors.take(attributes.required("value")))
-    case "Dropout": self = .dropout(ratio: try attributes.required("ratio").real())
-    case "Reverse": self = .reverse
-    case "ArgMax": self = .argMax
-    case "Generate": self = .generate(try Generate(parsing: &attributes, &tensors))
-    case let name: throw .unknownName(path: node.path, what: "operation", name: name)
-    }
+    let name: LayerName = try node.name("operation")
+    var fields = LayerFields(attributes, &tensors)
+    self = try Operation(name, from: &fields)
+    (attributes, tensors) = (fields.object, fields.tensors)
   }
 
-  func attributes(layer name: String, _ table: inout RNNWTensorTable) throws(RNNWError) -> JSONValue {
-    func add(_ tensor: Tensor?, _ role: String) throws(RNNWError) -> JSONValue? {
-      try table.add(tensor, "\(name).\(role)")
-    }
-    switch self {
-    case .recurrent(let layer): return try layer.attributes(layer: name, &table)
-    case .embedding(let tensor): return .present([("table", try add(tensor, "table"))])
-    case .dense(let weight, let bias):
-      return .present([("weight", try add(weight, "weight")), ("bias", try add(bias, "bias"))])
-    case .activation(let activation): return ["activation": try activation.json("layer '\(name)'")]
-    case .select(let selection): return selection.json
-    case .slice(let start, let count): return ["start": .size(start), "count": .size(count)]
-    case .arithmetic(let arithmetic, let constant, let constantFirst):
-      return .present([
-        ("arithmetic", .string(arithmetic.rawValue)), ("constant", try add(constant, "constant")),
-        ("constantFirst", .bool(constantFirst)),
-      ])
-    case .constant(let tensor): return .present([("value", try add(tensor, "value"))])
-    case .generate(let generate): return try generate.attributes(layer: name, &table)
-    case .dropout(let ratio): return ["ratio": try real(ratio, "layer '\(name)', ratio")]
-    case .softmax, .logSoftmax, .concat, .reverse, .argMax: return [:]
-    }
+  /// Its tensors are named *layer*`.`*part*`.`*role*.
+  fileprivate func attributes(layer name: String, _ table: inout RNNWTensorTable) throws(RNNWError)
+    -> JSONValue
+  {
+    var fields = LayerMembers(layer: name, &table)
+    try kind.write(to: &fields)
+    table = fields.table
+    return .object(fields.members)
   }
 }
 
-extension Selection {
-  fileprivate init(parsing attributes: inout HeaderObject) throws(RNNWError) {
-    let node = try attributes.required("selection")
-    switch try node.string() {
-    case "step": self = .step(try attributes.required("step").integer())
-    case "lastValid": self = .lastValid
-    case "mean": self = .mean
-    case "max": self = .max
-    case let name: throw .unknownName(path: node.path, what: "selection", name: name)
+/// Takes what a layer says of itself as members of JSON.
+private struct LayerMembers: FieldWriter {
+  typealias Failure = RNNWError
+
+  private(set) var members: [JSONMember] = []
+  private(set) var table: RNNWTensorTable
+  /// What stands around the part that is being written: its key, and the members before it.
+  private var outer: [(key: String, members: [JSONMember])] = []
+  private var path: [String]
+
+  /// Takes the table: two copies of it would both be whole.
+  init(layer name: String, _ table: inout RNNWTensorTable) {
+    path = [name]
+    self.table = table
+    table = RNNWTensorTable(codec: table.codec)
+  }
+
+  mutating func add(_ key: String, _ value: JSONValue) { members.append(JSONMember(key, value)) }
+
+  mutating func integer(_ key: String, _ value: Int) { add(key, .size(value)) }
+  mutating func flag(_ key: String, _ value: Bool) { add(key, .bool(value)) }
+  mutating func text(_ key: String, _ value: String) { add(key, .string(value)) }
+
+  mutating func real(_ key: String, _ value: Double?) throws(RNNWError) {
+    guard let value else { return }
+    add(key, try finite(value, "\(place), \(key)"))
+  }
+
+  mutating func tensor(_ key: String, _ value: Tensor?) throws(RNNWError) {
+    if let name = try table.add(value, (path + [key]).joined(separator: ".")) { add(key, name) }
+  }
+
+  mutating func activation(_ key: String, _ value: Activation) throws(RNNWError) {
+    add(key, try value.json("\(place), \(key)"))
+  }
+
+  mutating func begin(_ key: String, part name: String) {
+    outer.append((key, members))
+    members = []
+    path.append(name)
+  }
+
+  mutating func end() {
+    let part = JSONValue.object(members)
+    let key: String
+    (key, members) = outer.removeLast()
+    path.removeLast()
+    if case .array(let parts)? = members.last?.value, members.last?.key == key {
+      members[members.count - 1] = JSONMember(key, .array(parts + [part]))
+    } else {
+      add(key, .array([part]))
     }
   }
 
-  fileprivate var json: JSONValue {
-    switch self {
-    case .step(let step): ["selection": "step", "step": .size(step)]
-    case .lastValid: ["selection": "lastValid"]
-    case .mean: ["selection": "mean"]
-    case .max: ["selection": "max"]
-    }
+  mutating func loop(_ value: Generate) throws(RNNWError) {
+    members += try value.members(layer: path.joined(separator: "."), &table)
   }
+
+  private var place: String { "layer '\(path.joined(separator: "."))'" }
+}
+
+/// Gives a layer what stands in the header.
+private struct LayerFields: FieldReader {
+  typealias Failure = RNNWError
+
+  private(set) var object: HeaderObject
+  private(set) var tensors: RNNWTensors
+  private var outer: [HeaderObject] = []
+  private var parts: [String: [HeaderNode]] = [:]
+
+  /// Takes the tensors: two copies of them would both be whole.
+  init(_ object: HeaderObject, _ tensors: inout RNNWTensors) {
+    (self.object, self.tensors) = (object, tensors)
+    tensors = RNNWTensors()
+  }
+
+  mutating func integer(_ key: String) throws(RNNWError) -> Int { try object.required(key).integer() }
+  mutating func size(_ key: String) throws(RNNWError) -> Int { try object.required(key).size() }
+  mutating func real(_ key: String) throws(RNNWError) -> Double { try object.required(key).real() }
+  mutating func optionalReal(_ key: String) throws(RNNWError) -> Double? { try object.optional(key)?.real() }
+  mutating func flag(_ key: String) throws(RNNWError) -> Bool { try object.required(key).bool() }
+
+  mutating func name<Name: RawRepresentable<String>>(
+    _ key: String, _ what: String
+  ) throws(RNNWError) -> Name {
+    try object.required(key).name(what)
+  }
+
+  mutating func tensor(_ key: String) throws(RNNWError) -> Tensor { try tensors.take(object.required(key)) }
+
+  mutating func optionalTensor(_ key: String) throws(RNNWError) -> Tensor? {
+    try tensors.take(object.optional(key))
+  }
+
+  mutating func activation(_ key: String) throws(RNNWError) -> Activation {
+    try Activation(parsing: object.required(key))
+  }
+
+  mutating func partCount(_ key: String) throws(RNNWError) -> Int {
+    let nodes = try object.required(key).array()
+    parts[key] = nodes
+    return nodes.count
+  }
+
+  mutating func begin(_ key: String, part index: Int) throws(RNNWError) {
+    outer.append(object)
+    object = try HeaderObject(parts[key]![index])
+  }
+
+  mutating func end() throws(RNNWError) {
+    try object.finish()
+    object = outer.removeLast()
+  }
+
+  mutating func loop() throws(RNNWError) -> Generate { try Generate(parsing: &object, &tensors) }
 }
 
 extension Activation {
-  init(parsing node: HeaderNode) throws(RNNWError) {
+  fileprivate init(parsing node: HeaderNode) throws(RNNWError) {
     self = try node.object { activation throws(RNNWError) in
       let kind = try activation.required("kind").name("activation", Kind.self)
       return Activation(
@@ -132,79 +186,11 @@ extension Activation {
   }
 
   /// α and β exactly where the formula has them.
-  func json(_ path: String) throws(RNNWError) -> JSONValue {
+  fileprivate func json(_ path: String) throws(RNNWError) -> JSONValue {
     .present([
       ("kind", .string(kind.rawValue)),
-      ("alpha", kind.parameterCount >= 1 ? try real(alpha, "\(path), alpha") : nil),
-      ("beta", kind.parameterCount >= 2 ? try real(beta, "\(path), beta") : nil),
-    ])
-  }
-}
-
-// MARK: Recurrent layers
-
-extension RecurrentLayer {
-  fileprivate init(
-    _ cell: Cell, parsing attributes: inout HeaderObject, _ tensors: inout RNNWTensors
-  ) throws(RNNWError) {
-    let directions = try attributes.required("directions").array().map { node throws(RNNWError) in
-      try DirectionParameters(parsing: node, &tensors)
-    }
-    self.init(
-      cell: cell, direction: try attributes.required("direction").name("direction"),
-      inputSize: try attributes.required("inputSize").size(),
-      hiddenSize: try attributes.required("hiddenSize").size(), clip: try attributes.optional("clip")?.real(),
-      inputForget: cell == .lstm ? try attributes.required("inputForget").bool() : false,
-      directions: directions)
-  }
-
-  fileprivate func attributes(layer name: String, _ table: inout RNNWTensorTable) throws(RNNWError)
-    -> JSONValue
-  {
-    var resetAfter: JSONValue?
-    if case .gru(let after) = cell { resetAfter = .bool(after) }
-    var parameters: [JSONValue] = []
-    for (direction, label) in zip(directions, directionNames) {
-      parameters.append(try direction.json("\(name).\(label)", &table))
-    }
-    return .present([
-      ("direction", .string(direction.rawValue)), ("inputSize", .size(inputSize)),
-      ("hiddenSize", .size(hiddenSize)),
-      ("clip", try clip.map { clip throws(RNNWError) in try real(clip, "layer '\(name)', clip") }),
-      ("inputForget", cell == .lstm ? .bool(inputForget) : nil), ("resetAfter", resetAfter),
-      ("directions", .array(parameters)),
-    ])
-  }
-}
-
-extension DirectionParameters {
-  fileprivate init(parsing node: HeaderNode, _ tensors: inout RNNWTensors) throws(RNNWError) {
-    self = try node.object { object throws(RNNWError) in
-      DirectionParameters(
-        inputWeight: try tensors.take(object.required("inputWeight")),
-        recurrentWeight: try tensors.take(object.required("recurrentWeight")),
-        inputBias: try tensors.take(object.optional("inputBias")),
-        recurrentBias: try tensors.take(object.optional("recurrentBias")),
-        peepholes: try tensors.take(object.optional("peepholes")),
-        projection: try tensors.take(object.optional("projection")),
-        gateActivation: try Activation(parsing: object.required("gateActivation")),
-        candidateActivation: try Activation(parsing: object.required("candidateActivation")),
-        outputActivation: try Activation(parsing: object.required("outputActivation")))
-    }
-  }
-
-  fileprivate func json(_ path: String, _ table: inout RNNWTensorTable) throws(RNNWError) -> JSONValue {
-    .present([
-      ("inputWeight", try table.add(inputWeight, "\(path).inputWeight")),
-      ("recurrentWeight", try table.add(recurrentWeight, "\(path).recurrentWeight")),
-      ("inputBias", try table.add(inputBias, "\(path).inputBias")),
-      ("recurrentBias", try table.add(recurrentBias, "\(path).recurrentBias")),
-      ("peepholes", try table.add(peepholes, "\(path).peepholes")),
-      ("projection", try table.add(projection, "\(path).projection")),
-      // All three, also those that the cell does not use: a round trip loses nothing.
-      ("gateActivation", try gateActivation.json("\(path).gateActivation")),
-      ("candidateActivation", try candidateActivation.json("\(path).candidateActivation")),
-      ("outputActivation", try outputActivation.json("\(path).outputActivation")),
+      ("alpha", kind.parameterCount >= 1 ? try finite(alpha, "\(path), alpha") : nil),
+      ("beta", kind.parameterCount >= 2 ? try finite(beta, "\(path), beta") : nil),
     ])
   }
 }

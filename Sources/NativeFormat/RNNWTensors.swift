@@ -50,7 +50,7 @@ extension RNNWTensorEntry {
       var scaling: JSONValue?
       if let quantization {
         scaling = [
-          "scale": try real(quantization.scale, "tensor '\(name)', scale"),
+          "scale": try finite(quantization.scale, "tensor '\(name)', scale"),
           "zeroPoint": .size(quantization.zeroPoint),
         ]
       }
@@ -78,6 +78,9 @@ private func checkQuantization(
 struct RNNWTensors {
   private var unused: [ExactString: Tensor] = [:]
   private var names: [String] = []
+
+  /// None.
+  init() {}
 
   /// Checks the layout (order, alignment, padding, nothing left over) and every tensor, and unfolds what is compressed.
   init(

@@ -40,8 +40,8 @@ private struct Numbering {
 
   init(_ layers: [Layer]) {
     for layer in layers {
-      if case .constant(let tensor) = layer.operation, let value = layer.outputs.first ?? nil {
-        constants[value] = tensor
+      if case .constant(let constant) = layer.operation, let value = layer.outputs.first ?? nil {
+        constants[value] = constant.value
       }
     }
   }
@@ -151,50 +151,18 @@ private struct Digest {
 
   mutating func add(_ operation: Operation) {
     add(operation.name)
-    switch operation {
-    case .recurrent(let layer):
-      if case .gru(let resetAfter) = layer.cell { add(resetAfter ? 1 : 0) }
-      add(layer.direction.rawValue)
-      add(layer.inputSize)
-      add(layer.hiddenSize)
-      add(layer.clip ?? 0)
-      add(layer.inputForget ? 1 : 0)
-      for direction in layer.directions {
-        add(direction.inputWeight)
-        add(direction.recurrentWeight)
-        // Formats that hold both biases write zeros for one that is not there.
-        for bias in [direction.inputBias, direction.recurrentBias] { add(bias?.isZero == true ? nil : bias) }
-        add(direction.peepholes)
-        add(direction.projection)
-        if layer.cell != .rnn { add(direction.gateActivation) }
-        add(direction.candidateActivation)
-        if layer.cell == .lstm { add(direction.outputActivation) }
-      }
-    case .embedding(let table): add(table)
-    case .dense(let weight, let bias):
-      add(weight)
-      add(bias)
-    case .activation(let activation): add(activation)
-    case .select(let selection):
-      switch selection {
-      case .step(let step):
-        add("step")
-        add(step)
-      case .lastValid: add("lastValid")
-      case .mean: add("mean")
-      case .max: add("max")
-      }
-    case .slice(let start, let count):
-      add(start)
-      add(count)
-    case .arithmetic(let arithmetic, let constant, let constantFirst):
-      add(arithmetic.rawValue)
-      add(constant)
-      add(constantFirst ? 1 : 0)
-    case .constant(let tensor): add(tensor)
-    case .dropout(let ratio): add(ratio)
-    case .generate(let generate): add(generate)
-    case .softmax, .logSoftmax, .concat, .reverse, .argMax: break
-    }
+    operation.kind.identify(to: &self)
   }
+}
+
+extension Digest: FieldWriter {
+  mutating func integer(_ key: String, _ value: Int) { add(value) }
+  mutating func real(_ key: String, _ value: Double?) { add(value ?? 0) }
+  mutating func flag(_ key: String, _ value: Bool) { add(value ? 1 : 0) }
+  mutating func text(_ key: String, _ value: String) { add(value) }
+  mutating func tensor(_ key: String, _ value: Tensor?) { add(value) }
+  mutating func activation(_ key: String, _ value: Activation) { add(value) }
+  mutating func loop(_ value: Generate) { add(value) }
+  func begin(_ key: String, part name: String) {}
+  func end() {}
 }

@@ -8,46 +8,48 @@ public struct NamedTensor: Sendable, Equatable {
   public let tensor: Tensor
 }
 
-extension DirectionParameters {
-  /// Every tensor with its role, in canonical order.
-  public var tensors: [(role: String, tensor: Tensor)] {
-    let all: [(String, Tensor?)] = [
-      ("inputWeight", inputWeight), ("recurrentWeight", recurrentWeight), ("inputBias", inputBias),
-      ("recurrentBias", recurrentBias), ("peepholes", peepholes), ("projection", projection),
-    ]
-    return all.compactMap { role, tensor in tensor.map { (role, $0) } }
-  }
-}
-
-extension RecurrentLayer {
-  /// `forward` or `reverse` for each weight set.
-  public var directionNames: [String] {
-    switch direction {
-    case .forward: ["forward"]
-    case .reverse: ["reverse"]
-    case .bidirectional: ["forward", "reverse"]
-    }
-  }
-}
-
 extension Operation {
   /// Every tensor with its role, in canonical order.
   public var tensors: [(role: String, tensor: Tensor)] {
-    switch self {
-    case .recurrent(let layer):
-      zip(layer.directionNames, layer.directions).flatMap { name, direction in
-        direction.tensors.map { ("\(name).\($0.role)", $0.tensor) }
-      }
-    case .embedding(let table): [("table", table)]
-    case .dense(let weight, let bias): [("weight", weight)] + (bias.map { [("bias", $0)] } ?? [])
-    case .arithmetic(_, let constant, _): constant.map { [("constant", $0)] } ?? []
-    case .constant(let tensor): [("value", tensor)]
-    case .generate(let generate):
-      generate.body.flatMap { layer in layer.operation.tensors.map { ("\(layer.name).\($0.role)", $0.tensor) }
-      }
-    case .activation, .softmax, .logSoftmax, .select, .concat, .slice, .reverse, .dropout, .argMax: []
+    var collected = TensorCollection()
+    kind.write(to: &collected)
+    return collected.tensors
+  }
+
+  /// The operation with each of its tensors replaced.
+  public func mapTensors(_ transform: (Tensor) -> Tensor) -> Operation {
+    var kind = kind
+    kind.mapTensors(transform)
+    return kind.operation
+  }
+}
+
+/// Takes the tensors alone.
+private struct TensorCollection: FieldWriter {
+  var tensors: [(role: String, tensor: Tensor)] = []
+  private var parts: [String] = []
+
+  init() {}
+
+  mutating func tensor(_ key: String, _ value: Tensor?) {
+    guard let value else { return }
+    tensors.append(((parts + [key]).joined(separator: "."), value))
+  }
+
+  mutating func begin(_ key: String, part name: String) { parts.append(name) }
+  mutating func end() { parts.removeLast() }
+
+  mutating func loop(_ value: Generate) {
+    for layer in value.body {
+      tensors += layer.operation.tensors.map { ("\(layer.name).\($0.role)", $0.tensor) }
     }
   }
+
+  func integer(_ key: String, _ value: Int) {}
+  func real(_ key: String, _ value: Double?) {}
+  func flag(_ key: String, _ value: Bool) {}
+  func text(_ key: String, _ value: String) {}
+  func activation(_ key: String, _ value: Activation) {}
 }
 
 extension Model {
@@ -59,36 +61,4 @@ extension Model {
   }
 
   public var parameterCount: Int { tensors.reduce(0) { $0 + $1.tensor.count } }
-}
-
-extension Operation {
-  /// The operation with each of its tensors replaced.
-  public func mapTensors(_ transform: (Tensor) -> Tensor) -> Operation {
-    switch self {
-    case .recurrent(var layer):
-      layer.directions = layer.directions.map { direction in
-        var direction = direction
-        direction.inputWeight = transform(direction.inputWeight)
-        direction.recurrentWeight = transform(direction.recurrentWeight)
-        direction.inputBias = direction.inputBias.map(transform)
-        direction.recurrentBias = direction.recurrentBias.map(transform)
-        direction.peepholes = direction.peepholes.map(transform)
-        direction.projection = direction.projection.map(transform)
-        return direction
-      }
-      return .recurrent(layer)
-    case .embedding(let table): return .embedding(table: transform(table))
-    case .dense(let weight, let bias): return .dense(weight: transform(weight), bias: bias.map(transform))
-    case .arithmetic(let arithmetic, let constant, let constantFirst):
-      return .arithmetic(arithmetic, constant: constant.map(transform), constantFirst: constantFirst)
-    case .constant(let tensor): return .constant(transform(tensor))
-    case .generate(var generate):
-      for index in generate.body.indices {
-        generate.body[index].operation = generate.body[index].operation.mapTensors(transform)
-      }
-      return .generate(generate)
-    case .activation, .softmax, .logSoftmax, .select, .concat, .slice, .reverse, .dropout, .argMax:
-      return self
-    }
-  }
 }

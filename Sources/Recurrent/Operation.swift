@@ -1,13 +1,15 @@
 public import Tensors
 
 /// What a layer computes. Values between layers are sequences `[T, B, F]` or vectors `[B, F]`.
+///
+/// What is known of each kind stands in its own file (`LayerKind`); nothing switches over these with a `default`.
 public enum Operation: Sendable, Equatable {
   /// Inputs x, lengths?, initial hidden?, initial cell?; outputs y?, last hidden?, last cell?.
   case recurrent(RecurrentLayer)
-  /// Token ids `[T, B]` or `[B]` to rows of the table `[V, F]`.
-  case embedding(table: Tensor)
-  /// `weight · x + bias` over the features; weight `[O, F]`, bias `[O]`.
-  case dense(weight: Tensor, bias: Tensor?)
+  /// Token ids `[T, B]` or `[B]` to rows of a table.
+  case embedding(Embedding)
+  /// `weight · x + bias` over the features.
+  case dense(Dense)
   /// Pointwise.
   case activation(Activation)
   /// Over the features.
@@ -18,56 +20,89 @@ public enum Operation: Sendable, Equatable {
   case select(Selection)
   /// Features of all inputs, one after another.
   case concat
-  /// Features `start ..< start + count`.
-  case slice(start: Int, count: Int)
-  /// Pointwise on two inputs, or on one input and a constant of shape `[F]` or `[1]`.
-  case arithmetic(Arithmetic, constant: Tensor?, constantFirst: Bool)
-  /// The steps of a sequence from the last to the first. A second input holds lengths `[B]`: row b then reverses its
-  /// first `lengths[b]` steps and keeps the rest.
+  /// Some features that follow one another.
+  case slice(FeatureSlice)
+  /// Pointwise on two inputs, or on one input and a constant.
+  case arithmetic(Arithmetic)
+  /// The steps of a sequence from the last to the first; of each row its valid ones where a second input holds lengths `[B]`.
   case reverse
-  /// A vector `[B, F]`, or `[1, F]` for every row alike; or integers `[B]` or `[1]`. No inputs.
-  case constant(Tensor)
-  /// Identity at inference; kept so that a round trip loses nothing.
-  case dropout(ratio: Double)
+  /// A value that no input makes.
+  case constant(Constant)
+  /// Identity at inference.
+  case dropout(Dropout)
   /// The index of the largest feature (the first of equals): features to one token id.
   case argMax
   /// A loop that feeds its output back in: one-to-many, and decoders.
   case generate(Generate)
+}
 
-  public enum Arithmetic: String, Sendable, CaseIterable, Hashable {
-    case add, subtract, multiply, divide
+extension Operation {
+  /// What it says of itself.
+  package var kind: any LayerKind {
+    switch self {
+    case .recurrent(let layer): layer
+    case .embedding(let layer): layer
+    case .dense(let layer): layer
+    case .activation(let layer): layer
+    case .softmax: Softmax()
+    case .logSoftmax: LogSoftmax()
+    case .select(let layer): layer
+    case .concat: Concat()
+    case .slice(let layer): layer
+    case .arithmetic(let layer): layer
+    case .reverse: Reverse()
+    case .constant(let layer): layer
+    case .dropout(let layer): layer
+    case .argMax: ArgMax()
+    case .generate(let layer): layer
+    }
+  }
+
+  /// The operation of a kind, from what it wrote.
+  package init<Fields: FieldReader>(_ name: LayerName, from fields: inout Fields) throws(Fields.Failure) {
+    self =
+      switch name {
+      case .rnn, .lstm, .gru: .recurrent(try RecurrentLayer(name, from: &fields))
+      case .embedding: .embedding(try Embedding(name, from: &fields))
+      case .dense: .dense(try Dense(name, from: &fields))
+      case .activation: .activation(try Activation(name, from: &fields))
+      case .softmax: .softmax
+      case .logSoftmax: .logSoftmax
+      case .select: .select(try Selection(name, from: &fields))
+      case .concat: .concat
+      case .slice: .slice(try FeatureSlice(name, from: &fields))
+      case .arithmetic: .arithmetic(try Arithmetic(name, from: &fields))
+      case .constant: .constant(try Constant(name, from: &fields))
+      case .dropout: .dropout(try Dropout(name, from: &fields))
+      case .reverse: .reverse
+      case .argMax: .argMax
+      case .generate: .generate(try Generate(name, from: &fields))
+      }
   }
 
   /// The kind's name in `.rnnw`, in `inspect` and in messages.
-  public var name: String {
-    switch self {
-    case .recurrent(let layer): layer.cell.name
-    case .embedding: "Embedding"
-    case .dense: "Dense"
-    case .activation: "Activation"
-    case .softmax: "Softmax"
-    case .logSoftmax: "LogSoftmax"
-    case .select: "Select"
-    case .concat: "Concat"
-    case .slice: "Slice"
-    case .arithmetic: "Arithmetic"
-    case .constant: "Constant"
-    case .dropout: "Dropout"
-    case .reverse: "Reverse"
-    case .argMax: "ArgMax"
-    case .generate: "Generate"
-    }
-  }
+  public var name: String { kind.name.rawValue }
 }
 
-/// How a sequence `[T, B, F]` becomes a vector `[B, F]`.
-public enum Selection: Sendable, Hashable {
-  /// Step k; negative counts from the end, −1 is the last of the padded sequence.
-  case step(Int)
-  /// Step `lengths[b] − 1` of each row; the second input holds the lengths `[B]`.
-  case lastValid
-  /// Mean over all T steps.
-  case mean
-  /// Maximum over all T steps.
-  case max
+// In the words of what they hold.
+extension Operation {
+  public static func embedding(table: Tensor) -> Operation { .embedding(Embedding(table: table)) }
+
+  public static func dense(weight: Tensor, bias: Tensor?) -> Operation {
+    .dense(Dense(weight: weight, bias: bias))
+  }
+
+  public static func slice(start: Int, count: Int) -> Operation {
+    .slice(FeatureSlice(start: start, count: count))
+  }
+
+  public static func arithmetic(
+    _ operator: Arithmetic.Operator, constant: Tensor?, constantFirst: Bool
+  ) -> Operation {
+    .arithmetic(Arithmetic(`operator`, constant: constant, constantFirst: constantFirst))
+  }
+
+  public static func constant(_ value: Tensor) -> Operation { .constant(Constant(value)) }
+
+  public static func dropout(ratio: Double) -> Operation { .dropout(Dropout(ratio: ratio)) }
 }

@@ -28,8 +28,8 @@ extension StateDictExporter {
     var group: [(layer: Layer, recurrent: RecurrentLayer)] = []
     var taken = 0
     for layer in model.layers[start...] {
-      if case .slice(let from, _) = layer.operation, let input = layer.inputs[0], let known = initial[input] {
-        initial[layer.outputs[0]!] = (known.role, from)
+      if case .slice(let slice) = layer.operation, let input = layer.inputs[0], let known = initial[input] {
+        initial[layer.outputs[0]!] = (known.role, slice.start)
         taken += 1
         continue
       }

@@ -46,13 +46,16 @@ public struct StateDictExporter {
       }
       position += 1
       switch layer.operation {
-      case .slice(let start, _) where initial[layer.inputs[0] ?? ""] != nil:
-        initial[layer.outputs[0]!] = (initial[layer.inputs[0]!]!.role, start)
+      case .slice(let slice) where initial[layer.inputs[0] ?? ""] != nil:
+        initial[layer.outputs[0]!] = (initial[layer.inputs[0]!]!.role, slice.start)
       case .concat where layer.inputs.allSatisfy({ $0.map { (hidden + cell).contains($0) } ?? false }):
         joined[layer.outputs[0]!] = layer.inputs.compactMap { $0 }
-      case .slice(let start, let count) where part(of: layer.inputs[0] ?? "", start, count) != nil:
-        renamed[layer.outputs[0]!] = part(of: layer.inputs[0]!, start, count)
-      default: try export(layer)
+      case .slice(let slice) where part(of: layer.inputs[0] ?? "", slice) != nil:
+        renamed[layer.outputs[0]!] = part(of: layer.inputs[0]!, slice)
+      case .recurrent, .embedding, .dense, .activation, .softmax, .logSoftmax, .select, .concat, .slice,
+        .arithmetic,
+        .reverse, .constant, .dropout, .argMax, .generate:
+        try export(layer)
       }
     }
     try outputs()
@@ -60,14 +63,16 @@ public struct StateDictExporter {
     state.metadata[Architecture.metadataKey] = architecture.json
   }
 
-  /// The one state among several joined ones that the features `start ..< start + count` are.
-  private func part(of value: String, _ start: Int, _ count: Int) -> String? {
+  /// The one state among several joined ones that is cut out.
+  private func part(of value: String, _ slice: FeatureSlice) -> String? {
     guard let states = joined[value], case .recurrent(let module)? = architecture.steps.last else {
       return nil
     }
     let width = module.directions * (states == cell ? module.hiddenSize : module.outputSize)
-    guard count == width, start % width == 0, start / width < states.count else { return nil }
-    return states[start / width]
+    guard slice.count == width, slice.start % width == 0, slice.start / width < states.count else {
+      return nil
+    }
+    return states[slice.start / width]
   }
 
   func refuse(_ layer: String, _ reason: String) -> StateDictError {
@@ -185,23 +190,25 @@ public struct StateDictExporter {
     // The top layer's final hidden state in place of the sequence.
     if input != current { architecture.steps.append(.select(.hidden)) }
     switch layer.operation {
-    case .embedding(let table):
+    case .embedding(let embedding):
       let name = unique(layer.name, or: "embedding")
-      state.entries.append(.init(name + ".weight", table))
+      state.entries.append(.init(name + ".weight", embedding.table))
       architecture.steps.append(.embedding(.init(name: name, weight: name + ".weight")))
-    case .dense(let weight, let bias):
+    case .dense(let dense):
       let name = unique(layer.name, or: "linear")
-      state.entries.append(.init(name + ".weight", weight))
-      if let bias { state.entries.append(.init(name + ".bias", bias)) }
+      state.entries.append(.init(name + ".weight", dense.weight))
+      if let bias = dense.bias { state.entries.append(.init(name + ".bias", bias)) }
       architecture.steps.append(
-        .linear(.init(name: name, weight: name + ".weight", bias: bias.map { _ in name + ".bias" })))
+        .linear(.init(name: name, weight: name + ".weight", bias: dense.bias.map { _ in name + ".bias" })))
     case .select(.step(-1)): architecture.steps.append(.select(.last))
     case .select(.mean): architecture.steps.append(.select(.mean))
     case .select(.max): architecture.steps.append(.select(.max))
     case .dropout:
       notes.append(
         ConversionNote(layer: layer.name, .exact, "Dropout is the identity at inference; left out"))
-    default:
+    case .activation, .softmax, .logSoftmax, .recurrent, .select, .concat, .slice, .arithmetic, .reverse,
+      .constant,
+      .argMax, .generate:
       guard let known = TorchActivations.table.first(where: { $0.operation == layer.operation }) else {
         throw refuse(layer.name, "\(layer.operation.name) is no step that can be written beside a state dict")
       }

@@ -162,10 +162,12 @@ extension Operation {
       return all
     case .activation(let activation): return [("activation", "\(activation)")]
     case .select(let selection): return [("selection", "\(selection)")]
-    case .slice(let start, let count): return [("start", "\(start)"), ("count", "\(count)")]
-    case .arithmetic(let arithmetic, _, let constantFirst):
-      return [("arithmetic", arithmetic.rawValue), ("constantFirst", "\(constantFirst)")]
-    case .dropout(let ratio): return [("ratio", "\(ratio)")]
+    case .slice(let slice): return [("start", "\(slice.start)"), ("count", "\(slice.count)")]
+    case .arithmetic(let arithmetic):
+      return [
+        ("arithmetic", arithmetic.operator.rawValue), ("constantFirst", "\(arithmetic.constantFirst)"),
+      ]
+    case .dropout(let dropout): return [("ratio", "\(dropout.ratio)")]
     case .generate(let generate): return generate.attributes
     case .embedding, .dense, .softmax, .logSoftmax, .concat, .reverse, .constant, .argMax: return []
     }

@@ -106,12 +106,14 @@ extension Mistake {
 
   private static func lostDenseBiases(_ model: Model) -> [Candidate] {
     model.layers.enumerated().compactMap { index, layer in
-      guard case .dense(let weight, .some) = layer.operation else { return nil }
+      guard case .dense(var dense) = layer.operation, dense.bias != nil else { return nil }
+      dense.bias = nil
+      let changed = dense
       return Candidate(
         place: "layer '\(layer.name)'", isLossy: true, touches: { $0 == index && $1 == "bias" }
       ) {
         var model = model
-        model.layers[index].operation = .dense(weight: weight, bias: nil)
+        model.layers[index].operation = .dense(changed)
         return model
       }
     }

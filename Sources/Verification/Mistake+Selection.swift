@@ -84,8 +84,8 @@ private struct Readers {
         let own = start..<start + (kinds[value]?.features ?? 0)
         return outputs.contains(joined)
           || (layers[joined] ?? []).contains { number in
-            guard case .slice(let first, let count) = model.layers[number].operation else { return true }
-            return own.overlaps(first..<first + count)
+            guard case .slice(let slice) = model.layers[number].operation else { return true }
+            return own.overlaps(slice.start..<slice.start + slice.count)
           }
       }
   }

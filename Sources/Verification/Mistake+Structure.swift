@@ -186,7 +186,10 @@ extension Mistake {
         inputs = [inputs[0], value]
       case .reverse where (inputs.count > 1) != (value != nil):
         inputs = value.map { [inputs[0], $0] } ?? [inputs[0]]
-      default: return false
+      case .embedding, .dense, .activation, .softmax, .logSoftmax, .select, .concat, .slice, .arithmetic,
+        .reverse,
+        .constant, .dropout, .argMax, .generate:
+        return false
       }
       return true
     }

@@ -135,7 +135,7 @@ extension Model {
       let weight: Tensor
       switch layer.operation {
       case .recurrent(let recurrent): weight = recurrent.directions[0].inputWeight
-      case .dense(let tensor, _): weight = tensor
+      case .dense(let dense): weight = dense.weight
       case .embedding, .activation, .softmax, .logSoftmax, .select, .concat, .slice, .arithmetic, .reverse,
         .constant,
         .dropout, .argMax, .generate:
@@ -180,14 +180,14 @@ extension Model {
   func vocabulary(of port: Port) -> Int? {
     layers.lazy.compactMap { layer in
       switch layer.operation {
-      case .embedding(let table) where layer.inputs.first == port.value: return table.shape[0]
+      case .embedding(let embedding) where layer.inputs.first == port.value: return embedding.table.shape[0]
       case .generate(let generate):
         // The first token, looked up in the body.
         guard let position = layer.inputs.firstIndex(of: port.value) else { return nil }
         let value = generate.carried[position].input
         for inner in generate.body {
-          if case .embedding(let table) = inner.operation, inner.inputs.first == value {
-            return table.shape[0]
+          if case .embedding(let embedding) = inner.operation, inner.inputs.first == value {
+            return embedding.table.shape[0]
           }
         }
         return nil

@@ -254,7 +254,7 @@ import Testing
 
   @Test func `Every arithmetic lies within its bound, and a divisor around 0 has none`() throws {
     var generator = SeededGenerator(seed: 31)
-    for arithmetic in Operation.Arithmetic.allCases {
+    for arithmetic in Arithmetic.Operator.allCases {
       let network = model(
         .arithmetic(arithmetic, constant: nil, constantFirst: false),
         [.vector("a", features: 50), .vector("b", features: 50)], .vector("y", features: 50))

@@ -116,7 +116,7 @@ import Testing
   }
 
   @Test func `Arithmetic takes constants for every feature or for all, on either side`() throws {
-    func apply(_ arithmetic: Operation.Arithmetic, _ constant: [Double], first: Bool) throws -> [Double] {
+    func apply(_ arithmetic: Arithmetic.Operator, _ constant: [Double], first: Bool) throws -> [Double] {
       try run(
         .arithmetic(arithmetic, constant: Tensor(constant, shape: [constant.count]), constantFirst: first),
         ["x": Tensor([1, 2, 4, 8] as [Double], shape: [2, 2])], [.vector("x", features: 2)],

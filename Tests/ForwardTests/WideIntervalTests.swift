@@ -45,8 +45,8 @@ import Testing
     }
   }
 
-  @Test(arguments: Operation.Arithmetic.allCases)
-  func `Arithmetic of uncertain numbers`(_ arithmetic: Operation.Arithmetic) throws {
+  @Test(arguments: Arithmetic.Operator.allCases)
+  func `Arithmetic of uncertain numbers`(_ arithmetic: Arithmetic.Operator) throws {
     for constant in [0.7, -3] {
       for first in [false, true] {
         try check(

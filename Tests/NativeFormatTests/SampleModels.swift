@@ -101,7 +101,7 @@ enum Samples {
       layers.append(
         Layer("loop", .generate(loop), inputs: ["first", "k", "k"], outputs: ["tokens\(layers.count)"]))
     }
-    for arithmetic in Operation.Arithmetic.allCases {
+    for arithmetic in Arithmetic.Operator.allCases {
       layers.append(
         Layer(
           "", .arithmetic(arithmetic, constant: nil, constantFirst: false), inputs: ["p", "logp"],

@@ -164,7 +164,10 @@ extension Layer {
     switch operation {
     case .constant: true
     case .recurrent(let layer): layer.projectionSize != nil
-    default: false
+    case .embedding, .dense, .activation, .softmax, .logSoftmax, .select, .concat, .slice, .arithmetic,
+      .reverse,
+      .dropout, .argMax, .generate:
+      false
     }
   }
 }

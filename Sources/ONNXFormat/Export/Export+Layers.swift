@@ -6,14 +6,14 @@ extension ONNXExporter {
     switch layer.operation {
     case .recurrent(let recurrent): return try exportRecurrent(layer, recurrent)
     case .generate(let generate): return try exportGenerate(layer, generate)
-    case .embedding(let table):
+    case .embedding(let embedding):
       let ids = layer.inputs[0]!
       let indices = anyHolder(ids)
       let name = add(
-        "Gather", [try weight(table, as: "\(layer.name)_table"), indices.name], as: result(layer),
+        "Gather", [try weight(embedding.table, as: "\(layer.name)_table"), indices.name], as: result(layer),
         name: layer.name)
-      hold(output(layer, 0), name, indices.axes + [View.features(table.shape[1])])
-    case .dense(let weight, let bias): return try exportDense(layer, weight, bias)
+      hold(output(layer, 0), name, indices.axes + [View.features(embedding.table.shape[1])])
+    case .dense(let dense): return try exportDense(layer, dense.weight, dense.bias)
     case .activation(let activation):
       let holder = anyHolder(layer.inputs[0]!)
       hold(output(layer, 0), try apply(activation, holder.name, layer), holder.axes)
@@ -34,30 +34,32 @@ extension ONNXExporter {
       }
       let name = add("Concat", names, as: result(layer), ["axis": .int(Int64(axes.count))], name: layer.name)
       hold(output(layer, 0), name, axes + [View.features(kinds[output(layer, 0)!]!.features)])
-    case .slice(let start, let count):
+    case .slice(let slice):
+      let (start, count) = (slice.start, slice.count)
       if let (holder, axis, stride) = stackedHolder(layer.inputs[0]!), start % stride == 0,
         count % stride == 0
       {
         let range = (start / stride)..<((start + count) / stride)
         var axes = holder.axes
         axes[axis] = [.features(stride: stride, count: range.count)]
-        hold(output(layer, 0), slice(holder.name, axis: axis, range, as: result(layer)), axes)
+        hold(output(layer, 0), self.slice(holder.name, axis: axis, range, as: result(layer)), axes)
         break
       }
       let holder = try endingInFeatures(layer.inputs[0]!)
-      let name = slice(holder.name, axis: holder.axes.count - 1, start..<(start + count), as: result(layer))
+      let name = self.slice(
+        holder.name, axis: holder.axes.count - 1, start..<(start + count), as: result(layer))
       hold(output(layer, 0), name, holder.axes.dropLast() + [View.features(count)])
-    case .arithmetic(let arithmetic, let constant, let constantFirst):
-      try exportArithmetic(layer, arithmetic, constant, constantFirst)
+    case .arithmetic(let arithmetic): try exportArithmetic(layer, arithmetic)
     case .reverse:
       let value = layer.inputs[0]!
       let axes = View.canonicalAxes(kinds[value]!)
       let name = try materialise(value, axes, value)
       hold(output(layer, 0), try exportReverse(layer, name), axes)
-    case .constant(let tensor) where tensor.shape[0] == 1 && opset < 8:
+    case .constant(let constant) where constant.value.shape[0] == 1 && opset < 8:
       throw .notExpressible(
         layer: layer.name, reason: "a constant for every row needs Expand, opset 8 or newer")
-    case .constant(let tensor) where tensor.shape.count == 1:
+    case .constant(let constant) where constant.value.shape.count == 1:
+      let tensor = constant.value
       let name = unique("\(layer.name)_value")
       initializers.append(.init(name, tensor))
       let isBroadcast = tensor.shape[0] == 1
@@ -65,7 +67,8 @@ extension ONNXExporter {
         output(layer, 0),
         isBroadcast ? add("Expand", [name, try batchSize()], as: result(layer), name: layer.name) : name,
         [[.batch]])
-    case .constant(let tensor):
+    case .constant(let constant):
+      let tensor = constant.value
       let features = tensor.shape[1]
       let name = try weight(tensor, as: "\(layer.name)_value")
       if tensor.shape[0] == 1 {
@@ -77,9 +80,9 @@ extension ONNXExporter {
       } else {
         hold(output(layer, 0), name, [[.batch], View.features(features)])
       }
-    case .dropout(let ratio):
+    case .dropout(let dropout):
       let holder = anyHolder(layer.inputs[0]!)
-      let narrow = narrow(ratio, "ratio", layer)
+      let narrow = narrow(dropout.ratio, "ratio", layer)
       let name: String
       if opset >= 12 {
         let value = unique("\(layer.name)_ratio")
@@ -245,13 +248,13 @@ extension ONNXExporter {
   }
 
   private mutating func exportArithmetic(
-    _ layer: Layer, _ arithmetic: Operation.Arithmetic, _ constant: Tensor?, _ constantFirst: Bool
+    _ layer: Layer, _ arithmetic: Arithmetic
   ) throws(ONNXError) {
-    let names: [Operation.Arithmetic: String] = [
+    let names: [Arithmetic.Operator: String] = [
       .add: "Add", .subtract: "Sub", .multiply: "Mul", .divide: "Div",
     ]
-    let operation = names[arithmetic]!
-    guard let constant else {
+    let operation = names[arithmetic.operator]!
+    guard let constant = arithmetic.constant else {
       let left = anyHolder(layer.inputs[0]!)
       let right = try materialise(layer.inputs[1]!, left.axes, layer.name)
       return hold(
@@ -260,7 +263,7 @@ extension ONNXExporter {
     let holder = constant.count == 1 ? anyHolder(layer.inputs[0]!) : try endingInFeatures(layer.inputs[0]!)
     let other = try weight(constant, as: "\(layer.name)_constant")
     let name = add(
-      operation, constantFirst ? [other, holder.name] : [holder.name, other], as: result(layer),
+      operation, arithmetic.constantFirst ? [other, holder.name] : [holder.name, other], as: result(layer),
       name: layer.name)
     hold(output(layer, 0), name, holder.axes)
   }

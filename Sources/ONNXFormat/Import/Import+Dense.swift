@@ -86,7 +86,7 @@ extension ONNXImporter {
   mutating func importArithmetic(_ node: ONNXNode) throws(ONNXError) {
     let attributes = AttributeReader(node)
     try attributes.finish()
-    let table: [String: Operation.Arithmetic] = [
+    let table: [String: Arithmetic.Operator] = [
       "Add": .add, "Sub": .subtract, "Mul": .multiply, "Div": .divide,
     ]
     let arithmetic = table[node.operation]!
@@ -106,7 +106,7 @@ extension ONNXImporter {
   }
 
   private mutating func addBinary(
-    _ node: ONNXNode, _ arithmetic: Operation.Arithmetic, _ left: View, _ right: View
+    _ node: ONNXNode, _ arithmetic: Arithmetic.Operator, _ left: View, _ right: View
   ) throws(ONNXError) {
     guard left.kind == right.kind, left.axes == right.axes, !left.kind.isInteger else {
       throw .notImportable(
@@ -123,7 +123,7 @@ extension ONNXImporter {
   }
 
   private mutating func addConstant(
-    _ node: ONNXNode, _ arithmetic: Operation.Arithmetic, _ view: View, _ constant: Tensor,
+    _ node: ONNXNode, _ arithmetic: Arithmetic.Operator, _ view: View, _ constant: Tensor,
     constantFirst: Bool
   ) throws(ONNXError) {
     if view.kind.isInteger {
@@ -168,10 +168,11 @@ extension ONNXImporter {
   /// Makes `dense(x) + b` one Dense with a bias, where nothing else reads the product.
   private mutating func foldBias(_ node: ONNXNode, _ view: View, _ bias: Tensor) -> Bool {
     guard let last = layers.lastIndex(where: { $0.outputs.contains(view.value) }),
-      case .dense(let weight, nil) = layers[last].operation, bias.shape == [weight.shape[0]],
-      bias.elementType == weight.elementType, readers(of: view.value) == 1, let output = node.outputs.first
+      case .dense(let dense) = layers[last].operation, dense.bias == nil,
+      bias.shape == [dense.weight.shape[0]], bias.elementType == dense.weight.elementType,
+      readers(of: view.value) == 1, let output = node.outputs.first
     else { return false }
-    layers[last].operation = .dense(weight: weight, bias: bias)
+    layers[last].operation = .dense(weight: dense.weight, bias: bias)
     layers[last].outputs = [output]
     return true
   }

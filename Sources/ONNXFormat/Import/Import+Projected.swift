@@ -98,7 +98,8 @@ extension Model {
       layers[index].inputs = layers[index].inputs.map { input in input.map { renamed[$0] ?? $0 } }
       guard let output = layers[index].outputs.first ?? nil else { continue }
       switch layers[index].operation {
-      case .slice(var start, let count):
+      case .slice(let slice):
+        var (start, count) = (slice.start, slice.count)
         if let piece = joined[layers[index].inputs[0]!]?.last(where: { $0.start <= start }),
           start + count <= piece.start + piece.count
         {
@@ -135,7 +136,9 @@ extension Model {
           layers[index].inputs = [first.base]
           parts[output] = (first.base, first.start, count)
         }
-      default: break
+      case .recurrent, .embedding, .dense, .activation, .softmax, .logSoftmax, .select, .arithmetic, .reverse,
+        .constant, .dropout, .argMax, .generate:
+        break
       }
     }
     for index in outputs.indices {

@@ -80,11 +80,14 @@ struct Alignment {
           guard let input = layer.inputs.first ?? nil else { return nil }
           value = input
           continue
-        case .constant(let tensor) where isState && tensor.isZero: return nil
+        case .constant(let constant) where isState && constant.value.isZero: return nil
         case .select(let selection):
           guard let state = lastState(layer, selection) else { break }
           return state
-        default: break
+        case .recurrent, .embedding, .dense, .activation, .softmax, .logSoftmax, .concat, .slice, .arithmetic,
+          .reverse,
+          .constant, .argMax, .generate:
+          break
         }
         return Source(layer: maker.layer, output: maker.output, name: value)
       }
@@ -211,29 +214,31 @@ struct Alignment {
       }
     case .embedding(let x):
       guard case .embedding(let y) = b.operation else { return other }
-      if x.shape != y.shape { return "tables of \(x.shape) and \(y.shape)" }
-    case .dense(let x, _):
-      guard case .dense(let y, _) = b.operation else { return other }
-      if x.shape != y.shape { return "weights of \(x.shape) and \(y.shape)" }
+      if x.table.shape != y.table.shape { return "tables of \(x.table.shape) and \(y.table.shape)" }
+    case .dense(let x):
+      guard case .dense(let y) = b.operation else { return other }
+      if x.weight.shape != y.weight.shape { return "weights of \(x.weight.shape) and \(y.weight.shape)" }
     case .activation(let x):
       guard case .activation(let y) = b.operation else { return other }
       note("activation", x, y)
     case .select(let x):
       guard case .select(let y) = b.operation else { return other }
       note("selection", "\(x)", "\(y)")
-    case .slice(let start, let count):
-      guard case .slice(let otherStart, let otherCount) = b.operation else { return other }
-      if count != otherCount { return "\(count) and \(otherCount) features are taken" }
-      note("start", start, otherStart)
-    case .arithmetic(let x, let p, let isFirst):
-      guard case .arithmetic(let y, let q, let isOtherFirst) = b.operation, (p == nil) == (q == nil) else {
+    case .slice(let x):
+      guard case .slice(let y) = b.operation else { return other }
+      if x.count != y.count { return "\(x.count) and \(y.count) features are taken" }
+      note("start", x.start, y.start)
+    case .arithmetic(let x):
+      guard case .arithmetic(let y) = b.operation, (x.constant == nil) == (y.constant == nil) else {
         return other
       }
-      note("arithmetic", x.rawValue, y.rawValue)
-      if p != nil, x == .subtract || x == .divide { note("constantFirst", isFirst, isOtherFirst) }
+      note("arithmetic", x.operator.rawValue, y.operator.rawValue)
+      if x.constant != nil, x.operator == .subtract || x.operator == .divide {
+        note("constantFirst", x.constantFirst, y.constantFirst)
+      }
     case .constant(let x):
       guard case .constant(let y) = b.operation else { return other }
-      if x.shape != y.shape { return "constants of \(x.shape) and \(y.shape)" }
+      if x.value.shape != y.value.shape { return "constants of \(x.value.shape) and \(y.value.shape)" }
     case .generate(let x):
       guard case .generate(let y) = b.operation else { return other }
       guard x.carried.map(\.kind) == y.carried.map(\.kind), x.collected.count == y.collected.count,

@@ -107,17 +107,21 @@ struct ParameterPair {
       }
     case .embedding(let x):
       guard case .embedding(let y) = b.operation else { break }
-      add("table", Numbers(x), Numbers(y))
-    case .dense(let x, let p):
-      guard case .dense(let y, let q) = b.operation else { break }
-      add("weight", Numbers(x), Numbers(y))
-      if p != nil || q != nil { add("bias", p.map { Numbers($0) }, q.map { Numbers($0) }) }
-    case .arithmetic(_, let x, _):
-      guard let x, case .arithmetic(_, let y?, _) = b.operation else { break }
-      add("constant", Numbers(x), Numbers(y))
+      add("table", Numbers(x.table), Numbers(y.table))
+    case .dense(let x):
+      guard case .dense(let y) = b.operation else { break }
+      add("weight", Numbers(x.weight), Numbers(y.weight))
+      if x.bias != nil || y.bias != nil {
+        add("bias", x.bias.map { Numbers($0) }, y.bias.map { Numbers($0) })
+      }
+    case .arithmetic(let x):
+      guard case .arithmetic(let y) = b.operation, let mine = x.constant, let theirs = y.constant else {
+        break
+      }
+      add("constant", Numbers(mine), Numbers(theirs))
     case .constant(let x):
       guard case .constant(let y) = b.operation else { break }
-      add("value", Numbers(x), Numbers(y))
+      add("value", Numbers(x.value), Numbers(y.value))
     // The layers of a loop's body are aligned on their own; the others have no tensors.
     case .generate, .activation, .softmax, .logSoftmax, .select, .concat, .slice, .reverse, .dropout, .argMax:
       break

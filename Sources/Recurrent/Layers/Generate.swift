@@ -1,4 +1,4 @@
-internal import Tensors
+package import Tensors
 
 /// A loop that feeds what it makes back into itself: one-to-many, and the decoder of sequence to sequence.
 ///
@@ -73,50 +73,67 @@ public struct Generate: Sendable, Equatable {
   }
 }
 
-extension Layer {
-  /// Checks a Generate's body and wiring; returns the kinds of its outputs.
-  func outputKinds(_ generate: Generate, _ inputs: [ValueKind?]) throws(ModelError) -> [ValueKind] {
-    func invalid(_ reason: String) -> ModelError { .invalid(layer: name, reason: reason) }
-    guard (1...Generate.mostSteps).contains(generate.maxSteps) else {
-      throw invalid("\(generate.maxSteps) steps at most; it must be 1 to \(Generate.mostSteps)")
+extension Generate: LayerKind {
+  package var name: LayerName { .generate }
+  package var operation: Operation { .generate(self) }
+
+  package func write<Fields: FieldWriter>(to fields: inout Fields) throws(Fields.Failure) {
+    try fields.loop(self)
+  }
+
+  package init<Fields: FieldReader>(_ name: LayerName, from fields: inout Fields) throws(Fields.Failure) {
+    self = try fields.loop()
+  }
+
+  package mutating func mapTensors(_ transform: (Tensor) -> Tensor) {
+    for index in body.indices { body[index].operation = body[index].operation.mapTensors(transform) }
+  }
+
+  package func reasonNotToStream(_ inputs: [String?], varying: Set<String>) -> String? {
+    "it runs over steps of its own"
+  }
+
+  package func outputKinds(_ inputs: LayerInputs) throws(ModelError) -> [ValueKind] {
+    guard (1...Self.mostSteps).contains(maxSteps) else {
+      throw inputs.invalid("\(maxSteps) steps at most; it must be 1 to \(Self.mostSteps)")
     }
-    guard !generate.carried.isEmpty else { throw invalid("nothing is carried from step to step") }
-    guard !generate.collected.isEmpty else { throw invalid("nothing is collected") }
-    guard inputs.count == generate.carried.count else {
-      throw .wrongArity(
-        layer: name, what: "inputs, one for each carried value", expected: "\(generate.carried.count)",
-        found: inputs.count)
+    guard !carried.isEmpty else { throw inputs.invalid("nothing is carried from step to step") }
+    guard !collected.isEmpty else { throw inputs.invalid("nothing is collected") }
+    guard inputs.count == carried.count else {
+      throw inputs.wrongCount("inputs, one for each carried value", expected: "\(carried.count)")
     }
-    for (carried, (input, given)) in zip(generate.carried, zip(self.inputs, inputs)) {
-      guard carried.kind != .indices else { throw invalid("'\(carried.input)': carried integers are tokens") }
+    for (carried, (input, given)) in zip(carried, zip(inputs.names, inputs.kinds)) {
+      guard carried.kind != .indices else {
+        throw inputs.invalid("'\(carried.input)': carried integers are tokens")
+      }
       guard given == carried.outerKind else {
         throw .wrongInput(
-          layer: name, input: input ?? carried.input, expected: "\(carried.outerKind)",
+          layer: inputs.layer, input: input ?? carried.input, expected: "\(carried.outerKind)",
           found: given.map { "\($0)" } ?? "nothing")
       }
     }
-    let kinds = try generate.valueKinds(of: name)
+    let kinds = try valueKinds(of: inputs.layer)
     func kind(_ value: String) throws(ModelError) -> ValueKind {
-      guard let kind = kinds[value] else { throw .unknownValue(layer: name, value: value) }
+      guard let kind = kinds[value] else { throw .unknownValue(layer: inputs.layer, value: value) }
       return kind
     }
-    for carried in generate.carried {
+    for carried in carried {
       let found = try kind(carried.output)
       guard found == carried.kind else {
         throw .wrongInput(
-          layer: name, input: carried.output, expected: "\(carried.kind), as '\(carried.input)' is",
+          layer: inputs.layer, input: carried.output, expected: "\(carried.kind), as '\(carried.input)' is",
           found: "\(found)")
       }
     }
     var outputs: [ValueKind] = []
-    for value in generate.collected {
+    for value in collected {
       let kind = try kind(value)
       outputs.append(kind.isInteger ? .tokens : .sequence(features: kind.features))
     }
-    if let stop = generate.stop {
+    if let stop {
       let found = try kind(stop.value)
       guard found.isInteger else {
-        throw .wrongInput(layer: name, input: stop.value, expected: "a token", found: "\(found)")
+        throw .wrongInput(layer: inputs.layer, input: stop.value, expected: "a token", found: "\(found)")
       }
       outputs.append(.indices)
     }
@@ -136,13 +153,13 @@ extension Generate {
       guard names.insert(inner.name).inserted else {
         throw .invalid(layer: layer, reason: "two layers of its body are named '\(inner.name)'")
       }
-      switch inner.operation {
-      case .generate:
+      if case .generate = inner.operation {
         throw .invalid(layer: layer, reason: "its body holds another Generate, '\(inner.name)'")
-      case .constant(let tensor) where tensor.shape.first != 1:
-        throw .invalid(layer: layer, reason: "in its body, the constant '\(inner.name)' is not of one row")
-      default: try inner.wire(&kinds)
       }
+      if case .constant(let constant) = inner.operation, constant.value.shape.first != 1 {
+        throw .invalid(layer: layer, reason: "in its body, the constant '\(inner.name)' is not of one row")
+      }
+      try inner.wire(&kinds)
     }
     return kinds
   }

@@ -1,0 +1,20 @@
+package import Tensors
+
+extension Activation: StepwiseLayer {
+  package var name: LayerName { .activation }
+  package var operation: Operation { .activation(self) }
+
+  package func write<Fields: FieldWriter>(to fields: inout Fields) throws(Fields.Failure) {
+    try fields.activation("activation", self)
+  }
+
+  package init<Fields: FieldReader>(_ name: LayerName, from fields: inout Fields) throws(Fields.Failure) {
+    self = try fields.activation("activation")
+  }
+
+  package func mapTensors(_ transform: (Tensor) -> Tensor) {}
+
+  package func outputKinds(_ inputs: LayerInputs) throws(ModelError) -> [ValueKind] {
+    [try inputs.features()]
+  }
+}

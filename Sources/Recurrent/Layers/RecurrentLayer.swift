@@ -1,0 +1,294 @@
+public import Tensors
+
+/// Which recurrence a layer computes.
+public enum Cell: Sendable, Hashable {
+  /// `h_t = a(W x_t + b_W + R h_{t−1} + b_R)`
+  case rnn
+  /// `f,i,o = σ(W x_t + R h_{t−1} + P⊙c + b)`, `g = a(…)`, `c_t = f⊙c_{t−1} + i⊙g`, `h_t = o⊙a(c_t)`
+  case lstm
+  /// `r,z = σ(…)`, `h_t = (1 − z)⊙n + z⊙h_{t−1}`; the reset gate scales either R·h + b_R (after) or h (before).
+  case gru(resetAfter: Bool)
+
+  /// The canonical order of its gates.
+  public var gateOrder: GateOrder {
+    switch self {
+    case .rnn: .rnn
+    case .lstm: .lstm
+    case .gru: .gru
+    }
+  }
+
+  public var gateCount: Int { gateOrder.gates.count }
+
+  public var name: String {
+    switch self {
+    case .rnn: "RNN"
+    case .lstm: "LSTM"
+    case .gru: "GRU"
+    }
+  }
+}
+
+public enum Direction: String, Sendable, CaseIterable, Hashable {
+  case forward, reverse, bidirectional
+
+  /// D: 2 for bidirectional, else 1.
+  public var count: Int { self == .bidirectional ? 2 : 1 }
+}
+
+/// The weights and activations of one direction of a recurrent layer.
+///
+/// G gates in canonical order, hidden size H, input size I, output size O (P with a projection, else H).
+public struct DirectionParameters: Sendable, Equatable {
+  /// W, `[G·H, I]`.
+  public var inputWeight: Tensor
+  /// R, `[G·H, O]`.
+  public var recurrentWeight: Tensor
+  /// b_W, `[G·H]`; nil where the source had none.
+  public var inputBias: Tensor?
+  /// b_R, `[G·H]`; kept apart from `inputBias` so that a round trip is bit-exact.
+  public var recurrentBias: Tensor?
+  /// P, `[3·H]` in the order f, i, o (LSTM). f and i see `c_{t−1}`, o sees `c_t`.
+  public var peepholes: Tensor?
+  /// `[P, H]`: `h_t = projection · (o⊙a(c_t))` (LSTM, Sak et al. 2014).
+  public var projection: Tensor?
+  /// For f, i, o of the LSTM, r and z of the GRU; unused by the RNN.
+  public var gateActivation: Activation
+  /// For g of the LSTM, n of the GRU, h of the RNN.
+  public var candidateActivation: Activation
+  /// Of `c_t` on its way to the output (LSTM); unused by the others.
+  public var outputActivation: Activation
+
+  public init(
+    inputWeight: Tensor, recurrentWeight: Tensor, inputBias: Tensor? = nil, recurrentBias: Tensor? = nil,
+    peepholes: Tensor? = nil, projection: Tensor? = nil, gateActivation: Activation = .sigmoid,
+    candidateActivation: Activation = .tanh, outputActivation: Activation = .tanh
+  ) {
+    self.inputWeight = inputWeight
+    self.recurrentWeight = recurrentWeight
+    self.inputBias = inputBias
+    self.recurrentBias = recurrentBias
+    self.peepholes = peepholes
+    self.projection = projection
+    self.gateActivation = gateActivation
+    self.candidateActivation = candidateActivation
+    self.outputActivation = outputActivation
+  }
+}
+
+/// One RNN, LSTM or GRU layer over a sequence.
+///
+/// Inputs: x `[T, B, I]`; optionally lengths `[B]`, initial hidden state `[B, D·O]`, initial cell state `[B, D·H]`
+/// (direction-major features). Outputs: y `[T, B, D·O]`, last hidden state `[B, D·O]`, last cell state `[B, D·H]`.
+///
+/// With lengths, row b runs over its first `lengths[b]` steps only; y is 0 behind them, the last states are those of
+/// the last valid step (the initial ones for a length of 0), and the reverse direction starts at the last valid step.
+public struct RecurrentLayer: Sendable, Equatable {
+  public var cell: Cell
+  public var direction: Direction
+  /// I
+  public var inputSize: Int
+  /// H
+  public var hiddenSize: Int
+  /// What enters an activation is clipped to ±clip: pre-activations, and c_t on its way to the LSTM's output
+  /// activation (ONNX: "applied to the input of activations"). Nil for no clipping.
+  public var clip: Double?
+  /// LSTM: couples the gates as `f = 1 − i`.
+  public var inputForget: Bool
+  /// One for each direction: forward before reverse.
+  public var directions: [DirectionParameters]
+
+  public init(
+    cell: Cell, direction: Direction, inputSize: Int, hiddenSize: Int, clip: Double? = nil,
+    inputForget: Bool = false, directions: [DirectionParameters]
+  ) {
+    self.cell = cell
+    self.direction = direction
+    self.inputSize = inputSize
+    self.hiddenSize = hiddenSize
+    self.clip = clip
+    self.inputForget = inputForget
+    self.directions = directions
+  }
+
+  /// P, where the layer projects its hidden state.
+  public var projectionSize: Int? { directions.first?.projection?.shape.first }
+  /// O: P with a projection, else H.
+  public var outputSize: Int { projectionSize ?? hiddenSize }
+}
+
+extension RecurrentLayer {
+  /// `forward` or `reverse` for each weight set.
+  public var directionNames: [String] {
+    switch direction {
+    case .forward: ["forward"]
+    case .reverse: ["reverse"]
+    case .bidirectional: ["forward", "reverse"]
+    }
+  }
+}
+
+extension RecurrentLayer: LayerKind {
+  package var name: LayerName {
+    switch cell {
+    case .rnn: .rnn
+    case .lstm: .lstm
+    case .gru: .gru
+    }
+  }
+
+  package var operation: Operation { .recurrent(self) }
+
+  package func write<Fields: FieldWriter>(to fields: inout Fields) throws(Fields.Failure) {
+    try fields.text("direction", direction.rawValue)
+    try fields.integer("inputSize", inputSize)
+    try fields.integer("hiddenSize", hiddenSize)
+    try fields.real("clip", clip)
+    if cell == .lstm { try fields.flag("inputForget", inputForget) }
+    if case .gru(let resetAfter) = cell { try fields.flag("resetAfter", resetAfter) }
+    for (name, direction) in zip(directionNames, directions) {
+      fields.begin("directions", part: name)
+      for (role, tensor) in direction.all { try fields.tensor(role, tensor) }
+      // All three, also those that the cell does not use: a round trip loses nothing.
+      try fields.activation("gateActivation", direction.gateActivation)
+      try fields.activation("candidateActivation", direction.candidateActivation)
+      try fields.activation("outputActivation", direction.outputActivation)
+      fields.end()
+    }
+  }
+
+  package init<Fields: FieldReader>(_ name: LayerName, from fields: inout Fields) throws(Fields.Failure) {
+    let cell: Cell =
+      switch name {
+      case .lstm: .lstm
+      case .gru: .gru(resetAfter: try fields.flag("resetAfter"))
+      default: .rnn
+      }
+    let direction: Direction = try fields.name("direction", "direction")
+    let (inputSize, hiddenSize) = (try fields.size("inputSize"), try fields.size("hiddenSize"))
+    let clip = try fields.optionalReal("clip")
+    let inputForget = cell == .lstm ? try fields.flag("inputForget") : false
+    var directions: [DirectionParameters] = []
+    for index in 0..<(try fields.partCount("directions")) {
+      try fields.begin("directions", part: index)
+      directions.append(
+        DirectionParameters(
+          inputWeight: try fields.tensor("inputWeight"),
+          recurrentWeight: try fields.tensor("recurrentWeight"),
+          inputBias: try fields.optionalTensor("inputBias"),
+          recurrentBias: try fields.optionalTensor("recurrentBias"),
+          peepholes: try fields.optionalTensor("peepholes"),
+          projection: try fields.optionalTensor("projection"),
+          gateActivation: try fields.activation("gateActivation"),
+          candidateActivation: try fields.activation("candidateActivation"),
+          outputActivation: try fields.activation("outputActivation")))
+      try fields.end()
+    }
+    self.init(
+      cell: cell, direction: direction, inputSize: inputSize, hiddenSize: hiddenSize, clip: clip,
+      inputForget: inputForget, directions: directions)
+  }
+
+  package func identify<Fields: FieldWriter>(to fields: inout Fields) throws(Fields.Failure) {
+    if case .gru(let resetAfter) = cell { try fields.flag("resetAfter", resetAfter) }
+    try fields.text("direction", direction.rawValue)
+    try fields.integer("inputSize", inputSize)
+    try fields.integer("hiddenSize", hiddenSize)
+    try fields.real("clip", clip)
+    try fields.flag("inputForget", inputForget)
+    for (name, direction) in zip(directionNames, directions) {
+      fields.begin("directions", part: name)
+      for (role, tensor) in direction.all {
+        // Formats that hold both biases write zeros for one that is not there.
+        let isNone = role.hasSuffix("Bias") && tensor?.isZero == true
+        try fields.tensor(role, isNone ? nil : tensor)
+      }
+      if cell != .rnn { try fields.activation("gateActivation", direction.gateActivation) }
+      try fields.activation("candidateActivation", direction.candidateActivation)
+      if cell == .lstm { try fields.activation("outputActivation", direction.outputActivation) }
+      fields.end()
+    }
+  }
+
+  package mutating func mapTensors(_ transform: (Tensor) -> Tensor) {
+    directions = directions.map { direction in
+      var direction = direction
+      direction.inputWeight = transform(direction.inputWeight)
+      direction.recurrentWeight = transform(direction.recurrentWeight)
+      direction.inputBias = direction.inputBias.map(transform)
+      direction.recurrentBias = direction.recurrentBias.map(transform)
+      direction.peepholes = direction.peepholes.map(transform)
+      direction.projection = direction.projection.map(transform)
+      return direction
+    }
+  }
+
+  package func reasonNotToStream(_ inputs: [String?], varying: Set<String>) -> String? {
+    guard direction == .forward else { return "it starts at the end of the sequence" }
+    if inputs.count > 1, inputs[1] != nil { return "it has lengths" }
+    return inputs.dropFirst(2).contains { $0.map(varying.contains) ?? false }
+      ? "its initial state depends on the sequence" : nil
+  }
+
+  package func outputKinds(_ inputs: LayerInputs) throws(ModelError) -> [ValueKind] {
+    guard (1...4).contains(inputs.count) else { throw inputs.wrongCount("inputs", expected: "1 to 4") }
+    guard inputSize >= 1, hiddenSize >= 1, hiddenSize <= Int.max / 8 else {
+      throw inputs.invalid("input size \(inputSize), hidden size \(hiddenSize)")
+    }
+    guard inputs[0] == .sequence(features: inputSize) else {
+      throw inputs.wrongInput(0, expected: "a sequence of \(inputSize) features")
+    }
+    guard directions.count == direction.count else {
+      throw inputs.invalid("\(direction.rawValue) with \(directions.count) weight sets")
+    }
+    let rows = cell.gateCount * hiddenSize
+    for direction in directions {
+      try inputs.require(direction.inputWeight, "input weight", shape: [rows, inputSize])
+      try inputs.require(direction.recurrentWeight, "recurrent weight", shape: [rows, outputSize])
+      if let bias = direction.inputBias { try inputs.require(bias, "input bias", shape: [rows]) }
+      if let bias = direction.recurrentBias { try inputs.require(bias, "recurrent bias", shape: [rows]) }
+      if let peepholes = direction.peepholes {
+        guard cell == .lstm else { throw inputs.invalid("peepholes need an LSTM") }
+        try inputs.require(peepholes, "peepholes", shape: [3 * hiddenSize])
+      }
+      guard (direction.projection != nil) == (projectionSize != nil) else {
+        throw inputs.invalid("only one direction has a projection")
+      }
+      if let projection = direction.projection {
+        guard cell == .lstm else { throw inputs.invalid("a projection needs an LSTM") }
+        try inputs.require(projection, "projection", shape: [outputSize, hiddenSize])
+      }
+    }
+    if let clip, !(clip > 0) { throw inputs.invalid("clip \(clip) is not positive") }
+    if inputForget, cell != .lstm { throw inputs.invalid("input_forget needs an LSTM") }
+    let hidden = ValueKind.vector(features: direction.count * outputSize)
+    let cellState = ValueKind.vector(features: direction.count * hiddenSize)
+    if inputs.count > 1, let lengths = inputs[1], lengths != .indices {
+      throw inputs.wrongInput(1, expected: "lengths [B]")
+    }
+    if inputs.count > 2, let state = inputs[2], state != hidden {
+      throw inputs.wrongInput(2, expected: "\(hidden)")
+    }
+    if inputs.count > 3, let state = inputs[3] {
+      guard cell == .lstm else { throw inputs.invalid("only an LSTM has a cell state") }
+      guard state == cellState else { throw inputs.wrongInput(3, expected: "\(cellState)") }
+    }
+    let sequence = ValueKind.sequence(features: direction.count * outputSize)
+    return cell == .lstm ? [sequence, hidden, cellState] : [sequence, hidden]
+  }
+}
+
+extension DirectionParameters {
+  /// Every tensor that there may be with its role, in canonical order.
+  fileprivate var all: [(role: String, tensor: Tensor?)] {
+    [
+      ("inputWeight", inputWeight), ("recurrentWeight", recurrentWeight), ("inputBias", inputBias),
+      ("recurrentBias", recurrentBias), ("peepholes", peepholes), ("projection", projection),
+    ]
+  }
+
+  /// Every tensor with its role, in canonical order.
+  public var tensors: [(role: String, tensor: Tensor)] {
+    all.compactMap { role, tensor in tensor.map { (role, $0) } }
+  }
+}

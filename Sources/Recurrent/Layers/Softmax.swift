@@ -1,0 +1,15 @@
+/// `e^{x_k} / Σ e^{x_j}` over the features.
+struct Softmax: StepwiseLayer, BareLayer {
+  var name: LayerName { .softmax }
+  var operation: Operation { .softmax }
+
+  func outputKinds(_ inputs: LayerInputs) throws(ModelError) -> [ValueKind] { [try inputs.features()] }
+}
+
+/// The logarithm of the softmax over the features.
+struct LogSoftmax: StepwiseLayer, BareLayer {
+  var name: LayerName { .logSoftmax }
+  var operation: Operation { .logSoftmax }
+
+  func outputKinds(_ inputs: LayerInputs) throws(ModelError) -> [ValueKind] { [try inputs.features()] }
+}
