@@ -65,7 +65,7 @@ extension Mistake {
       var layers = model.recurrentLayers
       if let wanted = purpose.layers { layers = layers.filter { wanted.contains($0.index) } }
       // Two layers change; of long stacks all pairs would be more than anybody tries.
-      let farthest = purpose.layers.map { $0.count > 2 ? 0 : 2 } ?? max(1, 4096 / max(1, layers.count))
+      let farthest = purpose.layers.map { $0.count > 2 ? 0 : 2 } ?? max(1, 128 / max(1, layers.count))
       return layers.indices.flatMap { a in
         layers.indices.dropFirst(a + 1).prefix(farthest).compactMap { b -> Candidate? in
           let (left, right) = (layers[a], layers[b])

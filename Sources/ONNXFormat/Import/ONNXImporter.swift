@@ -232,7 +232,7 @@ public struct ONNXImporter {
       constant: { name in constants[name].flatMap { try? $0.integers().map { Int(bounded: $0) } } },
       rank: { ranks[$0] }, isKnown: { known.contains($0) })
     for node in nodes {
-      for demand in Self.demands(node) {
+      for demand in ONNXOperator.named[node.operation]?.demands?(node) ?? [] {
         var wanted = demand.roles
         // How many features an operator reads, its weight W [D, gates·H, I] says.
         if demand.value == node.inputs[0], ["RNN", "LSTM", "GRU"].contains(node.operation),

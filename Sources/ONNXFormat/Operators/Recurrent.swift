@@ -2,44 +2,43 @@ internal import ByteIO
 internal import Recurrent
 internal import Tensors
 
-extension ONNXImporter {
-  /// What the data inputs of a recurrent operator must look like; nothing for other operators.
-  static func demands(_ node: ONNXNode) -> [(value: String, roles: [AxisRole])] {
-    if node.operation == "Scan", node.domain.isEmpty,
-      case .int(let count)? = node.attributes["num_scan_inputs"],
-      (1...2).contains(count), node.inputs.count == 3 * Int(count)
-    {
-      // An LSTM with projection (`ProjectedLSTM`); other Scans are refused before.
-      return node.inputs.enumerated().map { position, input in
-        (input, position < 2 * Int(count) ? [.batch, .features(nil)] : [.time, .batch, .features(nil)])
-      }
-    }
-    if node.operation == "Loop", node.domain.isEmpty, case .graph(let body)? = node.attributes["body"] {
-      return zip(node.inputs, body.inputs).dropFirst(2).compactMap { input, info in
-        GeneratedLoop.roles(info).map { (input, $0) }
-      }
-    }
-    guard ["RNN", "LSTM", "GRU"].contains(node.operation), node.domain.isEmpty else { return [] }
-    var batchFirst = false
-    if case .int(1)? = node.attributes["layout"] { batchFirst = true }
-    let features = AxisRole.features(nil)
-    let sequence: [AxisRole] = batchFirst ? [.batch, .time, features] : [.time, .batch, features]
-    let state: [AxisRole] = batchFirst ? [.batch, features, features] : [features, .batch, features]
-    let roles = [0: sequence, 4: [.batch], 5: state, 6: state]
-    return node.inputs.indices.compactMap { position in
-      guard let roles = roles[position], !node.inputs[position].isEmpty else { return nil }
-      return (node.inputs[position], roles)
-    }
+extension ONNXOperator {
+  static let rnn = recurrent("RNN") { _ in .rnn }
+  static let lstm = recurrent("LSTM") { _ in .lstm }
+  static let gru = recurrent("GRU") { (attributes) throws(ONNXError) in
+    .gru(resetAfter: try attributes.int("linear_before_reset", default: 0) != 0)
   }
 
-  mutating func importRecurrent(_ node: ONNXNode) throws(ONNXError) {
-    var attributes = AttributeReader(node)
-    let cell: Cell
-    switch node.operation {
-    case "LSTM": cell = .lstm
-    case "GRU": cell = .gru(resetAfter: try attributes.int("linear_before_reset", default: 0) != 0)
-    default: cell = .rnn
-    }
+  private static func recurrent(
+    _ name: String, _ cell: @escaping @Sendable (inout AttributeReader) throws(ONNXError) -> Cell
+  ) -> ONNXOperator {
+    ONNXOperator(
+      name,
+      demands: { node in
+        guard node.domain.isEmpty else { return [] }
+        var batchFirst = false
+        if case .int(1)? = node.attributes["layout"] { batchFirst = true }
+        let features = AxisRole.features(nil)
+        let sequence: [AxisRole] = batchFirst ? [.batch, .time, features] : [.time, .batch, features]
+        let state: [AxisRole] = batchFirst ? [.batch, features, features] : [features, .batch, features]
+        let roles = [0: sequence, 4: [.batch], 5: state, 6: state]
+        return node.inputs.indices.compactMap { position in
+          guard let roles = roles[position], !node.inputs[position].isEmpty else { return nil }
+          return InputRoles.Demand(node.inputs[position], roles)
+        }
+      }, fold: { (_, _, _) in .open },
+      interpret: { (importer, node) throws(ONNXError) in
+        var attributes = AttributeReader(node)
+        let cell = try cell(&attributes)
+        try importer.importRecurrent(node, cell, &attributes)
+      })
+  }
+}
+
+extension ONNXImporter {
+  fileprivate mutating func importRecurrent(
+    _ node: ONNXNode, _ cell: Cell, _ attributes: inout AttributeReader
+  ) throws(ONNXError) {
     let directionName = try attributes.string("direction") ?? "forward"
     guard let direction = Direction(rawValue: directionName) else {
       throw .unsupportedAttribute(

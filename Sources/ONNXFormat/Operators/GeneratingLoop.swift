@@ -1,6 +1,24 @@
 internal import Recurrent
 internal import Tensors
 
+extension ONNXOperator {
+  /// A loop that generates; others are refused before.
+  static let loop = ONNXOperator(
+    "Loop",
+    demands: { node in
+      guard node.domain.isEmpty, case .graph(let body)? = node.attributes["body"] else { return [] }
+      return zip(node.inputs, body.inputs).dropFirst(2).compactMap { input, info in
+        GeneratedLoop.roles(info).map { InputRoles.Demand(input, $0) }
+      }
+    },
+    interpret: { (importer, node) throws(ONNXError) in
+      guard let loop = GeneratedLoop(node) else {
+        throw .notImportable(node: node.label, reason: "it is no generating loop as rnnconv writes it")
+      }
+      try importer.importGenerate(node, loop)
+    })
+}
+
 extension ONNXImporter {
   /// A Loop that is a Generate: its body is imported like a graph of its own.
   mutating func importGenerate(_ node: ONNXNode, _ loop: GeneratedLoop) throws(ONNXError) {

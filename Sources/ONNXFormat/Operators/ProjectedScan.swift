@@ -1,6 +1,27 @@
 internal import Recurrent
 internal import Tensors
 
+extension ONNXOperator {
+  /// An LSTM with projection; other Scans are refused before.
+  static let scan = ONNXOperator(
+    "Scan",
+    demands: { node in
+      guard node.domain.isEmpty, case .int(let count)? = node.attributes["num_scan_inputs"],
+        (1...2).contains(count), node.inputs.count == 3 * Int(count)
+      else { return [] }
+      return node.inputs.enumerated().map { position, input in
+        InputRoles.Demand(
+          input, position < 2 * Int(count) ? [.batch, .features(nil)] : [.time, .batch, .features(nil)])
+      }
+    },
+    interpret: { (importer, node) throws(ONNXError) in
+      guard let scan = ProjectedLSTM(node, opset: importer.opset, gates: importer.gates.lstm) else {
+        throw .notImportable(node: node.label, reason: "it is no LSTM with projection as rnnconv writes it")
+      }
+      try importer.importProjected(node, scan)
+    })
+}
+
 extension ONNXImporter {
   /// A Scan that is an LSTM with projection, as `ProjectedLSTM` writes it.
   mutating func importProjected(_ node: ONNXNode, _ scan: ProjectedLSTM) throws(ONNXError) {

@@ -1,0 +1,78 @@
+internal import Recurrent
+internal import Tensors
+
+extension ONNXOperator {
+  static let cast = ONNXOperator(
+    "Cast", trace: { $0.same($1, $2) },
+    fold: { (importer, node, tensors) throws(ONNXError) in try importer.foldCast(node, tensors) },
+    onSizes: { (importer, node) throws(ONNXError) in try importer.sizesIdentity(node) },
+    onFilled: { (importer, node, base, shape) throws(ONNXError) in
+      .filled(base: try importer.cast(base, try importer.castTarget(node), node), shape: shape)
+    },
+    interpret: { (importer, node) throws(ONNXError) in try importer.importCast(node) })
+}
+
+extension ONNXImporter {
+  fileprivate mutating func foldCast(_ node: ONNXNode, _ tensors: [Tensor]) throws(ONNXError) -> Folded {
+    let target = try castTarget(node)
+    try checkCast(node, target)
+    return .tensor(try cast(tensors[0], target, node), target)
+  }
+
+  fileprivate func castTarget(_ node: ONNXNode) throws(ONNXError) -> ElementType {
+    guard case .int(let code)? = node.attributes["to"],
+      let target = ONNXDataType.elementType(Int32(clamping: code))
+    else { throw .missingAttribute(node: node.label, attribute: "to") }
+    return target
+  }
+
+  fileprivate mutating func cast(_ tensor: Tensor, _ target: ElementType, _ node: ONNXNode) throws(ONNXError)
+    -> Tensor
+  {
+    // Widening a float loses nothing, so the narrow bits are kept: a round trip gives the same weights again.
+    if tensor.elementType.isFloat, target.isFloat, target.unitRoundoff < tensor.elementType.unitRoundoff,
+      !(tensor.elementType == .bfloat16 && target == .float16)
+    {
+      return tensor
+    }
+    do {
+      let (result, rounded) = try tensor.converted(to: target)
+      if rounded > 0 {
+        note(
+          node.label, .rounded,
+          "\(rounded) of \(tensor.count) elements rounded to \(target.rawValue), as the file says")
+      }
+      return result
+    } catch { throw .invalid(node: node.label, reason: error.description) }
+  }
+
+  /// Cast takes bfloat16 since opset 13.
+  fileprivate func checkCast(_ node: ONNXNode, _ target: ElementType) throws(ONNXError) {
+    guard opset < 13, target == .bfloat16 || type(node) == .bfloat16 else { return }
+    throw .invalid(node: node.label, reason: "Cast takes bfloat16 since opset 13, and this is opset \(opset)")
+  }
+
+  fileprivate mutating func importCast(_ node: ONNXNode) throws(ONNXError) {
+    var attributes = AttributeReader(node)
+    let code = try attributes.int("to")
+    _ = try attributes.int("saturate")
+    _ = try attributes.string("round_mode")
+    try attributes.finish()
+    guard let code, let target = ONNXDataType.elementType(Int32(clamping: code)) else {
+      throw .unsupportedAttribute(
+        node: node.label, attribute: "to", reason: "unknown or missing element type")
+    }
+    try checkCast(node, target)
+    let view = try view(node, 0)
+    guard view.kind.isInteger != target.isFloat else {
+      throw .notImportable(node: node.label, reason: "it turns \(view.kind) into \(target.rawValue)")
+    }
+    if let source = type(node), target.isFloat, target.unitRoundoff > source.unitRoundoff {
+      note(
+        node.label, .rounded,
+        "a cast from \(source.rawValue) to \(target.rawValue) is left out: not rounded there",
+        roundedTo: target)
+    }
+    set(try output(node), .view(view), target)
+  }
+}

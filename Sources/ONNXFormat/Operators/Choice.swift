@@ -1,0 +1,108 @@
+internal import Recurrent
+internal import Tensors
+
+extension ONNXOperator {
+  static let equal = ONNXOperator(
+    "Equal",
+    fold: { (importer, node, tensors) throws(ONNXError) in try importer.foldComparison(node, tensors) },
+    onSizes: { (importer, node) throws(ONNXError) in try importer.sizesEqual(node) })
+  static let greater = ONNXOperator(
+    "Greater",
+    fold: { (importer, node, tensors) throws(ONNXError) in try importer.foldComparison(node, tensors) })
+  static let less = ONNXOperator(
+    "Less",
+    fold: { (importer, node, tensors) throws(ONNXError) in try importer.foldComparison(node, tensors) })
+  static let choose = ONNXOperator(
+    "Where", fold: { (importer, node, tensors) throws(ONNXError) in try importer.foldWhere(node, tensors) },
+    onSizes: { (importer, node) throws(ONNXError) in try importer.sizesWhere(node) })
+}
+
+extension ONNXImporter {
+  /// Whether tensors are of one shape, or single numbers; the shape, where they are.
+  private func commonShape(_ node: ONNXNode, _ tensors: [Tensor], count: Int) throws(ONNXError) -> [Int]? {
+    let attributes = AttributeReader(node)
+    try attributes.finish()
+    let largest = tensors.max { $0.count < $1.count }!
+    guard tensors.count == count, tensors.allSatisfy({ $0.shape == largest.shape || $0.count == 1 }) else {
+      return nil
+    }
+    return largest.shape
+  }
+
+  fileprivate mutating func foldComparison(_ node: ONNXNode, _ tensors: [Tensor]) throws(ONNXError) -> Folded
+  {
+    guard let shape = try commonShape(node, tensors, count: 2) else { return .open }
+    let (a, b) = (tensors[0].doubles, tensors[1].doubles)
+    let answers = (0..<shape.reduce(1, *)).map { index -> Int64 in
+      let (x, y) = (a[a.count == 1 ? 0 : index], b[b.count == 1 ? 0 : index])
+      return switch node.operation {
+      case "Equal": x == y ? 1 : 0
+      case "Greater": x > y ? 1 : 0
+      default: x < y ? 1 : 0
+      }
+    }
+    return .tensor(Tensor(answers, shape: shape), .bool)
+  }
+
+  fileprivate mutating func foldWhere(_ node: ONNXNode, _ tensors: [Tensor]) throws(ONNXError) -> Folded {
+    guard let shape = try commonShape(node, tensors, count: 3),
+      tensors[1].elementType == tensors[2].elementType
+    else { return .open }
+    let condition = tensors[0].doubles
+    func chosen<Element>(_ x: [Element], _ y: [Element]) -> [Element] {
+      (0..<shape.reduce(1, *)).map { index in
+        let source = condition[condition.count == 1 ? 0 : index] != 0 ? x : y
+        return source[source.count == 1 ? 0 : index]
+      }
+    }
+    if let x = try? tensors[1].integers(), let y = try? tensors[2].integers() {
+      return .tensor(Tensor(chosen(x, y), shape: shape), type(node, 1))
+    }
+    let result = try? Tensor(chosen(tensors[1].doubles, tensors[2].doubles), shape: shape)
+      .converted(to: tensors[1].elementType).tensor
+    return result.map { .tensor($0, type(node, 1)) } ?? .open
+  }
+
+  fileprivate mutating func sizesEqual(_ node: ONNXNode) throws(ONNXError) -> ImportedValue? {
+    let (first, isScalar) = try sizes(node, 0, "0")
+    // Whether a size is −1, as `expand(-1, …)` asks: never, whatever the run.
+    let (second, _) = try sizes(node, 1, "1")
+    let count = max(first.count, second.count)
+    guard [1, count].contains(first.count), [1, count].contains(second.count) else {
+      throw .invalid(node: node.label, reason: "it compares \(first.count) and \(second.count) sizes")
+    }
+    var answers: [Int64] = []
+    for index in 0..<count {
+      let (a, b) = (first[first.count == 1 ? 0 : index], second[second.count == 1 ? 0 : index])
+      if let x = a.known, let y = b.known {
+        answers.append(x == y ? 1 : 0)
+      } else if a == b {
+        answers.append(1)
+      } else if a.known ?? 1 < 0 || b.known ?? 1 < 0 {
+        answers.append(0)
+      } else {
+        throw .notImportable(node: node.label, reason: "it compares sizes that the run decides")
+      }
+    }
+    return .constant(Tensor(answers, shape: isScalar && count == 1 ? [] : [count]))
+  }
+
+  /// Where of sizes under a condition that is known.
+  fileprivate mutating func sizesWhere(_ node: ONNXNode) throws(ONNXError) -> ImportedValue? {
+    guard case .constant(let condition) = try value(node, 0) else {
+      throw .notImportable(node: node.label, reason: "it chooses between sizes by what the run decides")
+    }
+    let (yes, isScalar) = try sizes(node, 1, "X")
+    let (no, isOtherScalar) = try sizes(node, 2, "Y")
+    let answers = condition.doubles.map { $0 != 0 }
+    let count = [answers.count, yes.count, no.count].max()!
+    guard [answers.count, yes.count, no.count].allSatisfy({ $0 == 1 || $0 == count }) else {
+      throw .invalid(node: node.label, reason: "it chooses from lists of \(yes.count) and \(no.count) sizes")
+    }
+    let chosen = (0..<count).map { index in
+      answers[answers.count == 1 ? 0 : index]
+        ? yes[yes.count == 1 ? 0 : index] : no[no.count == 1 ? 0 : index]
+    }
+    return .sizes(chosen, isScalar: isScalar && isOtherScalar && condition.shape.isEmpty)
+  }
+}

@@ -1,0 +1,133 @@
+internal import Recurrent
+internal import Tensors
+
+extension ONNXOperator {
+  static let matMul = ONNXOperator(
+    "MatMul", trace: { $0.beforeProduct($1, $2) },
+    interpret: { (importer, node) throws(ONNXError) in try importer.importMatMul(node) })
+  static let gemm = ONNXOperator(
+    "Gemm", trace: { $0.beforeProduct($1, $2) },
+    interpret: { (importer, node) throws(ONNXError) in try importer.importGemm(node) })
+}
+
+extension ONNXImporter {
+  fileprivate mutating func importMatMul(_ node: ONNXNode) throws(ONNXError) {
+    let attributes = AttributeReader(node)
+    try attributes.finish()
+    let x = try featureView(node, 0)
+    var weight = try weight(node, 1, "B")
+    while weight.shape.count > 2, weight.shape[0] == 1 { weight = part0(weight) }
+    guard weight.shape.count == 2, weight.shape[0] == x.kind.features, x.endsInFeatures else {
+      throw .notImportable(
+        node: node.label,
+        reason:
+          "\(describe(x.axes)) times \(weight.shape) is not a product over the \(x.kind.features) features")
+    }
+    try addDense(node, x, weight: weight.transposed([1, 0]), bias: nil)
+  }
+
+  fileprivate mutating func importGemm(_ node: ONNXNode) throws(ONNXError) {
+    var attributes = AttributeReader(node)
+    let alpha = try attributes.float("alpha") ?? 1
+    let beta = try attributes.float("beta") ?? 1
+    let transA = try attributes.int("transA", default: 0) != 0
+    let transB = try attributes.int("transB", default: 0) != 0
+    try attributes.finish()
+    let x = try featureView(node, 0)
+    let weight = try weight(node, 1, "B")
+    guard !transA, x.axes.count == 2, weight.shape.count == 2, x.endsInFeatures,
+      weight.shape[transB ? 1 : 0] == x.kind.features
+    else {
+      throw .notImportable(
+        node: node.label,
+        reason:
+          "\(describe(x.axes)) times \(weight.shape) is not a product over the \(x.kind.features) features")
+    }
+    let rows = transB ? weight : weight.transposed([1, 0])
+    var bias: Tensor?
+    if has(node, 2) {
+      let c = try self.weight(node, 2, "C")
+      guard let vector = c.asVector(of: rows.shape[0]) else {
+        throw .shapeMismatch(node: node.label, input: "C", expected: "[\(rows.shape[0])]", found: c.shape)
+      }
+      bias = vector
+    }
+    try addDense(
+      node, x, weight: try scaled(rows, alpha, "alpha", node),
+      bias: try bias.map { (bias) throws(ONNXError) in try scaled(bias, beta, "beta", node) })
+  }
+
+  /// A factor of Gemm multiplied into its constant: one rounding an element, none for powers of two.
+  private mutating func scaled(
+    _ tensor: Tensor, _ factor: Float, _ name: String, _ node: ONNXNode
+  ) throws(ONNXError) -> Tensor {
+    if factor == 1 { return tensor }
+    let products = Tensor(tensor.doubles.map { $0 * Double(factor) }, shape: tensor.shape)
+    do {
+      let (result, rounded) = try products.converted(to: tensor.elementType)
+      note(
+        node.label, rounded == 0 ? .exact : .rounded,
+        "\(name) \(factor) multiplied into the constants: \(rounded) of \(tensor.count) rounded",
+        roundedTo: rounded == 0 ? nil : tensor.elementType)
+      return result
+    } catch { throw .invalid(node: node.label, reason: error.description) }
+  }
+
+  private mutating func addDense(
+    _ node: ONNXNode, _ x: View, weight: Tensor, bias: Tensor?
+  ) throws(ONNXError) {
+    guard weight.count > 0 else {
+      throw .invalid(node: node.label, reason: "its constant of shape \(weight.shape) is empty")
+    }
+    let name = add(.dense(weight: weight, bias: bias), node, inputs: [x.value], output: try output(node))
+    note(layers[layers.count - 1].name, .exact, "weight as [\(weight.shape[0]), \(weight.shape[1])]")
+    var view = View(
+      value: name, kind: x.kind.with(features: weight.shape[0]), axes: x.axes, timeSize: x.timeSize)
+    view.axes[view.axes.count - 1] = View.features(weight.shape[0])
+    try set(node, view)
+  }
+
+  private func part0(_ tensor: Tensor) -> Tensor {
+    (try? tensor.reshaped(Array(tensor.shape.dropFirst()))) ?? tensor
+  }
+}
+
+extension InputRoles {
+  fileprivate func beforeProduct(_ demand: Demand, _ node: ONNXNode) -> [Demand] {
+    guard !demand.roles.isEmpty else { return [] }
+    var roles = demand.roles
+    if case .features = roles[roles.count - 1] { roles[roles.count - 1] = .features(nil) }
+    return [Demand(node.inputs[0], roles)]
+  }
+}
+
+extension ONNXExporter {
+  mutating func exportDense(_ layer: Layer, _ weight: Tensor, _ bias: Tensor?) throws(ONNXError) {
+    let holder = try endingInFeatures(layer.inputs[0]!)
+    let rows = weight.shape[0]
+    let name: String
+    if holder.axes.count == 2 {
+      var inputs = [holder.name, try self.weight(weight, as: "\(layer.name)_weight")]
+      if let bias { inputs.append(try self.weight(bias, as: "\(layer.name)_bias")) }
+      // Gemm's third input is optional from opset 11 on.
+      if bias == nil, opset < 11 {
+        let product = try self.weight(weight.transposed([1, 0]), as: "\(layer.name)_kernel")
+        initializers.removeAll { $0.name == inputs[1] }
+        name = add("MatMul", [holder.name, product], as: result(layer), name: layer.name)
+      } else {
+        name = add("Gemm", inputs, as: result(layer), ["transB": .int(1)], name: layer.name)
+      }
+    } else {
+      let kernel = try self.weight(weight.transposed([1, 0]), as: "\(layer.name)_kernel")
+      var product = add(
+        "MatMul", [holder.name, kernel], as: bias == nil ? result(layer) : "\(layer.name)_product",
+        name: layer.name)
+      if let bias {
+        product = add("Add", [product, try self.weight(bias, as: "\(layer.name)_bias")], as: result(layer))
+      }
+      name = product
+    }
+    hold(output(layer, 0), name, holder.axes.dropLast() + [View.features(rows)])
+    note(layer, .exact, "weight [\(rows), \(weight.shape[1])]")
+  }
+}

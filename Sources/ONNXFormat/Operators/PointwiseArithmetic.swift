@@ -1,0 +1,250 @@
+internal import Recurrent
+internal import Tensors
+
+extension ONNXOperator {
+  static let arithmetic: [ONNXOperator] = Arithmetic.Operator.allCases.map { arithmetic in
+    ONNXOperator(
+      arithmetic.onnxName, trace: { $0.all($1, $2) },
+      fold: { (importer, node, tensors) throws(ONNXError) in
+        guard tensors.count == 2 else { throw .missingInput(node: node.label, input: "1") }
+        return try importer.fold(arithmetic, tensors[0], tensors[1], node).map { .tensor($0) } ?? .open
+      },
+      onSizes: { (importer, node) throws(ONNXError) in try importer.sizesArithmetic(arithmetic, node) },
+      interpret: { (importer, node) throws(ONNXError) in try importer.importArithmetic(arithmetic, node) })
+  }
+}
+
+extension ONNXImporter {
+  fileprivate mutating func importArithmetic(_ arithmetic: Arithmetic.Operator, _ node: ONNXNode)
+    throws(ONNXError)
+  {
+    let attributes = AttributeReader(node)
+    try attributes.finish()
+    switch (try value(node, 0), try value(node, 1)) {
+    case (.view(let left), .view(let right)): try addBinary(node, arithmetic, left, right)
+    case (.view(let view), .constant(let constant)), (.view(let view), .filled(let constant, _)):
+      try addConstant(node, arithmetic, view, constant, constantFirst: false)
+    case (.constant(let constant), .view(let view)), (.filled(let constant, _), .view(let view)):
+      try addConstant(node, arithmetic, view, constant, constantFirst: true)
+    case (.view(let view), .unbound):
+      try addConstant(node, arithmetic, view, try weight(node, 1, "B"), constantFirst: false)
+    case (.unbound, .view(let view)):
+      try addConstant(node, arithmetic, view, try weight(node, 0, "A"), constantFirst: true)
+    default:
+      throw .notImportable(node: node.label, reason: "it computes with values that cannot be understood")
+    }
+  }
+
+  private mutating func addBinary(
+    _ node: ONNXNode, _ arithmetic: Arithmetic.Operator, _ left: View, _ right: View
+  ) throws(ONNXError) {
+    guard left.kind == right.kind, left.axes == right.axes, !left.kind.isInteger else {
+      throw .notImportable(
+        node: node.label,
+        reason:
+          "it combines \(describe(left.axes)) and \(describe(right.axes)); only values of one arrangement can be"
+      )
+    }
+    var view = left
+    view.value = add(
+      .arithmetic(arithmetic, constant: nil, constantFirst: false), node, inputs: [left.value, right.value],
+      output: try output(node))
+    try set(node, view)
+  }
+
+  private mutating func addConstant(
+    _ node: ONNXNode, _ arithmetic: Arithmetic.Operator, _ view: View, _ constant: Tensor,
+    constantFirst: Bool
+  ) throws(ONNXError) {
+    if view.kind.isInteger {
+      // lengths − 1, on the way to a row's last valid step.
+      guard constant.count == 1, let number = try? constant.integers()[0], !constantFirst,
+        arithmetic == .add || arithmetic == .subtract
+      else { throw .notImportable(node: node.label, reason: "it computes with integers") }
+      var shifted = view
+      let shift = arithmetic == .add ? Int(bounded: number) : -Int(bounded: number)
+      let (offset, overflow) = shifted.offset.addingReportingOverflow(shift)
+      guard !overflow else { throw .invalid(node: node.label, reason: "\(number) overflows") }
+      shifted.offset = offset
+      return try set(node, shifted)
+    }
+    let features = view.kind.features
+    let vector: Tensor?
+    if constant.count == 1, features != 1 {
+      vector = try? constant.reshaped([1])
+    } else {
+      vector = view.endsInFeatures ? constant.asVector(of: features) : nil
+    }
+    guard let vector, vector.elementType.isFloat else {
+      throw .notImportable(
+        node: node.label,
+        reason:
+          "a constant of shape \(constant.shape) cannot be applied to the features of \(describe(view.axes))")
+    }
+    if arithmetic == .add, foldBias(node, view, vector) { return try set(node, renamed(view, node)) }
+    var result = view
+    result.value = add(
+      .arithmetic(arithmetic, constant: vector, constantFirst: constantFirst), node, inputs: [view.value],
+      output: try output(node))
+    try set(node, result)
+  }
+
+  private func renamed(_ view: View, _ node: ONNXNode) throws(ONNXError) -> View {
+    var view = view
+    view.value = try output(node)
+    return view
+  }
+
+  /// Makes `dense(x) + b` one Dense with a bias, where nothing else reads the product.
+  private mutating func foldBias(_ node: ONNXNode, _ view: View, _ bias: Tensor) -> Bool {
+    guard let last = layers.lastIndex(where: { $0.outputs.contains(view.value) }),
+      case .dense(let dense) = layers[last].operation, dense.bias == nil,
+      bias.shape == [dense.weight.shape[0]], bias.elementType == dense.weight.elementType,
+      readers(of: view.value) == 1, let output = node.outputs.first
+    else { return false }
+    layers[last].operation = .dense(weight: dense.weight, bias: bias)
+    layers[last].outputs = [output]
+    return true
+  }
+
+  /// How many nodes and graph outputs read a canonical value, through whatever rearrangement.
+  private func readers(of value: String) -> Int {
+    let aliases = values.compactMap { name, known -> String? in
+      if case .view(let view) = known, view.value == value { name } else { nil }
+    }
+    // Each alias but the last of a chain is read by the rearrangement that makes the next.
+    return aliases.reduce(0) { $0 + (uses[$1] ?? 0) } - (aliases.count - 1)
+  }
+
+  /// Arithmetic on two constants of equal shape, or one number.
+  fileprivate mutating func fold(
+    _ operation: Arithmetic.Operator, _ left: Tensor, _ right: Tensor, _ node: ONNXNode
+  ) throws(ONNXError) -> Tensor? {
+    let followsLeft = right.count == 1 && (left.count != 1 || left.shape.count >= right.shape.count)
+    let shape = followsLeft ? left.shape : right.shape
+    guard left.elementType == right.elementType,
+      left.shape == right.shape || left.count == 1 || right.count == 1
+    else {
+      throw .notImportable(
+        node: node.label, reason: "it combines constants \(left.shape) and \(right.shape): fold it away first"
+      )
+    }
+    let total = shape.reduce(1, *)
+    if !left.elementType.isFloat {
+      guard let a = try? left.integers(), let b = try? right.integers() else { return nil }
+      var values: [Int64] = []
+      for index in 0..<total {
+        let (x, y) = (a[a.count == 1 ? 0 : index], b[b.count == 1 ? 0 : index])
+        let (value, failed): (Int64, Bool)
+        switch operation {
+        case .add: (value, failed) = x.addingReportingOverflow(y)
+        case .subtract: (value, failed) = x.subtractingReportingOverflow(y)
+        case .multiply: (value, failed) = x.multipliedReportingOverflow(by: y)
+        case .divide: (value, failed) = x.dividedReportingOverflow(by: y)
+        }
+        guard !failed else {
+          throw .invalid(node: node.label, reason: "\(x) \(operation.onnxName) \(y) overflows")
+        }
+        values.append(value)
+      }
+      return Tensor(values, shape: shape)
+    }
+    let (a, b) = (left.doubles, right.doubles)
+    let values = (0..<total).map { index -> Double in
+      let (x, y) = (a[a.count == 1 ? 0 : index], b[b.count == 1 ? 0 : index])
+      switch operation {
+      case .add: return x + y
+      case .subtract: return x - y
+      case .multiply: return x * y
+      case .divide: return x / y
+      }
+    }
+    note(
+      node.label, .rounded,
+      "arithmetic on constants, as the file says: computed once, in \(left.elementType.rawValue)",
+      roundedTo: left.elementType)
+    return try? Tensor(values, shape: shape).converted(to: left.elementType).tensor
+  }
+
+  fileprivate mutating func sizesArithmetic(_ arithmetic: Arithmetic.Operator, _ node: ONNXNode)
+    throws(ONNXError) -> ImportedValue?
+  {
+    let (first, isScalar) = try sizes(node, 0, "0")
+    let (second, secondIsScalar) = try sizes(node, 1, "1")
+    let count = max(first.count, second.count)
+    guard [1, count].contains(first.count), [1, count].contains(second.count) else {
+      throw .invalid(
+        node: node.label, reason: "it combines lists of \(first.count) and \(second.count) sizes")
+    }
+    var computed: [Size] = []
+    for index in 0..<count {
+      let (a, b) = (
+        first[first.count == 1 ? 0 : index], second[second.count == 1 ? 0 : index]
+      )
+      guard let value = arithmetic.applied(a, b) else {
+        throw .notImportable(
+          node: node.label, reason: "it computes a size that is neither fixed nor a product")
+      }
+      computed.append(value)
+    }
+    return .sizes(computed, isScalar: isScalar && secondIsScalar)
+  }
+}
+
+extension Arithmetic.Operator {
+  /// The operator's name.
+  var onnxName: String {
+    switch self {
+    case .add: "Add"
+    case .subtract: "Sub"
+    case .multiply: "Mul"
+    case .divide: "Div"
+    }
+  }
+
+  /// Of two sizes, where that is a number or a product.
+  fileprivate func applied(_ a: Size, _ b: Size) -> Size? {
+    switch self {
+    case .multiply:
+      // No tensor has so many axes; without a bound, squaring a size again and again would not end.
+      let product = a * b
+      return product.times + product.batches <= 8 ? product : nil
+    case .divide: return a / b
+    case .add, .subtract:
+      guard let x = a.known, let y = b.known else { return nil }
+      let (sum, overflow) = self == .add ? x.addingReportingOverflow(y) : x.subtractingReportingOverflow(y)
+      return overflow ? nil : .known(sum)
+    }
+  }
+}
+
+extension Tensor {
+  /// The tensor as `[count]` where its shape is `[…1, count]`, or one number repeated: not for a count that only
+  /// somebody's declaration makes large.
+  func asVector(of count: Int) -> Tensor? {
+    guard shape.dropLast().allSatisfy({ $0 == 1 }), elementType.isFloat else { return nil }
+    if self.count == count { return try? reshaped([count]) }
+    if self.count == 1, count <= 1 << 24 { return try? picked(shape: [count]) { _ in 0 } }
+    return nil
+  }
+}
+
+extension ONNXExporter {
+  mutating func exportArithmetic(
+    _ layer: Layer, _ arithmetic: Arithmetic
+  ) throws(ONNXError) {
+    let operation = arithmetic.operator.onnxName
+    guard let constant = arithmetic.constant else {
+      let left = anyHolder(layer.inputs[0]!)
+      let right = try materialise(layer.inputs[1]!, left.axes, layer.name)
+      return hold(
+        output(layer, 0), add(operation, [left.name, right], as: result(layer), name: layer.name), left.axes)
+    }
+    let holder = constant.count == 1 ? anyHolder(layer.inputs[0]!) : try endingInFeatures(layer.inputs[0]!)
+    let other = try weight(constant, as: "\(layer.name)_constant")
+    let name = add(
+      operation, arithmetic.constantFirst ? [other, holder.name] : [holder.name, other], as: result(layer),
+      name: layer.name)
+    hold(output(layer, 0), name, holder.axes)
+  }
+}

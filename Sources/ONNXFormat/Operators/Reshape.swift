@@ -1,0 +1,215 @@
+internal import ByteIO
+internal import Recurrent
+internal import Tensors
+
+extension ONNXOperator {
+  static let reshape = ONNXOperator(
+    "Reshape", trace: { $0.beforeReshape($1, $2) },
+    fold: { (importer, node, tensors) throws(ONNXError) in try importer.foldReshape(node, tensors) },
+    onSizes: { (importer, node) throws(ONNXError) in try importer.sizesReshape(node) },
+    interpret: { (importer, node) throws(ONNXError) in try importer.importReshape(node) })
+
+  static let flatten = ONNXOperator(
+    "Flatten",
+    fold: { (importer, node, tensors) throws(ONNXError) in try importer.foldFlatten(node, tensors) },
+    interpret: { (importer, node) throws(ONNXError) in try importer.importFlatten(node) })
+}
+
+extension ONNXImporter {
+  fileprivate mutating func importReshape(_ node: ONNXNode) throws(ONNXError) {
+    var attributes = AttributeReader(node)
+    let allowZero = try attributes.int("allowzero", default: 0) != 0
+    let attributeShape = opset < 5 ? try attributes.ints("shape") : nil
+    try attributes.finish()
+    var view = try view(node, 0)
+    var target: [Size]
+    if let attributeShape {
+      target = attributeShape.map { .known($0) }
+    } else {
+      target = try sizes(node, 1, "shape").sizes
+    }
+    if !allowZero {
+      for (position, size) in target.enumerated() where size == .known(0) {
+        guard position < view.axes.count else {
+          throw .invalid(node: node.label, reason: "0 at position \(position) of the shape copies no axis")
+        }
+        target[position] = self.size(view.axes[position])
+      }
+    }
+    guard let axes = regroup(view, target) else {
+      baked = bakedSize(view, target)
+      throw .notImportable(
+        node: node.label, reason: "it reshapes \(describe(view.axes)) across the borders of its dimensions")
+    }
+    view.axes = axes.map(View.normalised)
+    try set(node, view)
+  }
+
+  fileprivate mutating func importFlatten(_ node: ONNXNode) throws(ONNXError) {
+    var attributes = AttributeReader(node)
+    let wanted = try attributes.int("axis", default: 1)
+    try attributes.finish()
+    var view = try view(node, 0)
+    let axis = wanted == view.axes.count ? wanted : try axis(wanted, rank: view.axes.count, node)
+    view.axes = [Array(view.axes[..<axis].joined()), Array(view.axes[axis...].joined())].map(View.normalised)
+    try set(node, view)
+  }
+
+  /// The size of a time or batch left open under which a Reshape would fit: exporters write down what they saw.
+  fileprivate func bakedSize(_ view: View, _ target: [Size]) -> Assumptions? {
+    for size in target.compactMap(\.known) where size > 0 {
+      var fixed = view
+      if view.timeSize == nil, assumed.steps == nil, view.kind.hasTime {
+        fixed.timeSize = size
+        if regroup(fixed, target) != nil {
+          var baked = assumed
+          baked.steps = size
+          return baked
+        }
+      }
+      if batchSize == nil, assumed.rows == nil {
+        var other = self
+        other.batchSize = size
+        if other.regroup(view, target) != nil {
+          var baked = assumed
+          baked.rows = size
+          return baked
+        }
+      }
+    }
+    return nil
+  }
+
+  /// Splits and joins the factors of the axes so that they have the target sizes; nil where borders do not meet.
+  fileprivate func regroup(_ view: View, _ target: [Size]) -> [[AxisFactor]]? {
+    var factors = Array(view.axes.joined())[...]
+    let open = target.firstIndex(of: .known(-1))
+    guard target.filter({ $0 == .known(-1) }).count <= 1,
+      target.allSatisfy({ $0.factor > 0 || $0 == .known(-1) })
+    else { return nil }
+    var front: [[AxisFactor]] = []
+    for size in target[..<(open ?? target.endIndex)] {
+      guard let axis = takeFirst(size, &factors, view, more: front.count + 1 < target.count) else {
+        return nil
+      }
+      front.append(axis)
+    }
+    guard let open else { return factors.isEmpty ? front : nil }
+    var back: [[AxisFactor]] = []
+    for size in target[(open + 1)...].reversed() {
+      guard let axis = takeLast(size, &factors, view) else { return nil }
+      back.insert(axis, at: 0)
+    }
+    return front + [Array(factors)] + back
+  }
+
+  fileprivate func takeFirst(
+    _ wanted: Size, _ factors: inout ArraySlice<AxisFactor>, _ view: View, more: Bool
+  ) -> [AxisFactor]? {
+    var axis: [AxisFactor] = []
+    while !matches(size(axis), wanted, view) {
+      guard let next = factors.popFirst() else { return nil }
+      if matches(size(axis + [next]), wanted, view) || size(axis + [next]).known == nil {
+        axis.append(next)
+        continue
+      }
+      guard case .features(let stride, let count) = next, let product = size(axis).known,
+        let total = wanted.known
+      else { return nil }
+      if total % product == 0, count % (total / product) == 0, total / product < count {
+        // The major part of the factor is enough.
+        let part = total / product
+        axis.append(.features(stride: stride * (count / part), count: part))
+        factors.insert(.features(stride: stride, count: count / part), at: factors.startIndex)
+      } else if total % (product * count) == 0 {
+        axis.append(next)
+      } else {
+        return nil
+      }
+    }
+    return axis
+  }
+
+  fileprivate func takeLast(_ wanted: Size, _ factors: inout ArraySlice<AxisFactor>, _ view: View)
+    -> [AxisFactor]?
+  {
+    var axis: [AxisFactor] = []
+    while !matches(size(axis), wanted, view) {
+      guard let next = factors.popLast() else { return nil }
+      if matches(size([next] + axis), wanted, view) || size([next] + axis).known == nil {
+        axis.insert(next, at: 0)
+        continue
+      }
+      guard case .features(let stride, let count) = next, let product = size(axis).known,
+        let total = wanted.known
+      else { return nil }
+      if total % product == 0, count % (total / product) == 0, total / product < count {
+        let part = total / product
+        axis.insert(.features(stride: stride, count: part), at: 0)
+        factors.append(.features(stride: stride * part, count: count / part))
+      } else if total % (product * count) == 0 {
+        axis.insert(next, at: 0)
+      } else {
+        return nil
+      }
+    }
+    return axis
+  }
+
+  fileprivate mutating func foldReshape(_ node: ONNXNode, _ tensors: [Tensor]) throws(ONNXError) -> Folded {
+    let data = tensors[0]
+    let rank = data.shape.count
+    var attributes = AttributeReader(node)
+    let allowZero = try attributes.int("allowzero", default: 0) != 0
+    try attributes.finish()
+    var shape = try integers(node, 1, "shape")
+    for (position, size) in shape.enumerated() where size == 0 && !allowZero && position < rank {
+      shape[position] = data.shape[position]
+    }
+    if let open = shape.firstIndex(of: -1) {
+      let rest = checkedProduct(shape.enumerated().filter { $0.offset != open }.map(\.element)) ?? 0
+      guard rest > 0 else { throw .invalid(node: node.label, reason: "shape \(shape)") }
+      shape[open] = data.count / rest
+    }
+    return .tensor(try reshape(data, shape, node))
+  }
+
+  fileprivate mutating func foldFlatten(_ node: ONNXNode, _ tensors: [Tensor]) throws(ONNXError) -> Folded {
+    let data = tensors[0]
+    let rank = data.shape.count
+    var attributes = AttributeReader(node)
+    let wanted = try attributes.int("axis", default: 1)
+    try attributes.finish()
+    let axis = wanted == rank ? rank : try axis(wanted, rank: rank, node)
+    return .tensor(
+      try reshape(
+        data, [data.shape[..<axis].reduce(1, *), data.shape[axis...].reduce(1, *)], node))
+  }
+
+  fileprivate mutating func sizesReshape(_ node: ONNXNode) throws(ONNXError) -> ImportedValue? {
+    // A shape that an operator on data reads is that operator's business.
+    guard case .sizes(let first, _) = try value(node, 0) else { return nil }
+    let target = try integers(node, 1, "shape")
+    guard target.isEmpty || target == [-1] || target == [first.count] else {
+      throw .notImportable(node: node.label, reason: "it reshapes sizes to \(target)")
+    }
+    return .sizes(first, isScalar: target.isEmpty)
+  }
+}
+
+extension InputRoles {
+  fileprivate func beforeReshape(_ demand: Demand, _ node: ONNXNode) -> [Demand] {
+    // Features cut into parts come from one axis.
+    var merged: [AxisRole] = []
+    for role in demand.roles where role != .single {
+      if case .features = role, case .features? = merged.last {
+        merged[merged.count - 1] = .features(nil)
+      } else {
+        merged.append(role)
+      }
+    }
+    guard let rank = rank(node.inputs[0]) else { return [] }
+    if rank == merged.count { return [Demand(node.inputs[0], merged)] }
+    return rank == demand.roles.count ? same(demand, node) : []
+  }
+}

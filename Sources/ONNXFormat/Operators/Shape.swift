@@ -1,0 +1,34 @@
+internal import Recurrent
+internal import Tensors
+
+extension ONNXOperator {
+  static let shape = ONNXOperator(
+    "Shape", fold: { (_, _, _) in .open },
+    onSizes: { (importer, node) throws(ONNXError) in try importer.shape(node) },
+    interpret: { (importer, node) throws(ONNXError) in
+      importer.set(try importer.output(node), try importer.shape(node))
+    })
+}
+
+extension ONNXImporter {
+  fileprivate func shape(_ node: ONNXNode) throws(ONNXError) -> ImportedValue {
+    var attributes = AttributeReader(node)
+    let start = try attributes.int("start", default: 0)
+    let end = try attributes.int("end")
+    try attributes.finish()
+    let all: [Size]
+    switch try value(node, 0) {
+    case .view(let view): all = view.axes.map { size($0) }
+    case .constant(let tensor): all = tensor.shape.map { .known($0) }
+    case .filled(_, let shape): all = shape
+    case .sizes(let sizes, let isScalar): all = isScalar ? [] : [.known(sizes.count)]
+    case .mask: throw .notImportable(node: node.label, reason: "it looks at the shape of a mask")
+    case .unbound: throw .unboundWeight(node: node.label, input: "0", value: node.inputs[0])
+    }
+    func clamp(_ position: Int) -> Int {
+      min(max(position < 0 ? position + all.count : position, 0), all.count)
+    }
+    let range = clamp(start)..<max(clamp(start), clamp(end ?? all.count))
+    return .sizes(Array(all[range]), isScalar: false)
+  }
+}
