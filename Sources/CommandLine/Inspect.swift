@@ -102,7 +102,9 @@ struct Inspect: ParsableCommand {
       var text = "\(layer.cell.name) \(layer.inputSize) → \(layer.hiddenSize), \(layer.direction.rawValue)"
       text += ", gates \(layer.cell.gateOrder)"
       if let size = layer.projectionSize { text += ", projected to \(size)" }
-      if case .gru(let resetAfter) = layer.cell { text += resetAfter ? ", reset after" : ", reset before" }
+      if let resetAfter = layer.cell.kind.resetAfter {
+        text += resetAfter ? ", reset after" : ", reset before"
+      }
       if let clip = layer.clip { text += ", clip \(clip.brief)" }
       if layer.inputForget { text += ", f = 1 − i" }
       return text

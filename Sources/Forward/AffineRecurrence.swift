@@ -35,7 +35,7 @@ extension Bounded {
   /// even they would take longer than was asked for.
   private static func affordableSymbols(_ layer: RecurrentLayer, steps: Int, _ wanted: Symbols) -> Int {
     if wanted == .none { return 0 }
-    let states = layer.outputSize + (layer.cell == .lstm ? layer.hiddenSize : 0)
+    let states = layer.outputSize + (layer.cell.hasCellState ? layer.hiddenSize : 0)
     let matrices = layer.cell.gateCount + (layer.projectionSize == nil ? 0 : 1)
     // Products for one symbol a state, through all steps; more of them than an integer holds are too many as well. A core
     // does 2³⁴ in a second or so. Beyond 2³⁶ sampling begins to be quicker.

@@ -4,7 +4,8 @@ internal import Tensors
 /// The weights of one direction, ready for a pass.
 struct DirectionWeights<Number: Scalar>: Sendable {
   let cell: Cell
-  /// I, H and O.
+  /// G, I, H and O.
+  let gateCount: Int
   let inputSize: Int
   let hiddenSize: Int
   let outputSize: Int
@@ -27,6 +28,7 @@ struct DirectionWeights<Number: Scalar>: Sendable {
 
   init(_ layer: RecurrentLayer, _ parameters: DirectionParameters, _ rules: Number.Rules) {
     cell = layer.cell
+    gateCount = layer.cell.gateCount
     inputSize = layer.inputSize
     hiddenSize = layer.hiddenSize
     outputSize = layer.outputSize
@@ -180,12 +182,12 @@ extension DirectionWeights {
 
   /// W x_t, of every unit and row.
   func inputs(_ x: [Number], _ rows: [ActiveRow]) -> Number.Sums {
-    Number.Sums(W, units: 0..<(cell.gateCount * hiddenSize), x, starts: rows.map(\.x), count: inputSize)
+    Number.Sums(W, units: 0..<(gateCount * hiddenSize), x, starts: rows.map(\.x), count: inputSize)
   }
 
   /// R h, of every unit of some gates, all where nil, and every row.
   private func recurrents(_ h: [Number], _ rows: [ActiveRow], gates: Range<Int>? = nil) -> Number.Sums {
-    let gates = gates ?? 0..<cell.gateCount
+    let gates = gates ?? 0..<gateCount
     return Number.Sums(
       R, units: (gates.lowerBound * hiddenSize)..<(gates.upperBound * hiddenSize), h,
       starts: rows.map { $0.batch * outputSize }, count: outputSize)

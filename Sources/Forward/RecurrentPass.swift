@@ -23,7 +23,7 @@ struct RecurrentPass<Number: Scalar>: Sendable {
     let batch = x.batch
     let lengths = lengths ?? [Int](repeating: steps, count: batch)
     let units = layer.outputSize
-    let cells = layer.cell == .lstm ? layer.hiddenSize : 0
+    let cells = layer.cell.hasCellState ? layer.hiddenSize : 0
     let count = directions.count
     var y = Numbers<Number>(zeros: steps, batch: batch, features: count * units)
     var lastH = h ?? Numbers(zeros: nil, batch: batch, features: count * units)
@@ -58,7 +58,7 @@ struct RecurrentPass<Number: Scalar>: Sendable {
       lastH.setPart(d, of: count, features: units, state.h.map(\.detached))
       lastC.setPart(d, of: count, features: cells, state.c.map(\.detached))
     }
-    return layer.cell == .lstm
+    return layer.cell.hasCellState
       ? [.numbers(y), .numbers(lastH), .numbers(lastC)] : [.numbers(y), .numbers(lastH)]
   }
 }

@@ -26,13 +26,14 @@ extension ModelBuilder {
       cell: cell, direction: direction, inputSize: first.inputWeight.shape[1],
       hiddenSize: first.recurrentWeight.shape[0] / cell.gateCount,
       clip: try object.optional("clip")?.number(),
-      inputForget: cell == .lstm ? try object.optional("couple_forget_and_input")?.flag() ?? false : false,
+      inputForget: cell.kind.isCouplable
+        ? try object.optional("couple_forget_and_input")?.flag() ?? false : false,
       directions: directions)
     var inputs: [String?] = [
       try object.required("input").text(), try object.text("lengths"), try object.text("h0"),
     ]
     var outputs: [String?] = [try object.text("output") ?? name, try object.text("last_h")]
-    if cell == .lstm {
+    if cell.hasCellState {
       inputs.append(try object.text("c0"))
       outputs.append(try object.text("last_c"))
     }
@@ -49,9 +50,11 @@ extension ModelBuilder {
     var result: Activations = (.sigmoid, .tanh, .tanh)
     guard let node = object.optional("activations") else { return result }
     try node.object { object throws(DescriptionError) in
-      if cell != .rnn, let gate = object.optional("gates") { result.gate = try activation(gate) }
+      if cell.hasGateActivation, let gate = object.optional("gates") { result.gate = try activation(gate) }
       if let candidate = object.optional("candidate") { result.candidate = try activation(candidate) }
-      if cell == .lstm, let output = object.optional("output") { result.output = try activation(output) }
+      if cell.hasOutputActivation, let output = object.optional("output") {
+        result.output = try activation(output)
+      }
     }
     return result
   }

@@ -24,7 +24,7 @@ extension ModelFile {
         members.append(JSONMember("gateOrder", .string(recurrent.cell.gateOrder.description)))
         if let clip = recurrent.clip { members.append(JSONMember("clip", .number(clip))) }
         if recurrent.inputForget { members.append(JSONMember("inputForget", .bool(true))) }
-        if case .gru(let resetAfter) = recurrent.cell {
+        if let resetAfter = recurrent.cell.kind.resetAfter {
           members.append(JSONMember("resetAfter", .bool(resetAfter)))
         }
       }

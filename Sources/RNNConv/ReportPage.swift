@@ -34,7 +34,7 @@ extension ModelFile {
     guard let model = try? model else { return nil }
     let states = model.layers.compactMap { layer -> Int? in
       guard case .recurrent(let recurrent) = layer.operation else { return nil }
-      return recurrent.outputSize + (recurrent.cell == .lstm ? recurrent.hiddenSize : 0)
+      return recurrent.outputSize + (recurrent.cell.hasCellState ? recurrent.hiddenSize : 0)
     }
     guard let largest = states.max() else { return nil }
     guard largest <= Self.largestPageState else {

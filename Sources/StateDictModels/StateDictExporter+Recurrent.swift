@@ -80,7 +80,7 @@ extension StateDictExporter {
       let outputs = layer.outputs + [nil, nil, nil]
       current = outputs[0] ?? "\(layer.name) y"
       hidden.append(outputs[1] ?? "\(layer.name) h")
-      if recurrent.cell == .lstm { cell.append(outputs[2] ?? "\(layer.name) c") }
+      if recurrent.cell.hasCellState { cell.append(outputs[2] ?? "\(layer.name) c") }
     }
     architecture.steps.append(.recurrent(module))
     return taken
@@ -99,8 +99,8 @@ extension StateDictExporter {
       guard direction.peepholes == nil else { throw refuse(layer.name, "PyTorch's LSTM has no peepholes") }
       let isStandard =
         direction.candidateActivation == .tanh
-        && (recurrent.cell == .rnn || direction.gateActivation == .sigmoid)
-        && (recurrent.cell != .lstm || direction.outputActivation == .tanh)
+        && (!recurrent.cell.hasGateActivation || direction.gateActivation == .sigmoid)
+        && (!recurrent.cell.hasOutputActivation || direction.outputActivation == .tanh)
       switch recurrent.cell {
       case .rnn where direction.candidateActivation == .relu: modes.insert(.rnnReLU)
       case .rnn where isStandard: modes.insert(.rnnTanh)
@@ -124,7 +124,7 @@ extension StateDictExporter {
     ] {
       let isPort =
         architecture.inputs.contains { $0.role == role }
-        && (role == .initialHidden || recurrent.cell == .lstm)
+        && (role == .initialHidden || recurrent.cell.hasCellState)
       guard let value = inputs[position] else {
         if isPort { throw refuse(layer.name, "it starts from zeros where the model is given initial states") }
         continue

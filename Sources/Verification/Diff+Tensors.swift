@@ -45,7 +45,7 @@ extension LayerDifference {
 
   /// Where only one side keeps two biases: whether the sums are those of the other.
   private mutating func noteMergedBiases(_ left: RecurrentLayer, _ right: RecurrentLayer) {
-    guard left.cell == right.cell, left.cell != .gru(resetAfter: true) else { return }
+    guard left.cell == right.cell, left.cell.kind.gatesWithTwoBiases.isEmpty else { return }
     for (name, (a, b)) in zip(left.directionNames, zip(left.directions, right.directions)) {
       guard
         (a.inputBias == nil) != (b.inputBias == nil) || (a.recurrentBias == nil) != (b.recurrentBias == nil)

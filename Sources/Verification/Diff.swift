@@ -151,13 +151,17 @@ extension Operation {
         ("inputSize", "\(layer.inputSize)"),
         ("hiddenSize", "\(layer.hiddenSize)"),
       ]
-      if case .gru(let resetAfter) = layer.cell { all.append(("resetAfter", "\(resetAfter)")) }
+      if let resetAfter = layer.cell.kind.resetAfter { all.append(("resetAfter", "\(resetAfter)")) }
       if let clip = layer.clip { all.append(("clip", "\(clip)")) }
       if layer.inputForget { all.append(("inputForget", "true")) }
       for (name, direction) in zip(layer.directionNames, layer.directions) {
-        if layer.cell != .rnn { all.append(("\(name).gateActivation", "\(direction.gateActivation)")) }
+        if layer.cell.hasGateActivation {
+          all.append(("\(name).gateActivation", "\(direction.gateActivation)"))
+        }
         all.append(("\(name).candidateActivation", "\(direction.candidateActivation)"))
-        if layer.cell == .lstm { all.append(("\(name).outputActivation", "\(direction.outputActivation)")) }
+        if layer.cell.hasOutputActivation {
+          all.append(("\(name).outputActivation", "\(direction.outputActivation)"))
+        }
       }
       return all
     case .activation(let activation): return [("activation", "\(activation)")]

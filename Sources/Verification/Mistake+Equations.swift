@@ -28,7 +28,7 @@ extension Mistake {
       [
         // Elsewhere the two are added, so nothing changes.
         .involution("", parts: [.inputBias, .recurrentBias]) {
-          $0.cell == .gru(resetAfter: true)
+          !$0.cell.kind.gatesWithTwoBiases.isEmpty
         } _: { layer, d in
           let bias = layer.directions[d].inputBias
           layer.directions[d].inputBias = layer.directions[d].recurrentBias
@@ -48,10 +48,10 @@ extension Mistake {
       exchanges(usual, \.candidateActivation) { _ in true }),
     Mistake(
       "output-activation", "another activation of the cell's output",
-      exchanges(usual, \.outputActivation) { $0.cell == .lstm }),
+      exchanges(usual, \.outputActivation) { $0.cell.hasOutputActivation }),
     Mistake(
       "gate-activation", "another activation of the gates",
-      exchanges([.sigmoid, .tanh], \.gateActivation) { $0.cell != .rnn }),
+      exchanges([.sigmoid, .tanh], \.gateActivation) { $0.cell.hasGateActivation }),
     Mistake(
       "activations-lost", "the activations are lost, the defaults taken",
       [
@@ -74,7 +74,7 @@ extension Mistake {
       "coupling", "the coupling of input and forget gate is lost, or made up",
       [
         .involution("", perDirection: false) {
-          $0.cell == .lstm
+          $0.cell.kind.isCouplable
         } _: { layer, _ in
           layer.inputForget.toggle()
         }
@@ -152,7 +152,7 @@ extension Mistake {
     }
     return Change(
       detail: amount > 0 ? "1 too much" : "1 too little", parts: [.inputBias, .recurrentBias],
-      fits: { $0.cell == .lstm && !$0.inputForget },
+      fits: { $0.cell.gateOrder.gates.contains(.forget) && !$0.inputForget },
       make: { shift(&$0, $1, amount) }, mend: { shift(&$0, $1, -amount) })
   }
 
@@ -160,10 +160,10 @@ extension Mistake {
     Change(
       detail: after
         ? "before the product where after it is meant" : "after the product where before it is meant",
-      isPerDirection: false, fits: { $0.cell == .gru(resetAfter: after) },
+      isPerDirection: false, fits: { $0.cell.kind.resetAfter == after },
       make: { layer, _ in layer.cell = .gru(resetAfter: !after) },
       mend: { layer, _ in layer.cell = .gru(resetAfter: after) },
-      suffered: { $0.cell == .gru(resetAfter: !after) })
+      suffered: { $0.cell.kind.resetAfter == !after })
   }
 
   private static let usual = [Activation.tanh, .relu, .sigmoid, Activation(.identity)]
@@ -173,7 +173,7 @@ extension Mistake {
       .sigmoid, Activation(.hardSigmoid, alpha: 0.2, beta: 0.5),
       Activation(.hardSigmoid, alpha: 1.0 / 6, beta: 0.5),
     ], \.gateActivation
-  ) { $0.cell != .rnn }
+  ) { $0.cell.hasGateActivation }
 
   private static func exchanges(
     _ activations: [Activation], _ path: any WritableKeyPath<DirectionParameters, Activation> & Sendable,
@@ -206,13 +206,13 @@ extension DirectionParameters {
   /// Whether there are activations to lose, other than one of those that are exchanged for one another anyway.
   fileprivate func losesActivations(_ cell: Cell) -> Bool {
     var others = candidateActivation == .tanh ? [] : [candidateActivation]
-    if cell == .lstm, outputActivation != .tanh { others.append(outputActivation) }
+    if cell.hasOutputActivation, outputActivation != .tanh { others.append(outputActivation) }
     let isGateLost =
-      cell != .rnn && ![.sigmoid, .tanh].contains(gateActivation)
+      cell.hasGateActivation && ![.sigmoid, .tanh].contains(gateActivation)
       && gateActivation.kind != .hardSigmoid
     return others.count > 1 || isGateLost
       || others.count == 1
-        && (gateActivation != .sigmoid && cell != .rnn
+        && (gateActivation != .sigmoid && cell.hasGateActivation
           || ![.relu, .sigmoid, Activation(.identity)].contains(others[0]))
   }
 }

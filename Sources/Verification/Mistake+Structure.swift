@@ -73,7 +73,7 @@ extension Mistake {
     Mistake("states-swapped", "h and c are exchanged") { model, _ in
       let read = model.valuesRead
       return model.recurrentLayers.filter {
-        $0.layer.cell == .lstm && $0.layer.outputSize == $0.layer.hiddenSize
+        $0.layer.cell.hasCellState && $0.layer.outputSize == $0.layer.hiddenSize
       }
       .flatMap { index, _ -> [Candidate] in
         let layer = model.layers[index]

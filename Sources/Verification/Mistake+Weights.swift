@@ -15,8 +15,7 @@ extension Mistake {
   static let weights: [Mistake] = [
     Mistake(
       "gate-order", "the gates are taken in another order",
-      gateOrders(.lstm) { $0.cell == .lstm }
-        + gateOrders(.gru) { if case .gru = $0.cell { true } else { false } }),
+      gateOrders(.lstm) + gateOrders(.gru)),
     Mistake("kernel-transposed", "a kernel is transposed", transpositions),
     Mistake("kernel-reshaped", "a kernel is reshaped where it should be transposed", reshapes),
     Mistake(
@@ -34,7 +33,8 @@ extension Mistake {
       "update-complement", "the GRU's update gate z is taken for 1 − z",
       [
         .involution("") {
-          if case .gru = $0.cell { $0.directions.allSatisfy { $0.gateActivation == .sigmoid } } else { false }
+          $0.cell.gateOrder.gates.contains(.update)
+            && $0.directions.allSatisfy { $0.gateActivation == .sigmoid }
         } _: { layer, d in
           let rows = layer.hiddenSize..<2 * layer.hiddenSize
           layer.directions[d].mapStacked { $0.changing(rows) { -$0 } }
@@ -45,7 +45,7 @@ extension Mistake {
       permutations(3).map { permutation in
         Change(
           detail: "f,i,o taken as \(permutation.map { "fio".map(String.init)[$0] }.joined(separator: ","))",
-          fits: { $0.cell == .lstm && $0.directions.contains { $0.peepholes != nil } },
+          fits: { $0.directions.contains { $0.peepholes != nil } },
           make: { layer, d in
             layer.directions[d].peepholes = layer.directions[d].peepholes?.permutingBlocks(permutation)
           },
@@ -94,9 +94,7 @@ extension Mistake {
   ]
 
   /// Every order but the right one, for all stacked tensors together and for each kind alone.
-  private static func gateOrders(
-    _ canonical: GateOrder, _ fits: @escaping @Sendable (RecurrentLayer) -> Bool
-  ) -> [Change] {
+  private static func gateOrders(_ canonical: GateOrder) -> [Change] {
     let parts: [(String, [StackedPart])] = [
       ("", StackedPart.allCases), (", input kernel only", [.inputWeight]),
       (", recurrent kernel only", [.recurrentWeight]),
@@ -110,7 +108,9 @@ extension Mistake {
         Change(
           detail: detail + words, rank: (isKnown ? 0 : 3) + (words.isEmpty ? 0 : 1), parts: tensors,
           // Without a bias there is none to get wrong.
-          fits: { layer in fits(layer) && layer.directions.contains { $0.holds(tensors) } },
+          fits: { layer in
+            layer.cell.gateOrder == canonical && layer.directions.contains { $0.holds(tensors) }
+          },
           make: { layer, d in
             layer.directions[d].mapStacked(tensors) { $0.permutingBlocks(permutation) }
           },
@@ -170,7 +170,7 @@ extension Mistake {
         detail: words, parts: tensors,
         // Of a single square block this is the transpose.
         fits: { layer in
-          layer.cell != .rnn || tensors == [.inputWeight] && layer.inputSize != layer.hiddenSize
+          layer.cell.gateCount > 1 || tensors == [.inputWeight] && layer.inputSize != layer.hiddenSize
         },
         make: { layer, d in
           layer.directions[d].mapStacked(tensors) { tensor in

@@ -24,7 +24,7 @@ struct FlowPath {
     }
   }
 
-  private var cellSize: Int { weights.cell == .lstm ? weights.hiddenSize : 0 }
+  private var cellSize: Int { weights.cell.hasCellState ? weights.hiddenSize : 0 }
   private var stateSize: Int { weights.outputSize + cellSize }
 
   func flow(_ layer: String, _ options: GradientFlowOptions) -> GradientFlow {

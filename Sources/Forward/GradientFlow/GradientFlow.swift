@@ -88,7 +88,7 @@ public func gradientFlow(
         guard let numbers = value?.numbers else { return Array(repeating: 0, count: size) }
         return Array(numbers.elements[(options.row * numbers.features + d * size)...].prefix(size))
       }
-      let cells = recurrent.cell == .lstm ? recurrent.hiddenSize : 0
+      let cells = recurrent.cell.hasCellState ? recurrent.hiddenSize : 0
       let size = recurrent.outputSize + cells
       // Sizes of tensors that are in memory: the product of these is within Int.
       let (bytes, limit) = (length * size * size * 8, 1 << 30)

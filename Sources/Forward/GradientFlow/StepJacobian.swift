@@ -15,13 +15,7 @@ struct StepJacobian: Sendable {
 
 extension Cell {
   /// The gates that open and close, in canonical order: those whose activation is the gates' own.
-  var flowGates: [Gate] {
-    switch self {
-    case .rnn: []
-    case .lstm: [.forget, .input, .output]
-    case .gru: [.reset, .update]
-    }
-  }
+  var flowGates: [Gate] { kind.openings }
 }
 
 extension DirectionWeights<Double> {

@@ -103,7 +103,7 @@ struct DirectionRun<Number: Panelled> {
     let groups = (blocks.count + group - 1) / group
 
     // Products that only their own group reads all go to the same place, which stays in the cache.
-    let isKept = weights.cell == .gru(resetAfter: false)
+    let isKept = weights.resetsFirst
     let ldr = isKept ? ldx : (group * gates + 1) * width
     func own(_ blocks: Range<Int>) -> Int { blocks.lowerBound - self.blocks.lowerBound }
     func xStart(_ blocks: Range<Int>) -> UnsafeMutablePointer<Number> {
@@ -129,12 +129,12 @@ struct DirectionRun<Number: Panelled> {
       weights.recurrent.product(
         kernels, (some.lowerBound * gates)..<(some.upperBound * gates), rows: active, before, lda: ld,
         rStart(some), ldc: ldr, backwards: backwards)
-      weights.cell == .gru(resetAfter: false)
+      weights.resetsFirst
         ? weights.reset(gateStep(some)) : gateStep(some).run(weights, kernels)
     }
     if let matrix = weights.second {
       ck_barrier_wait(barrier)
-      if weights.cell == .lstm {
+      if !weights.resetsFirst {
         matrix.product(
           kernels, outputs, rows: active, between, lda: ld, after + outputs.lowerBound * width, ldc: ld,
           backwards: backwards)
@@ -166,12 +166,13 @@ struct DirectionRun<Number: Panelled> {
     let columns = columns
     let cells =
       min(blocks.lowerBound * width, weights.hiddenSize)..<min(blocks.upperBound * width, weights.hiddenSize)
+    let hasCells = weights.cell.hasCellState
     for row in share.rows {
       let target = rows.order[row] * directions + share.direction
       (pointers.lastH + target * weights.outputSize + columns.lowerBound)
         .update(
           from: state.h(rows.lengths[row]) + row * state.ld + columns.lowerBound, count: columns.count)
-      guard weights.cell == .lstm else { continue }
+      guard hasCells else { continue }
       (pointers.lastC + target * weights.hiddenSize + cells.lowerBound)
         .update(from: state.c + row * state.ld + cells.lowerBound, count: cells.count)
     }

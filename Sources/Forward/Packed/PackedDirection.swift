@@ -26,6 +26,8 @@ enum StandardCell: Sendable {
 /// The weights of one direction in panels: units in blocks of a panel's width, gate after gate within a block.
 struct PackedDirection<Number: Panelled>: Sendable {
   let cell: Cell
+  /// Whether r scales h before R_n does.
+  let resetsFirst: Bool
   let standard: StandardCell?
   /// G, I, H and O.
   let gates: Int
@@ -50,12 +52,13 @@ struct PackedDirection<Number: Panelled>: Sendable {
   var blocks: Int { Self.blocks(hiddenSize) }
   var outputBlocks: Int { Self.blocks(outputSize) }
   /// Gates whose R h comes first.
-  var recurrentGates: Int { cell == .gru(resetAfter: false) ? 2 : gates }
+  var recurrentGates: Int { resetsFirst ? 2 : gates }
 
   private static func blocks(_ count: Int) -> Int { (count + Number.panelWidth - 1) / Number.panelWidth }
 
   init(_ layer: RecurrentLayer, _ parameters: DirectionParameters, _ rules: Number.Rules) {
     cell = layer.cell
+    resetsFirst = layer.cell.kind.resetAfter == false
     standard = StandardCell(layer, parameters)
     gates = layer.cell.gateCount
     inputSize = layer.inputSize
@@ -86,7 +89,7 @@ struct PackedDirection<Number: Panelled>: Sendable {
       rows: rows(0..<gates))
     let weight = MatrixSource<Number>(parameters.recurrentWeight, rules)
     let bias = numbers(parameters.recurrentBias)
-    if cell == .gru(resetAfter: false) {
+    if resetsFirst {
       recurrent = PackedMatrix(weight, depth: size, bias: bias, rows: rows(0..<2))
       second = PackedMatrix(weight, depth: size, bias: bias, rows: rows(2..<3))
     } else {

@@ -22,9 +22,9 @@ struct PackedRecurrence<Number: Panelled>: Sendable {
   ) -> [Value<Number>] {
     let steps = x.steps ?? 1
     let rows = BatchRows(steps: steps, batch: x.batch, lengths: lengths)
-    let isLSTM = layer.cell == .lstm
+    let hasCells = layer.cell.hasCellState
     let units = directions.count * layer.outputSize
-    let cells = isLSTM ? directions.count * layer.hiddenSize : 0
+    let cells = hasCells ? directions.count * layer.hiddenSize : 0
     var lastH = h ?? Numbers(zeros: nil, batch: x.batch, features: units)
     var lastC = c ?? Numbers(zeros: nil, batch: x.batch, features: cells)
     let count = steps * x.batch * units
@@ -46,7 +46,7 @@ struct PackedRecurrence<Number: Panelled>: Sendable {
       }
     }
     let sequence = Numbers(steps: steps, batch: x.batch, features: units, elements: y)
-    return [.numbers(sequence), .numbers(lastH)] + (isLSTM ? [.numbers(lastC)] : [])
+    return [.numbers(sequence), .numbers(lastH)] + (hasCells ? [.numbers(lastC)] : [])
   }
 
   private func run(_ rows: BatchRows, _ pointers: PassPointers<Number>) {
@@ -139,9 +139,10 @@ struct StatePointers<Number: Native> {
   /// The initial states.
   func load(_ pointers: PassPointers<Number>, _ d: Int, _ layer: RecurrentLayer, _ rows: BatchRows) {
     let (count, units, cells) = (layer.directions.count, layer.outputSize, layer.hiddenSize)
+    let hasCells = layer.cell.hasCellState
     for (row, b) in rows.order.enumerated() {
       (h(0) + row * ld).update(from: pointers.lastH + (b * count + d) * units, count: units)
-      guard layer.cell == .lstm else { continue }
+      guard hasCells else { continue }
       (c + row * ld).update(from: pointers.lastC + (b * count + d) * cells, count: cells)
     }
   }

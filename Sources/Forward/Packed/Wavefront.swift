@@ -94,7 +94,7 @@ struct Wavefront<Number: Panelled> {
             elements: Array(UnsafeBufferPointer(start: next, count: count))))
       }
       let outputs = [taken(steps, layer.outputSize), taken(nil, layer.outputSize)]
-      return layer.cell == .lstm ? outputs + [taken(nil, layer.hiddenSize)] : outputs
+      return layer.cell.hasCellState ? outputs + [taken(nil, layer.hiddenSize)] : outputs
     }
   }
 }

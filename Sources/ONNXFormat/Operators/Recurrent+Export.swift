@@ -56,7 +56,7 @@ extension ONNXExporter {
     }
     let side: [AxisFactor] = View.normalised([.features(stride: hidden, count: count)])
     let unit: [AxisFactor] = View.features(hidden)
-    for position in [2, 3] where position == 2 || recurrent.cell == .lstm {
+    for position in [2, 3] where position == 2 || recurrent.cell.hasCellState {
       inputs.append(
         try input(layer, position).map { (state) throws(ONNXError) in
           try materialise(state, [side, [.batch], unit], "\(layer.name)_initial")
@@ -71,7 +71,7 @@ extension ONNXExporter {
     }
     while inputs.last == "" { inputs.removeLast() }
 
-    let outputs = (0..<(recurrent.cell == .lstm ? 3 : 2)).map { position in
+    let outputs = (0..<(recurrent.cell.hasCellState ? 3 : 2)).map { position in
       output(layer, position).map { unique($0) } ?? ""
     }
     nodes.append(

@@ -46,7 +46,7 @@ extension ONNXImporter {
         reason: "'\(directionName)' is not forward, reverse or bidirectional")
     }
     let batchFirst = try attributes.int("layout", default: 0) != 0
-    let inputForget = cell == .lstm ? try attributes.int("input_forget", default: 0) != 0 : false
+    let inputForget = cell.kind.isCouplable ? try attributes.int("input_forget", default: 0) != 0 : false
     var clip = try attributes.float("clip")
     if let threshold = clip, !(threshold > 0) {
       throw .unsupportedAttribute(node: node.label, attribute: "clip", reason: "\(threshold) is not positive")
@@ -89,7 +89,9 @@ extension ONNXImporter {
     }
     var p: Tensor?
     if has(node, 7) {
-      guard cell == .lstm else { throw .invalid(node: node.label, reason: "it has more than 6 inputs") }
+      guard cell.kind.peepholes != nil else {
+        throw .invalid(node: node.label, reason: "it has more than 6 inputs")
+      }
       p = try weight(node, 7, "P")
       try expect(p!, "P", [directionCount, 3 * hidden])
     }
@@ -127,9 +129,11 @@ extension ONNXImporter {
     let inputs: [String?] = [
       x.value, try lengths(node, 4, x),
       try initialState(node, 5, "initial_h", directionCount, hidden, batchFirst),
-      cell == .lstm ? try initialState(node, 6, "initial_c", directionCount, hidden, batchFirst) : nil,
+      cell.hasCellState ? try initialState(node, 6, "initial_c", directionCount, hidden, batchFirst) : nil,
     ]
-    if cell != .lstm, has(node, 6) { throw .invalid(node: node.label, reason: "it has more than 6 inputs") }
+    if !cell.hasCellState, has(node, 6) {
+      throw .invalid(node: node.label, reason: "it has more than 6 inputs")
+    }
 
     let name = uniqueLayer(node)
     let outputs = node.outputs.map { $0.isEmpty ? nil : $0 }
@@ -153,7 +157,7 @@ extension ONNXImporter {
       (.sequence(features: stateFeatures), yAxes), (.vector(features: stateFeatures), stateAxes),
       (.vector(features: stateFeatures), stateAxes),
     ]
-    guard outputs.count <= (cell == .lstm ? 3 : 2) else {
+    guard outputs.count <= (cell.hasCellState ? 3 : 2) else {
       throw .invalid(node: node.label, reason: "it has \(outputs.count) outputs")
     }
     for (output, (kind, axes)) in zip(outputs, kinds) {

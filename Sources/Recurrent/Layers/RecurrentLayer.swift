@@ -1,34 +1,5 @@
 public import Tensors
 
-/// Which recurrence a layer computes.
-public enum Cell: Sendable, Hashable {
-  /// `h_t = a(W x_t + b_W + R h_{t−1} + b_R)`
-  case rnn
-  /// `f,i,o = σ(W x_t + R h_{t−1} + P⊙c + b)`, `g = a(…)`, `c_t = f⊙c_{t−1} + i⊙g`, `h_t = o⊙a(c_t)`
-  case lstm
-  /// `r,z = σ(…)`, `h_t = (1 − z)⊙n + z⊙h_{t−1}`; the reset gate scales either R·h + b_R (after) or h (before).
-  case gru(resetAfter: Bool)
-
-  /// The canonical order of its gates.
-  public var gateOrder: GateOrder {
-    switch self {
-    case .rnn: .rnn
-    case .lstm: .lstm
-    case .gru: .gru
-    }
-  }
-
-  public var gateCount: Int { gateOrder.gates.count }
-
-  public var name: String {
-    switch self {
-    case .rnn: "RNN"
-    case .lstm: "LSTM"
-    case .gru: "GRU"
-    }
-  }
-}
-
 public enum Direction: String, Sendable, CaseIterable, Hashable {
   case forward, reverse, bidirectional
 
@@ -129,14 +100,7 @@ extension RecurrentLayer {
 }
 
 extension RecurrentLayer: LayerKind {
-  package var name: LayerName {
-    switch cell {
-    case .rnn: .rnn
-    case .lstm: .lstm
-    case .gru: .gru
-    }
-  }
-
+  package var name: LayerName { cell.kind.name }
   package var operation: Operation { .recurrent(self) }
 
   package func write<Fields: FieldWriter>(to fields: inout Fields) throws(Fields.Failure) {
@@ -144,8 +108,8 @@ extension RecurrentLayer: LayerKind {
     try fields.integer("inputSize", inputSize)
     try fields.integer("hiddenSize", hiddenSize)
     try fields.real("clip", clip)
-    if cell == .lstm { try fields.flag("inputForget", inputForget) }
-    if case .gru(let resetAfter) = cell { try fields.flag("resetAfter", resetAfter) }
+    if cell.kind.isCouplable { try fields.flag("inputForget", inputForget) }
+    if let resetAfter = cell.kind.resetAfter { try fields.flag("resetAfter", resetAfter) }
     for (name, direction) in zip(directionNames, directions) {
       fields.begin("directions", part: name)
       for (role, tensor) in direction.all { try fields.tensor(role, tensor) }
@@ -167,7 +131,7 @@ extension RecurrentLayer: LayerKind {
     let direction: Direction = try fields.name("direction", "direction")
     let (inputSize, hiddenSize) = (try fields.size("inputSize"), try fields.size("hiddenSize"))
     let clip = try fields.optionalReal("clip")
-    let inputForget = cell == .lstm ? try fields.flag("inputForget") : false
+    let inputForget = cell.kind.isCouplable ? try fields.flag("inputForget") : false
     var directions: [DirectionParameters] = []
     for index in 0..<(try fields.partCount("directions")) {
       try fields.begin("directions", part: index)
@@ -190,7 +154,7 @@ extension RecurrentLayer: LayerKind {
   }
 
   package func identify<Fields: FieldWriter>(to fields: inout Fields) throws(Fields.Failure) {
-    if case .gru(let resetAfter) = cell { try fields.flag("resetAfter", resetAfter) }
+    if let resetAfter = cell.kind.resetAfter { try fields.flag("resetAfter", resetAfter) }
     try fields.text("direction", direction.rawValue)
     try fields.integer("inputSize", inputSize)
     try fields.integer("hiddenSize", hiddenSize)
@@ -203,9 +167,9 @@ extension RecurrentLayer: LayerKind {
         let isNone = role.hasSuffix("Bias") && tensor?.isZero == true
         try fields.tensor(role, isNone ? nil : tensor)
       }
-      if cell != .rnn { try fields.activation("gateActivation", direction.gateActivation) }
+      if cell.hasGateActivation { try fields.activation("gateActivation", direction.gateActivation) }
       try fields.activation("candidateActivation", direction.candidateActivation)
-      if cell == .lstm { try fields.activation("outputActivation", direction.outputActivation) }
+      if cell.hasOutputActivation { try fields.activation("outputActivation", direction.outputActivation) }
       fields.end()
     }
   }
@@ -248,19 +212,19 @@ extension RecurrentLayer: LayerKind {
       if let bias = direction.inputBias { try inputs.require(bias, "input bias", shape: [rows]) }
       if let bias = direction.recurrentBias { try inputs.require(bias, "recurrent bias", shape: [rows]) }
       if let peepholes = direction.peepholes {
-        guard cell == .lstm else { throw inputs.invalid("peepholes need an LSTM") }
-        try inputs.require(peepholes, "peepholes", shape: [3 * hiddenSize])
+        guard let seeing = cell.kind.peepholes else { throw inputs.invalid("peepholes need an LSTM") }
+        try inputs.require(peepholes, "peepholes", shape: [seeing.gates.count * hiddenSize])
       }
       guard (direction.projection != nil) == (projectionSize != nil) else {
         throw inputs.invalid("only one direction has a projection")
       }
       if let projection = direction.projection {
-        guard cell == .lstm else { throw inputs.invalid("a projection needs an LSTM") }
+        guard cell.kind.isProjectable else { throw inputs.invalid("a projection needs an LSTM") }
         try inputs.require(projection, "projection", shape: [outputSize, hiddenSize])
       }
     }
     if let clip, !(clip > 0) { throw inputs.invalid("clip \(clip) is not positive") }
-    if inputForget, cell != .lstm { throw inputs.invalid("input_forget needs an LSTM") }
+    if inputForget, !cell.kind.isCouplable { throw inputs.invalid("input_forget needs an LSTM") }
     let hidden = ValueKind.vector(features: direction.count * outputSize)
     let cellState = ValueKind.vector(features: direction.count * hiddenSize)
     if inputs.count > 1, let lengths = inputs[1], lengths != .indices {
@@ -270,11 +234,11 @@ extension RecurrentLayer: LayerKind {
       throw inputs.wrongInput(2, expected: "\(hidden)")
     }
     if inputs.count > 3, let state = inputs[3] {
-      guard cell == .lstm else { throw inputs.invalid("only an LSTM has a cell state") }
+      guard cell.hasCellState else { throw inputs.invalid("only an LSTM has a cell state") }
       guard state == cellState else { throw inputs.wrongInput(3, expected: "\(cellState)") }
     }
     let sequence = ValueKind.sequence(features: direction.count * outputSize)
-    return cell == .lstm ? [sequence, hidden, cellState] : [sequence, hidden]
+    return cell.hasCellState ? [sequence, hidden, cellState] : [sequence, hidden]
   }
 }
 

@@ -202,15 +202,17 @@ struct Alignment {
         x.projectionSize == y.projectionSize
       else { return "sizes or directions are others" }
       note("direction", x.direction.rawValue, y.direction.rawValue)
-      if case (.gru(let after), .gru(let otherAfter)) = (x.cell, y.cell) {
+      if let after = x.cell.kind.resetAfter, let otherAfter = y.cell.kind.resetAfter {
         note("resetAfter", after, otherAfter)
       }
       note("clip", x.clip.map { [$0] } ?? [], y.clip.map { [$0] } ?? [])
-      if x.cell == .lstm { note("inputForget", x.inputForget, y.inputForget) }
+      if x.cell.kind.isCouplable { note("inputForget", x.inputForget, y.inputForget) }
       for (name, (p, q)) in zip(x.directionNames, zip(x.directions, y.directions)) {
-        if x.cell != .rnn { note("\(name).gateActivation", p.gateActivation, q.gateActivation) }
+        if x.cell.hasGateActivation { note("\(name).gateActivation", p.gateActivation, q.gateActivation) }
         note("\(name).candidateActivation", p.candidateActivation, q.candidateActivation)
-        if x.cell == .lstm { note("\(name).outputActivation", p.outputActivation, q.outputActivation) }
+        if x.cell.hasOutputActivation {
+          note("\(name).outputActivation", p.outputActivation, q.outputActivation)
+        }
       }
     case .embedding(let x):
       guard case .embedding(let y) = b.operation else { return other }

@@ -89,21 +89,22 @@ struct ParameterPair {
           pairs += biases.filter { $0.left != nil }
           continue
         }
-        // Of a GRU that resets afterwards, the candidate's two biases do different things.
-        let added = x.cell == .gru(resetAfter: true) ? 2 * x.hiddenSize : gates.count * x.hiddenSize
+        // Those of the last gates may do different things, as the candidate's of a GRU that resets afterwards.
+        let twofold = x.cell.kind.gatesWithTwoBiases
+        let added = (gates.count - twofold.count) * x.hiddenSize
         let all = skipped * x.hiddenSize..<gates.count * x.hiddenSize
         let range = all.clamped(to: 0..<added)
         add(
           "\(name).bias", p.sum(range), q.sum(range),
-          Array(read.prefix(x.cell == .gru(resetAfter: true) ? 2 : read.count)))
+          read.filter { !twofold.contains($0) })
         guard added < all.upperBound else { continue }
         let apart = added..<all.upperBound
         add(
           "\(name).inputBias", p.inputBias.map { Numbers($0, apart) }, q.inputBias.map { Numbers($0, apart) },
-          [.new])
+          twofold)
         add(
           "\(name).recurrentBias", p.recurrentBias.map { Numbers($0, apart) },
-          q.recurrentBias.map { Numbers($0, apart) }, [.new])
+          q.recurrentBias.map { Numbers($0, apart) }, twofold)
       }
     case .embedding(let x):
       guard case .embedding(let y) = b.operation else { break }
