@@ -24,12 +24,12 @@ extension ONNXExporter {
 
   func result(_ layer: Layer) -> String { output(layer, 0) ?? layer.name }
 
-  func anyHolder(_ value: String) -> Holder { holders[value]!.first! }
+  func anyHolder(_ value: String) -> Holder { holders[value]!.all.first! }
 
   /// A tensor that holds the major part of a value's features on an axis of its own, such as directions or layers.
   func stackedHolder(_ value: String) -> (holder: Holder, axis: Int, stride: Int)? {
     let features = kinds[value]!.features
-    for holder in holders[value] ?? [] {
+    for holder in holders[value]?.all ?? [] {
       for (axis, factors) in holder.axes.enumerated() {
         if case .features(let stride, let count)? = factors.first, factors.count == 1, stride > 1,
           stride * count == features

@@ -21,7 +21,7 @@ public struct ONNXExporter {
   var notes: [ConversionNote] = []
   var names = UniqueNames(countingFrom: 1)
   /// The ONNX tensors that hold a canonical value, each under its arrangement.
-  var holders: [String: [Holder]] = [:]
+  var holders: [String: Holders] = [:]
   var kinds: [String: ValueKind] = [:]
   /// The element type that the graph computes in.
   var computeType = ElementType.float32
@@ -30,6 +30,20 @@ public struct ONNXExporter {
   struct Holder: Equatable {
     var name: String
     var axes: [[AxisFactor]]
+  }
+
+  /// In the order in which they were made. A value may have as many arrangements as a model has outputs.
+  struct Holders {
+    private(set) var all: [Holder] = []
+    private var names: [[[AxisFactor]]: String] = [:]
+
+    mutating func append(_ holder: Holder) {
+      all.append(holder)
+      if names[holder.axes] == nil { names[holder.axes] = holder.name }
+    }
+
+    /// The first with exactly these axes.
+    func name(of axes: [[AxisFactor]]) -> String? { names[axes] }
   }
 
   /// The opset written where the user names none.
@@ -84,7 +98,7 @@ public struct ONNXExporter {
       graph.inputs.append(valueInfo(port))
       var name = port.name
       if !port.kind.isInteger, port.elementType != computeType { name = cast(name, computeType) }
-      holders[port.value] = [Holder(name: name, axes: port.axes.map(\.factors))]
+      hold(port.value, name, port.axes.map(\.factors))
     }
     for layer in model.layers { try export(layer) }
     graph.outputs = try exportOutputs()
@@ -226,7 +240,7 @@ public struct ONNXExporter {
   /// Records that `name` holds a layer's output.
   mutating func hold(_ value: String?, _ name: String, _ axes: [[AxisFactor]]) {
     guard let value else { return }
-    holders[value, default: []].append(Holder(name: name, axes: axes.map(View.normalised)))
+    holders[value, default: Holders()].append(Holder(name: name, axes: axes.map(View.normalised)))
   }
 
   func input(_ layer: Layer, _ position: Int) -> String? {
@@ -240,7 +254,7 @@ public struct ONNXExporter {
   /// A tensor that holds `value` in an arrangement whose last axis is all of its features, whatever comes before.
   mutating func endingInFeatures(_ value: String) throws(ONNXError) -> Holder {
     let features = View.features(kinds[value]!.features)
-    if let holder = holders[value]?.first(where: { holder in
+    if let holder = holders[value]?.all.first(where: { holder in
       holder.axes.last == features && holder.axes.dropLast().allSatisfy { $0 == [.time] || $0 == [.batch] }
     }) {
       return holder
@@ -253,9 +267,8 @@ public struct ONNXExporter {
   mutating func materialise(
     _ value: String, _ axes: [[AxisFactor]], _ wanted: String
   ) throws(ONNXError) -> String {
-    let known = holders[value] ?? []
-    if let exact = known.first(where: { $0.axes == axes }) { return exact.name }
-    guard var holder = known.last else {
+    if let exact = holders[value]?.name(of: axes) { return exact }
+    guard var holder = holders[value]?.all.last else {
       throw .notExpressible(layer: value, reason: "nothing holds the value")
     }
     let base = "\(value)_arranged"

@@ -159,7 +159,7 @@ extension ONNXExporter {
     for value in values {
       // With one direction the axis of directions is of size 1 and holds no factor.
       let unit = View.features(kinds[value]!.features)
-      let single = holders[value]?.first { $0.axes == [[], [.batch], unit] }
+      let single = holders[value]?.all.first { $0.axes == [[], [.batch], unit] }
       guard let found = stackedHolder(value) ?? single.map({ ($0, 0, kinds[value]!.features) }) else {
         return false
       }

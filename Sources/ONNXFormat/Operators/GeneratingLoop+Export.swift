@@ -87,7 +87,8 @@ extension ONNXExporter {
         axis == [.time] ? .fixed(1) : axis == [.batch] ? .unknown : .fixed(carried.kind.features)
       }
       let name = take(carried.input, carried.kind.isInteger ? .int64 : computeType, shape)
-      inner.holders[carried.input] = [Holder(name: name, axes: axes)]
+      inner.holders[carried.input] = nil
+      inner.hold(carried.input, name, axes)
     }
     let first = graph.inputs.last!.name
     inner.batchTensor = nil
