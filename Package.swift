@@ -26,7 +26,7 @@ let package = Package(
     .executable(name: "rnnconv-bench", targets: ["Bench"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
   ],
   targets: [
     .systemLibrary(
@@ -44,8 +44,8 @@ let package = Package(
     library("Tensors", ["ByteIO"]),
     library("Recurrent", ["ByteIO", "CCrypto", "Tensors"]),
     .target(name: "CMeasure"),
-    library("ReferenceMath", ["CReferenceMath", "Tensors"]),
-    library("Forward", ["CKernels", "Recurrent", "Tensors"]),
+    library("ReferenceMath", ["ByteIO", "CReferenceMath", "Tensors"]),
+    library("Forward", ["ByteIO", "CKernels", "Recurrent", "Tensors"]),
     library("NativeFormat", ["ByteIO", "Recurrent", "Tensors"]),
     library("NumPyFormat", ["ByteIO", "Tensors"]),
     library("ONNXFormat", ["ByteIO", "COnnx", "Recurrent", "ReferenceMath", "Tensors"]),

@@ -1,5 +1,4 @@
 internal import CFiles
-internal import Glibc
 
 /// Writes files so that a reader, or a crash, sees the old content or the new one and never half of it.
 public enum AtomicFile {

@@ -1,4 +1,3 @@
-internal import Glibc
 internal import Synchronization
 
 /// Immutable bytes with shared ownership: heap memory, a mapped file, or several buffers joined.

@@ -1,28 +1,36 @@
-internal import Glibc
 internal import Synchronization
 
 /// `body` of each number below `count`, in order; computed on `threads` threads, this one among them.
 package func concurrentMap<Result: Sendable>(
   _ count: Int, threads: Int = processorCount, _ body: @escaping @Sendable (Int) -> Result
 ) -> [Result] {
-  let next = Shared(Atomic(0))
   let results = Shared(Mutex([Result?](repeating: nil, count: count)))
+  concurrently(count, threads: threads) { index in
+    let result = body(index)
+    results.value.withLock { $0[index] = result }
+    return true
+  }
+  return results.value.withLock { $0.map { $0! } }
+}
+
+/// `body` of each number below `count`, taken in order by `threads` threads, this one among them. Where one gives false, those behind
+/// it that nobody has taken yet are left out.
+///
+/// Threads of their own: what a thread pool needs to start costs as much as a small model's passes.
+package func concurrently(_ count: Int, threads: Int, _ body: @escaping @Sendable (Int) -> Bool) {
+  let next = Shared(Atomic(0))
   let work = Work {
     while true {
       let index = next.value.wrappingAdd(1, ordering: .relaxed).oldValue
       guard index < count else { return }
-      let result = body(index)
-      results.value.withLock { $0[index] = result }
+      if !body(index) { next.value.store(count, ordering: .relaxed) }
     }
   }
   // Where no further thread can be had, those that are there do it all.
   let others = (1..<max(1, min(threads, count))).compactMap { _ in work.start() }
   work.body()
   for thread in others { pthread_join(thread, nil) }
-  return results.value.withLock { $0.map { $0! } }
 }
-
-package let processorCount = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
 
 /// What several threads hold.
 private final class Shared<Value: ~Copyable & Sendable>: Sendable {

@@ -1,5 +1,3 @@
-internal import Glibc
-
 extension ByteBuffer {
   /// Maps the regular file at a relative path beneath a folder, for paths that come from files.
   ///

@@ -1,5 +1,3 @@
-internal import Glibc
-
 /// What went wrong with a file as a whole: which file, what was tried, why it failed.
 public struct FileError: Error, Equatable, CustomStringConvertible {
   public let path: String

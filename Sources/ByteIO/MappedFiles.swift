@@ -1,4 +1,3 @@
-internal import Glibc
 internal import Synchronization
 
 /// The mapped files of this process, so that a fault in one of them can be explained.

@@ -1,5 +1,3 @@
-internal import Glibc
-
 /// A name in a folder that is held open: what it means cannot be exchanged by changing the path that led there.
 struct Place: ~Copyable {
   /// The open folder.

@@ -1,5 +1,3 @@
-internal import Glibc
-
 /// A file that is complete on the disk and waits for its name.
 ///
 /// It has no name at all where the system can do that (`O_TMPFILE`), so that a process that is killed leaves nothing

@@ -26,12 +26,6 @@ static inline void wait_a_little(unsigned *waited) {
   if ((*waited)++ < SPINS) pause_briefly(); else sched_yield();
 }
 
-int ck_cores(void) {
-  cpu_set_t set;
-  const int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-  return count < 1 ? 1 : count;
-}
-
 // Barriers
 
 struct ck_barrier {

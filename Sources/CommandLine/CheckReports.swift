@@ -1,7 +1,6 @@
 internal import ArgumentParser
 internal import ByteIO
 internal import FixtureChecks
-internal import Glibc
 internal import RNNConv
 
 /// Where the outcome of `check` is written for machines.

@@ -1,5 +1,5 @@
 internal import ArgumentParser
-internal import Glibc
+internal import ByteIO
 internal import RNNConv
 internal import Verification
 

@@ -1,7 +1,6 @@
 internal import ArgumentParser
 internal import ByteIO
 internal import CMalloc
-internal import Glibc
 internal import RNNConv
 
 /// The command line: one file a subcommand, and no logic beyond arguments and words.

@@ -1,6 +1,5 @@
 internal import ByteIO
 internal import Dispatch
-internal import Glibc
 internal import RNNConv
 internal import Verification
 

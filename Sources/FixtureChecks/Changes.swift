@@ -1,5 +1,4 @@
 internal import ByteIO
-internal import Glibc
 
 /// What git says has changed below a manifest's folder: committed since a revision, staged, unstaged or untracked.
 struct Changes {

@@ -15,15 +15,15 @@ extension Manifest {
     var list: ManifestNode?
     try manifest.object(requiring: ["rnnconv_check", "fixtures"]) { (key, node) throws(ManifestFault) in
       switch key {
-      case "$schema": _ = try node.text()
+      case "$schema": _ = try node.words()
       case "rnnconv_check":
         let version = try node.integer()
-        guard version == Manifest.version else {
+        guard version == Int(Manifest.version) else {
           throw node.wrong("version \(version); this rnnconv reads \(Manifest.version)")
         }
       case "defaults":
         let known = ["verdict", "runtime", "tolerance", "seed", "suite", "timeout"]
-        for (key, value) in try node.members() where !known.contains(key) {
+        for (key, value) in try node.entries() where !known.contains(key) {
           throw value.wrong("only \(known.joined(separator: ", ")) can have a default")
         }
         defaults = node
@@ -38,7 +38,7 @@ extension Manifest {
     var names: Set<String> = []
     for entry in try list?.list() ?? [] {
       let fixture = try Fixture(entry, defaults: defaults)
-      let name = try entry.members().first { $0.key == "name" }!.node
+      let name = try entry.entries().first { $0.key == "name" }!.node
       guard names.insert(fixture.name).inserted else {
         throw name.wrong("there are two fixtures '\(fixture.name)'")
       }
@@ -55,7 +55,7 @@ extension Fixture {
       (key, value) throws(ManifestFault) in
       switch key {
       case "name":
-        name = try value.text()
+        name = try value.words()
         guard name.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F }) else {
           throw value.wrong("a control character stands in the name")
         }
@@ -67,22 +67,22 @@ extension Fixture {
       case "verdict": verdict = try value.word(Verdict.self)
       case "runtime": runtime = try value.word(VerificationOptions.Runtime.self)
       case "tolerance": tolerance = try Tolerance(value)
-      case "seed": seed = UInt64(bitPattern: try value.integer())
+      case "seed": seed = UInt64(bitPattern: Int64(try value.integer()))
       case "suite": suite = try value.word(ProbeSuite.self)
       case "timeout":
-        timeout = try value.number()
+        timeout = try value.amount()
         guard timeout! > 0, timeout! <= 86_400 else {
           throw value.wrong("give more than 0 seconds, a day at most")
         }
       case "blind_to":
-        for (mistake, reason) in try value.members() {
+        for (mistake, reason) in try value.entries() {
           guard mistake == "all" || Mistake.named(mistake) != nil else {
             throw reason.wrong("no known mistake; those of 'rnnconv verify --power --json' are, and 'all'")
           }
-          blindTo[mistake] = try reason.text()
+          blindTo[mistake] = try reason.words()
         }
       case "refused": refused = try Refusal(value)
-      case "skip": skip = try value.text()
+      case "skip": skip = try value.words()
       default: return false
       }
       return true
@@ -136,24 +136,24 @@ extension Fixture {
 extension Fixture.Model {
   init(_ node: ManifestNode) throws(ManifestFault) {
     if case .string = node.value {
-      self.init(try node.path())
+      self.init(try node.file())
       return
     }
     self.init("")
     try node.object(requiring: ["path"]) { (key, value) throws(ManifestFault) in
       switch key {
-      case "path": path = try value.path()
+      case "path": path = try value.file()
       case "fingerprint":
         recordsFingerprint = true
         if value.value == .null { break }
-        let text = try value.text()
+        let text = try value.words()
         guard text.utf8.count == 64, text.allSatisfy({ $0.isHexDigit && !$0.isUppercase }) else {
           throw value.wrong("a fingerprint is 64 digits, 0 to 9 and a to f")
         }
         fingerprint = text
-      case "format": format = try value.text()
+      case "format": format = try value.words()
       case "architecture":
-        let said = JSONValue.object(try value.members().map { JSONMember($0.key, $0.node.value) })
+        let said = JSONValue.object(try value.entries().map { JSONMember($0.key, $0.node.value) })
         guard let options = ArchitectureOptions(said) else {
           throw value.wrong(
             "expected key, modules, nonlinearity, batch_first, select or head, as the options take them")
@@ -191,7 +191,7 @@ extension Fixture.Refusal {
         let number = try value.integer()
         guard (2...4).contains(number) else { throw value.wrong("files are refused with 2, 3 or 4") }
         code = Int32(number)
-      case "words": words = try value.list().map { (word) throws(ManifestFault) in try word.text() }
+      case "words": words = try value.list().map { (word) throws(ManifestFault) in try word.words() }
       default: return false
       }
       return true
@@ -210,8 +210,8 @@ extension Tolerance {
     self.init()
     try node.object(requiring: []) { (key, value) throws(ManifestFault) in
       switch key {
-      case "absolute": absolute = try value.number()
-      case "relative": relative = try value.number()
+      case "absolute": absolute = try value.amount()
+      case "relative": relative = try value.amount()
       default: return false
       }
       return true
@@ -222,8 +222,8 @@ extension Tolerance {
 extension ManifestNode {
   fileprivate func tensorFiles() throws(ManifestFault) -> [TensorArgument] {
     try list().map { (entry) throws(ManifestFault) in
-      let argument = TensorArgument(try entry.text())
-      _ = try ManifestNode(value: .string(argument.path), place: entry.place, position: entry.position).path()
+      let argument = TensorArgument(try entry.words())
+      _ = try ManifestNode(.string(argument.path), path: entry.path, place: entry.place).file()
       return argument
     }
   }

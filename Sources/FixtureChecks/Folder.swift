@@ -1,4 +1,4 @@
-internal import Glibc
+internal import ByteIO
 
 /// Paths and folders.
 enum Folder {

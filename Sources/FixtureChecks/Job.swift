@@ -34,7 +34,7 @@ struct Job: Sendable {
   init?(_ json: JSONValue) {
     guard let task = json.text("task").flatMap(Task.init(rawValue:)), let folder = json.text("folder"),
       let entry = json["fixture"],
-      let fixture = try? Fixture(ManifestNode(value: entry, place: "fixture"))
+      let fixture = try? Fixture(ManifestNode(entry, path: "fixture"))
     else { return nil }
     self.init(task, fixture, in: folder)
   }

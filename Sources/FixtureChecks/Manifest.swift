@@ -36,7 +36,7 @@ public struct Manifest: Sendable {
     do { json = try JSONValue(parsing: bytes) } catch {
       throw .notJSON(path: path, text.position(of: error.offset), reason: error.reason)
     }
-    let root = ManifestNode(value: json, place: "", position: JSONPlace(of: json, in: bytes))
+    let root = ManifestNode(json, path: "", place: JSONPlace(of: json, in: bytes))
     let entries: [(fixture: Fixture, name: ManifestNode)]
     do throws(ManifestFault) { entries = try Self.fixtures(root) } catch {
       throw .wrong(path: path, text.position(of: error.offset ?? 0), error)
@@ -44,7 +44,7 @@ public struct Manifest: Sendable {
     self.path = path
     folder = Folder.parent(of: path)
     fixtures = entries.map(\.fixture)
-    lines = entries.map { $0.name.position.map { text.position(of: $0.offset).line } }
+    lines = entries.map { $0.name.place.map { text.position(of: $0.offset).line } }
   }
 
   /// A manifest of fixtures that were found.

@@ -40,65 +40,34 @@ public struct ManifestFault: Error, Equatable, CustomStringConvertible {
   public var description: String { "\(place): \(reason)" }
 }
 
-/// A value of a manifest together with its place, for messages.
-struct ManifestNode {
-  let value: JSONValue
-  let place: String
-  /// Nil for what was not read from a text.
-  var position: JSONPlace? = nil
+typealias ManifestNode = JSONNode<ManifestFault>
 
-  /// - Parameter part: what of it is wrong, where that is known.
-  func wrong(_ reason: String, at part: ManifestNode? = nil) -> ManifestFault {
-    ManifestFault(
-      place: place.isEmpty ? "the manifest" : place, reason: reason,
-      offset: (part?.position ?? position)?.offset)
+extension ManifestFault: JSONFailure {
+  package static func json(_ fault: JSONFault, path: String, offset: Int?) -> ManifestFault {
+    ManifestFault(place: path.isEmpty ? "the manifest" : path, reason: fault.reason, offset: offset)
   }
 
-  func text() throws(ManifestFault) -> String {
-    guard case .string(let text) = value else { throw wrong("expected a string, found \(value.kindName)") }
+  package static var comment: String? { "comment" }
+}
+
+extension ManifestNode {
+  /// A string that says something.
+  func words() throws(ManifestFault) -> String {
+    let text = try text()
     guard !text.isEmpty else { throw wrong("the string is empty") }
     return text
   }
 
-  func integer() throws(ManifestFault) -> Int64 {
-    guard case .integer(let number) = value else {
-      throw wrong("expected an integer, found \(value.kindName)")
-    }
-    return number
-  }
-
   /// A finite number that is at least zero.
-  func number() throws(ManifestFault) -> Double {
-    let number: Double
-    switch value {
-    case .number(let real): number = real
-    case .integer(let integer): number = Double(integer)
-    default: throw wrong("expected a number, found \(value.kindName)")
-    }
+  func amount() throws(ManifestFault) -> Double {
+    let number = try number()
     guard number >= 0 else { throw wrong("\(number) is negative") }
     return number
   }
 
-  func list() throws(ManifestFault) -> [ManifestNode] {
-    guard case .array(let elements) = value else { throw wrong("expected an array, found \(value.kindName)") }
-    return elements.enumerated().map {
-      ManifestNode(value: $1, place: "\(place)[\($0)]", position: position?.parts[$0])
-    }
-  }
-
-  func word<Word: RawRepresentable<String> & CaseIterable>(
-    _ type: Word.Type
-  ) throws(ManifestFault) -> Word {
-    let text = try text()
-    guard let word = Word(rawValue: text) else {
-      throw wrong("'\(text)' is not one of \(Word.allCases.map(\.rawValue).joined(separator: ", "))")
-    }
-    return word
-  }
-
   /// A path below the manifest's folder.
-  func path() throws(ManifestFault) -> String {
-    let path = try text()
+  func file() throws(ManifestFault) -> String {
+    let path = try words()
     guard !path.hasPrefix("/"), !path.split(separator: "/").contains(".."), !path.utf8.contains(0) else {
       throw wrong("'\(path)' leads out of the manifest's folder: put the manifest above all of its files")
     }
@@ -106,16 +75,8 @@ struct ManifestNode {
   }
 
   /// Those of an object, without what is said to people.
-  func members() throws(ManifestFault) -> [(key: String, node: ManifestNode)] {
-    guard case .object(let members) = value else {
-      throw wrong("expected an object, found \(value.kindName)")
-    }
-    return members.enumerated().filter { $1.key != "comment" }.map { index, member in
-      let place = place.isEmpty ? member.key : "\(place).\(member.key)"
-      return (
-        member.key, ManifestNode(value: member.value, place: place, position: position?.parts[index])
-      )
-    }
+  func entries() throws(ManifestFault) -> [(key: String, node: ManifestNode)] {
+    try members().filter { $0.key != ManifestFault.comment }
   }
 
   /// Gives each member to `take`, which returns false for a key that it does not know.
@@ -125,11 +86,11 @@ struct ManifestNode {
     requiring required: [String], completedBy defaults: ManifestNode? = nil,
     _ take: (String, ManifestNode) throws(ManifestFault) -> Bool
   ) throws(ManifestFault) {
-    let own = try members()
-    let others = try defaults?.members().filter { value[$0.key] == nil } ?? []
-    for (key, node) in own + others {
-      guard try take(key, node) else { throw wrong("the key '\(key)' has no meaning here", at: node) }
+    let own = try entries()
+    let others = try defaults?.entries().filter { value[$0.key] == nil } ?? []
+    for (key, node) in own + others where try !take(key, node) {
+      throw .json(.unknown(key: key), path: path, offset: node.place?.offset)
     }
-    for key in required where value[key] == nil { throw wrong("the key '\(key)' is missing") }
+    for key in required where value[key] == nil { throw failure(.missing(key: key)) }
   }
 }

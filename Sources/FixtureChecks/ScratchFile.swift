@@ -1,5 +1,4 @@
 internal import ByteIO
-internal import Glibc
 
 /// A file without a name, for what another process says: unlike a pipe it is never full.
 struct ScratchFile {

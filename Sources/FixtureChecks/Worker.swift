@@ -1,5 +1,4 @@
 public import ByteIO
-internal import Glibc
 
 /// The process that fixtures are checked in, so that one that crashes or hangs takes nothing else with it.
 public enum Worker {

@@ -1,5 +1,4 @@
 internal import ByteIO
-internal import Glibc
 
 /// Gives jobs to worker processes, one at a time to each, and replaces a worker that dies or takes too long.
 public struct WorkerPool {
@@ -21,7 +20,7 @@ public struct WorkerPool {
   }
 
   /// Cores of this machine.
-  public static var cores: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
+  public static var cores: Int { processorCount }
 
   enum Answer: Sendable {
     case json(JSONValue)

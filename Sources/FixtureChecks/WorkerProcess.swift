@@ -1,5 +1,4 @@
 internal import ByteIO
-internal import Glibc
 
 /// A child process that answers jobs over a socket, and is killed when it takes too long.
 final class WorkerProcess {

@@ -1,4 +1,4 @@
-internal import Glibc
+internal import ByteIO
 internal import Recurrent
 
 // Each function f gives |f̂(x̂) − f(x)| ≤ L·e + own: L bounds |f'| over [x − e, x + e], `own` is the runtime's and

@@ -1,4 +1,4 @@
-internal import Glibc
+internal import ByteIO
 
 extension Bounded {
   /// What softmax and logSoftmax share.

@@ -1,4 +1,4 @@
-internal import Glibc
+internal import ByteIO
 internal import Recurrent
 internal import Tensors
 

@@ -54,7 +54,7 @@ extension ModelBuilder {
     func kind(_ node: DescriptionNode) throws(DescriptionError) -> Activation.Kind {
       Activation.Kind(rawValue: try node.word(Activation.Kind.allCases.map(\.rawValue)))!
     }
-    guard node.members != nil else {
+    guard node.isObject else {
       let kind = try kind(node)
       guard kind.parameterCount == 0 else {
         throw node.wrong(
@@ -77,7 +77,7 @@ extension ModelBuilder {
     _ node: DescriptionNode, _ canonical: GateOrder, given: [Gate]?,
     _ read: (DescriptionNode) throws(DescriptionError) -> Tensor
   ) throws(DescriptionError) -> Tensor {
-    if node.members != nil {
+    if node.isObject {
       return try node.object { object throws(DescriptionError) in
         var parts: [Tensor] = []
         for gate in canonical.gates { parts.append(try read(try object.required(gate.rawValue))) }

@@ -10,7 +10,7 @@ public struct ModelDescription: Sendable {
 
   public init(parsing bytes: ByteBuffer, limits: Limits = .standard) throws(DescriptionError) {
     do { root = try JSONValue(parsing: bytes, limits: limits) } catch { throw .json(error) }
-    var object = try DescriptionNode(value: root, path: "").object { object throws(DescriptionError) in
+    var object = try DescriptionNode(root, path: "").object { object throws(DescriptionError) in
       defer { object.consumeAll() }
       return object
     }
@@ -23,7 +23,7 @@ public struct ModelDescription: Sendable {
   ///   - weights: the arrays that the description names.
   ///   - source: what messages call the file of the weights.
   public func model(weights: [String: Tensor], from source: String) throws(DescriptionError) -> Model {
-    try DescriptionNode(value: root, path: "").object { object throws(DescriptionError) in
+    try DescriptionNode(root, path: "").object { object throws(DescriptionError) in
       _ = object.optional("weights")
       let version = try object.required("rnnconv_description")
       guard try version.integer() == 1 else { throw version.wrong("only version 1 is known") }
@@ -54,7 +54,7 @@ public struct ModelDescription: Sendable {
 extension DescriptionObject {
   fileprivate mutating func texts() throws(DescriptionError) -> [String: String] {
     var result: [String: String] = [:]
-    for node in consumeAll() { result[node.key] = try node.value.text() }
+    for (key, node) in consumeAll() { result[key] = try node.text() }
     return result
   }
 }

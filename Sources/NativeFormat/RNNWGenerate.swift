@@ -4,14 +4,14 @@ internal import Recurrent
 extension Generate {
   init(parsing attributes: inout HeaderObject, _ tensors: inout RNNWTensors) throws(RNNWError) {
     self.init(
-      body: try attributes.required("body").array().map { node throws(RNNWError) in
+      body: try attributes.required("body").list().map { node throws(RNNWError) in
         try Layer(parsing: node, &tensors)
       },
-      carried: try attributes.required("carried").array().map { node throws(RNNWError) in
+      carried: try attributes.required("carried").list().map { node throws(RNNWError) in
         try Carried(parsing: node)
       },
-      collected: try attributes.required("collected").array().map { node throws(RNNWError) in
-        try node.string()
+      collected: try attributes.required("collected").list().map { node throws(RNNWError) in
+        try node.text()
       },
       stop: try attributes.optional("stop").map { node throws(RNNWError) in try Stop(parsing: node) },
       maxSteps: try attributes.required("maxSteps").size())
@@ -32,7 +32,7 @@ extension Generate.Carried {
   fileprivate init(parsing node: HeaderNode) throws(RNNWError) {
     self = try node.object { object throws(RNNWError) in
       Generate.Carried(
-        input: try object.required("input").string(), output: try object.required("output").string(),
+        input: try object.required("input").text(), output: try object.required("output").text(),
         kind: try ValueKind(parsing: &object))
     }
   }
@@ -46,7 +46,7 @@ extension Generate.Stop {
   fileprivate init(parsing node: HeaderNode) throws(RNNWError) {
     self = try node.object { object throws(RNNWError) in
       Generate.Stop(
-        value: try object.required("value").string(), token: Int64(try object.required("token").integer()),
+        value: try object.required("value").text(), token: Int64(try object.required("token").integer()),
         padding: Int64(try object.required("padding").integer()))
     }
   }

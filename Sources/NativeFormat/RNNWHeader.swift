@@ -21,7 +21,7 @@ struct RNNWHeader {
     do { json = try JSONValue(parsing: text, limits: limits) } catch {
       throw .json(ParseError(offset: start + error.offset, reason: error.reason))
     }
-    self = try HeaderNode(value: json, path: "header").object { object throws(RNNWError) in
+    self = try HeaderNode(json, path: "header").object { object throws(RNNWError) in
       try RNNWHeader(&object)
     }
     // One model, one text: two files differ only where their models do.
@@ -33,12 +33,12 @@ struct RNNWHeader {
   }
 
   private init(_ object: inout HeaderObject) throws(RNNWError) {
-    name = try object.required("name").string()
-    inputs = try object.required("inputs").array().map { node throws(RNNWError) in try Port(parsing: node) }
-    outputs = try object.required("outputs").array().map { node throws(RNNWError) in try Port(parsing: node) }
-    layers = try object.required("layers").array()
+    name = try object.required("name").text()
+    inputs = try object.required("inputs").list().map { node throws(RNNWError) in try Port(parsing: node) }
+    outputs = try object.required("outputs").list().map { node throws(RNNWError) in try Port(parsing: node) }
+    layers = try object.required("layers").list()
     metadata = try object.required("metadata").stringDictionary()
-    tensors = try object.required("tensors").array().map { node throws(RNNWError) in
+    tensors = try object.required("tensors").list().map { node throws(RNNWError) in
       try RNNWTensorEntry(parsing: node)
     }
     object.skip(prefix: Self.optionalPrefix)
@@ -69,7 +69,7 @@ extension HeaderNode {
     }
     var result: [String: String] = [:]
     for member in members {
-      let text = try HeaderNode(value: member.value, path: "\(path).\(member.key)").string()
+      let text = try HeaderNode(member.value, path: "\(path).\(member.key)").text()
       // Distinct bytes can still be one Swift string ("é" composed and decomposed); neither may vanish.
       guard result.updateValue(text, forKey: member.key) == nil else {
         throw .header(path: path, reason: "two keys are canonically equivalent to '\(member.key)'")
@@ -86,9 +86,9 @@ extension Port {
     self = try node.object { port throws(RNNWError) in
       let kind = try ValueKind(parsing: &port)
       return Port(
-        name: try port.required("name").string(), value: try port.required("value").string(),
+        name: try port.required("name").text(), value: try port.required("value").text(),
         elementType: try port.required("dtype").name("element type"), kind: kind,
-        axes: try port.required("axes").array().map { axis throws(RNNWError) in try PortAxis(parsing: axis) })
+        axes: try port.required("axes").list().map { axis throws(RNNWError) in try PortAxis(parsing: axis) })
     }
   }
 
@@ -105,7 +105,7 @@ extension ValueKind {
   /// From the members `kind` and `features`.
   init(parsing object: inout HeaderObject) throws(RNNWError) {
     let node = try object.required("kind")
-    switch try node.string() {
+    switch try node.text() {
     case "sequence": self = .sequence(features: try object.required("features").size())
     case "vector": self = .vector(features: try object.required("features").size())
     case "tokens": self = .tokens
@@ -128,10 +128,10 @@ extension PortAxis {
   init(parsing node: HeaderNode) throws(RNNWError) {
     self = try node.object { axis throws(RNNWError) in
       PortAxis(
-        try axis.required("factors").array().map { factor throws(RNNWError) in
+        try axis.required("factors").list().map { factor throws(RNNWError) in
           try AxisFactor(parsing: factor)
         },
-        size: try axis.optional("size")?.size(), symbol: try axis.optional("symbol")?.string())
+        size: try axis.optional("size")?.size(), symbol: try axis.optional("symbol")?.text())
     }
   }
 

@@ -7,7 +7,7 @@ extension Layer {
     self = try node.object { layer throws(RNNWError) in
       let operation = try layer.required("operation")
       return Layer(
-        try layer.required("name").string(),
+        try layer.required("name").text(),
         try layer.required("attributes").object { attributes throws(RNNWError) in
           try Operation(parsing: operation, &attributes, &tensors)
         },
@@ -29,7 +29,7 @@ extension Layer {
 extension HeaderNode {
   /// Names of values; null for one left out.
   func values() throws(RNNWError) -> [String?] {
-    try array().map { node throws(RNNWError) in node.value == .null ? nil : try node.string() }
+    try list().map { node throws(RNNWError) in node.value == .null ? nil : try node.text() }
   }
 }
 
@@ -137,7 +137,7 @@ private struct LayerFields: FieldReader {
   mutating func size(_ key: String) throws(RNNWError) -> Int { try object.required(key).size() }
   mutating func real(_ key: String) throws(RNNWError) -> Double { try object.required(key).real() }
   mutating func optionalReal(_ key: String) throws(RNNWError) -> Double? { try object.optional(key)?.real() }
-  mutating func flag(_ key: String) throws(RNNWError) -> Bool { try object.required(key).bool() }
+  mutating func flag(_ key: String) throws(RNNWError) -> Bool { try object.required(key).flag() }
 
   mutating func name<Name: RawRepresentable<String>>(
     _ key: String, _ what: String
@@ -156,7 +156,7 @@ private struct LayerFields: FieldReader {
   }
 
   mutating func partCount(_ key: String) throws(RNNWError) -> Int {
-    let nodes = try object.required(key).array()
+    let nodes = try object.required(key).list()
     parts[key] = nodes
     return nodes.count
   }

@@ -35,9 +35,9 @@ extension RNNWTensorEntry {
           scale: try object.required("scale").real(), zeroPoint: try object.required("zeroPoint").integer())
       }
       return RNNWTensorEntry(
-        name: try entry.required("name").string(),
+        name: try entry.required("name").text(),
         elementType: try entry.required("dtype").name("element type"),
-        shape: try entry.required("shape").array().map { size throws(RNNWError) in try size.size() },
+        shape: try entry.required("shape").list().map { size throws(RNNWError) in try size.size() },
         quantization: quantization, codec: try entry.required("codec").name("codec"),
         offset: try entry.required("offset").size(), length: try entry.required("length").size(),
         checksum: checksumValue)
@@ -128,7 +128,7 @@ struct RNNWTensors {
 
   /// The tensor that `node` names.
   mutating func take(_ node: HeaderNode) throws(RNNWError) -> Tensor {
-    let name = try node.string()
+    let name = try node.text()
     if let tensor = unused.removeValue(forKey: ExactString(name)) { return tensor }
     let known = names.contains { $0.utf8.elementsEqual(name.utf8) }
     throw known ? .tensorUsedTwice(path: node.path, name: name) : .unknownTensor(path: node.path, name: name)

@@ -1,4 +1,4 @@
-internal import Glibc
+internal import ByteIO
 
 /// A file, whatever it is called: links and other spellings lead to the same one.
 public struct FileIdentity: Equatable, Sendable {

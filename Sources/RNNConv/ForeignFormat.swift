@@ -1,5 +1,4 @@
 internal import ByteIO
-internal import Glibc
 
 /// A format that is known and not read: its name, and what leads from it to one that is.
 struct ForeignFormat: Sendable {

@@ -1,4 +1,4 @@
-internal import ByteIO
+package import ByteIO
 internal import Forward
 internal import StateDicts
 internal import Verification
@@ -43,86 +43,50 @@ package struct RecordedRequest: Sendable, Equatable {
 
   init(_ json: JSONValue) { self.json = json }
 
-  /// The request again; throws naming the key that is missing or holds something else.
+  /// The request again; throws naming the key that is missing, unknown or holds something else.
   package var request: VerificationRequest {
     get throws(EvidenceError) {
-      var request = VerificationRequest(try strings("files"))
-      request.inputs = try strings("inputs").map { TensorArgument($0) }
-      request.expected = try strings("expected").map { TensorArgument($0) }
-      request.bindings = try strings("bindings").map { TensorArgument($0) }
-      switch json["format"] {
-      case .string(let name): request.format = name
-      case .null: break
-      default: throw .wrong("request.format")
+      try JSONNode<EvidenceError>(json, path: "request").object { object throws(EvidenceError) in
+        var request = VerificationRequest(try object.required("files").texts())
+        request.inputs = try object.required("inputs").texts().map { TensorArgument($0) }
+        request.expected = try object.required("expected").texts().map { TensorArgument($0) }
+        request.bindings = try object.required("bindings").texts().map { TensorArgument($0) }
+        request.format = try object.required("format").given?.text()
+        request.architecture = try object.optional("architecture")?.architecture() ?? ArchitectureOptions()
+        request.leftArchitecture = try object.optional("leftArchitecture")?.architecture()
+        request.rightArchitecture = try object.optional("rightArchitecture")?.architecture()
+        request.options.seed = UInt64(bitPattern: Int64(try object.required("seed").integer()))
+        request.options.suite = try object.required("suite").word(ProbeSuite.self)
+        request.options.runtime = try object.required("runtime").word(VerificationOptions.Runtime.self)
+        request.options.activationError = try object.optional("activationError")?.real()
+        request.allowsLoss = try object.optional("allowsLoss")?.flag() ?? false
+        request.options.isDiagnosing = try object.optional("isDiagnosing")?.flag() ?? true
+        request.options.storage = try object.optional("storage")?.given?.word(WeightStorage.self)
+        if let tolerance = try object.required("tolerance").given {
+          request.options.tolerance = try tolerance.object { object throws(EvidenceError) in
+            Tolerance(
+              absolute: try object.required("absolute").real(),
+              relative: try object.required("relative").real())
+          }
+        }
+        return request
       }
-      guard let architecture = ArchitectureOptions(json["architecture"] ?? .object([])) else {
-        throw .wrong("request.architecture")
-      }
-      request.architecture = architecture
-      request.leftArchitecture = try Self.architecture(json, "leftArchitecture")
-      request.rightArchitecture = try Self.architecture(json, "rightArchitecture")
-      guard case .integer(let seed)? = json["seed"] else { throw .wrong("request.seed") }
-      request.options.seed = UInt64(bitPattern: seed)
-      guard case .string(let name)? = json["suite"], let suite = ProbeSuite(rawValue: name) else {
-        throw .wrong("request.suite")
-      }
-      request.options.suite = suite
-      guard case .string(let runtime)? = json["runtime"],
-        let known = VerificationOptions.Runtime(rawValue: runtime)
-      else { throw .wrong("request.runtime") }
-      request.options.runtime = known
-      switch json["activationError"] {
-      case .number(let error): request.options.activationError = error
-      case nil: break
-      default: throw .wrong("request.activationError")
-      }
-      switch json["allowsLoss"] {
-      case .bool(let allows): request.allowsLoss = allows
-      case nil: break
-      default: throw .wrong("request.allowsLoss")
-      }
-      switch json["isDiagnosing"] {
-      case .bool(let isDiagnosing): request.options.isDiagnosing = isDiagnosing
-      case nil: break
-      default: throw .wrong("request.isDiagnosing")
-      }
-      switch json["storage"] {
-      case .string(let name):
-        guard let storage = WeightStorage(rawValue: name) else { throw .wrong("request.storage") }
-        request.options.storage = storage
-      case .null, nil: break
-      default: throw .wrong("request.storage")
-      }
-      switch json["tolerance"] {
-      case .null: break
-      case .object(let members)?:
-        guard case .number(let absolute)? = JSONValue.object(members)["absolute"],
-          case .number(let relative)? = JSONValue.object(members)["relative"]
-        else { throw .wrong("request.tolerance") }
-        request.options.tolerance = Tolerance(absolute: absolute, relative: relative)
-      default: throw .wrong("request.tolerance")
-      }
-      return request
     }
   }
+}
 
-  /// Of one file alone; nil where nothing was said of it.
-  private static func architecture(
-    _ json: JSONValue, _ key: String
-  ) throws(EvidenceError) -> ArchitectureOptions? {
-    guard let value = json[key] else { return nil }
-    guard let options = ArchitectureOptions(value) else { throw .wrong("request.\(key)") }
+extension JSONNode<EvidenceError> {
+  /// Nil for what was not set.
+  fileprivate var given: Self? { value == .null ? nil : self }
+
+  fileprivate func texts() throws(EvidenceError) -> [String] {
+    try list().map { (node) throws(EvidenceError) in try node.text() }
+  }
+
+  /// Of a file of weights alone.
+  fileprivate func architecture() throws(EvidenceError) -> ArchitectureOptions {
+    guard let options = ArchitectureOptions(value) else { throw wrong("it holds something else") }
     return options
-  }
-
-  private func strings(_ key: String) throws(EvidenceError) -> [String] {
-    guard case .array(let values)? = json[key] else { throw .wrong("request.\(key)") }
-    var result: [String] = []
-    for value in values {
-      guard case .string(let text) = value else { throw .wrong("request.\(key)") }
-      result.append(text)
-    }
-    return result
   }
 }
 
@@ -130,13 +94,21 @@ package struct RecordedRequest: Sendable, Equatable {
 package enum EvidenceError: Error, Equatable, CustomStringConvertible {
   case notEvidence
   case newer(Int64)
-  case wrong(String)
+  case wrong(path: String, reason: String)
 
   package var description: String {
     switch self {
     case .notEvidence: "not a file of evidence: no key 'evidence'"
     case .newer(let version): "evidence of version \(version); this rnnconv reads \(Evidence.version)"
-    case .wrong(let key): "the key '\(key)' is missing or holds something else"
+    case .wrong(let path, let reason): "\(path): \(reason)"
     }
   }
+}
+
+extension EvidenceError: JSONFailure {
+  package static func json(_ fault: JSONFault, path: String, offset: Int?) -> EvidenceError {
+    .wrong(path: path, reason: fault.reason)
+  }
+
+  package static var comment: String? { nil }
 }

@@ -1,5 +1,4 @@
 public import ByteIO
-internal import Glibc
 internal import Verification
 
 /// A verification done again, and what came out otherwise.
@@ -42,8 +41,12 @@ extension Evidence {
   private init(_ json: JSONValue) throws(EvidenceError) {
     guard case .integer(let version)? = json["evidence"] else { throw .notEvidence }
     guard version == Self.version else { throw .newer(version) }
-    guard let request = json["request"] else { throw .wrong("request") }
-    guard json["report"]?["verdict"] != nil else { throw .wrong("report") }
+    guard let request = json["request"] else {
+      throw .json(.missing(key: "request"), path: "the evidence", offset: nil)
+    }
+    guard json["report"]?["verdict"] != nil else {
+      throw .json(.missing(key: "report"), path: "the evidence", offset: nil)
+    }
     self.json = json
     self.request = RecordedRequest(request)
   }

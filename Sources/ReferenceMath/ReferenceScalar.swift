@@ -1,5 +1,5 @@
+internal import ByteIO
 internal import CReferenceMath
-internal import Glibc
 public import Tensors
 
 /// Float or Double: the numbers that the evaluators compute in, with the C library's elementary functions.

@@ -1,4 +1,4 @@
-internal import Glibc
+internal import ByteIO
 
 extension Double {
   /// For people: two to four digits, such as `1.2e-7` or `0.0312`.

@@ -1,5 +1,5 @@
+internal import ByteIO
 public import Forward
-internal import Glibc
 internal import Recurrent
 
 extension GradientVerdict {

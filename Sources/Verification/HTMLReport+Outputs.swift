@@ -1,4 +1,4 @@
-internal import Glibc
+internal import ByteIO
 
 // Deviations as tables and plots.
 

@@ -1,4 +1,4 @@
-internal import Glibc
+internal import ByteIO
 
 /// Lines over steps on a logarithmic scale, as SVG. Styles are classes of the page's style sheet.
 struct LogPlot {

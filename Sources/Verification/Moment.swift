@@ -1,4 +1,4 @@
-internal import Glibc
+internal import ByteIO
 
 /// A second in time, as pages are dated.
 public struct Moment: Sendable, Equatable, CustomStringConvertible {

@@ -41,7 +41,7 @@ import Verification
     #expect(manifest.fixtures[2].runtime == .onnxruntime && manifest.fixtures[2].timeout == 9)
     #expect(manifest.lines == [3, 13, 14])
     for fixture in manifest.fixtures {
-      let copy = try Fixture(ManifestNode(value: fixture.json, place: "copy"))
+      let copy = try Fixture(ManifestNode(fixture.json, path: "copy"))
       #expect(copy == fixture)
       #expect(
         schema.faults(

@@ -16,4 +16,7 @@ uint32_t cf_crc32(uint32_t crc, const void *bytes, size_t count);
 /// Lets the disk begin with what a file has so far, and does not wait for it.
 void cf_start_sync(int descriptor);
 
+/// How many cores this process may use: those that it is confined to, or all.
+int cf_cores(void);
+
 #endif

@@ -66,9 +66,6 @@ const ck_kernels *ck_kernels_of(int level);
 /// Asks for large pages behind memory that nobody has touched yet; a request, not a need.
 void ck_advise_large_pages(void *start, size_t bytes);
 
-/// How many cores this process may use.
-int ck_cores(void);
-
 // Threads of this process that stay for the next pass.
 
 /// At most `wanted` threads, the caller among them, of which `ck_run` may use all until `ck_release`; 1 where others

@@ -1,5 +1,4 @@
 internal import ByteIO
-internal import Glibc
 
 /// Workflow commands, which a GitHub runner turns into annotations of a pull request.
 enum GitHubAnnotations {

@@ -1,4 +1,4 @@
-internal import Glibc
+internal import ByteIO
 
 /// What becomes of a gradient on its way back through time.
 ///

@@ -1,4 +1,4 @@
-internal import Glibc
+internal import ByteIO
 
 /// The greatest `count` Lyapunov exponents of a product of Jacobians `[S, S]`, in natural logarithms a step, descending.
 ///

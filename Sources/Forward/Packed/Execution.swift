@@ -1,3 +1,4 @@
+internal import ByteIO
 internal import CKernels
 
 /// How a pass in native numbers runs: how fast, never with what result.
@@ -20,7 +21,7 @@ public struct Execution: Sendable, Hashable {
   }
 
   /// How many cores this process may use.
-  public static let cores = Int(ck_cores())
+  public static let cores = processorCount
 }
 
 extension Execution: PassRules {
