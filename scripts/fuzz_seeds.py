@@ -33,9 +33,9 @@ def made(target, rnnconv):
             continue
         with tempfile.NamedTemporaryFile(suffix=".rnnw" if target != "json" else ".json") as file:
             if target == "json":
-                commands = [["verify", path, "--suite", "quick", "--evidence", file.name]]
+                commands = [["verify", path, "--suite", "quick", "--evidence", file.name, "--force"]]
             else:
-                convert = ["convert", path, file.name]
+                convert = ["convert", path, file.name, "--force"]
                 commands = [convert, convert + ["--compress"]][: 2 if target == "rnnw" else 1]
             for command in commands:
                 done = subprocess.run([rnnconv, *command], capture_output=True)
