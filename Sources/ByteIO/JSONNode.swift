@@ -63,9 +63,12 @@ package struct JSONNode<Failure: JSONFailure> {
   /// Each member of an object, in its order.
   package func members() throws(Failure) -> [(key: String, node: JSONNode)] {
     guard case .object(let members) = value else { throw expected("an object") }
-    return members.enumerated().map { index, member in
-      (member.key, JSONNode(member.value, path: path(of: member.key), place: place?.parts[index]))
-    }
+    return members.enumerated().map { ($1.key, node(of: $1, at: $0)) }
+  }
+
+  fileprivate func node(of member: JSONMember, at index: Int) -> JSONNode {
+    JSONNode(
+      member.value, path: path.isEmpty ? member.key : "\(path).\(member.key)", place: place?.parts[index])
   }
 
   /// A case of an enumeration by its raw value; `what` is what a message calls it.
@@ -99,26 +102,28 @@ package struct JSONNode<Failure: JSONFailure> {
     try object.finish()
     return result
   }
-
-  fileprivate func path(of key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
 }
 
 /// The members of an object that nobody has consumed yet.
 package struct JSONObject<Failure: JSONFailure> {
   private let node: JSONNode<Failure>
-  private var rest: [(key: String, node: JSONNode<Failure>)]
+  /// With their places among all members. Paths are made for those that are asked for.
+  private var rest: [(index: Int, member: JSONMember)]
 
   package var path: String { node.path }
 
   package init(_ node: JSONNode<Failure>) throws(Failure) {
+    guard case .object(let members) = node.value else { throw node.expected("an object") }
     self.node = node
-    rest = try node.members()
+    rest = members.enumerated().map { ($0, $1) }
   }
 
   package func has(_ key: String) -> Bool { index(of: key) != nil }
 
   package mutating func optional(_ key: String) -> JSONNode<Failure>? {
-    index(of: key).map { rest.remove(at: $0).node }
+    guard let position = index(of: key) else { return nil }
+    let (index, member) = rest.remove(at: position)
+    return node.node(of: member, at: index)
   }
 
   package mutating func required(_ key: String) throws(Failure) -> JSONNode<Failure> {
@@ -132,21 +137,25 @@ package struct JSONObject<Failure: JSONFailure> {
   @discardableResult
   package mutating func consumeAll() -> [(key: String, node: JSONNode<Failure>)] {
     defer { rest = [] }
-    return rest
+    return rest.map { ($1.key, node.node(of: $1, at: $0)) }
   }
 
   /// Drops the members whose keys begin with `prefix`.
-  package mutating func skip(prefix: String) { rest.removeAll { $0.key.utf8.starts(with: prefix.utf8) } }
+  package mutating func skip(prefix: String) {
+    rest.removeAll { $0.member.key.utf8.starts(with: prefix.utf8) }
+  }
 
   /// What is left over is an error.
   package func finish() throws(Failure) {
-    if let unknown = rest.first(where: { $0.key != Failure.comment }) {
-      throw node.failure(.unknown(key: unknown.key))
+    if let unknown = rest.first(where: { $0.member.key != Failure.comment }) {
+      throw node.failure(.unknown(key: unknown.member.key))
     }
   }
 
   /// By bytes: two ways of writing one character are two keys.
-  private func index(of key: String) -> Int? { rest.firstIndex { $0.key.utf8.elementsEqual(key.utf8) } }
+  private func index(of key: String) -> Int? {
+    rest.firstIndex { $0.member.key.utf8.elementsEqual(key.utf8) }
+  }
 }
 
 /// What is wrong with a value of JSON.

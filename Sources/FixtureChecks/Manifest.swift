@@ -44,7 +44,7 @@ public struct Manifest: Sendable {
     self.path = path
     folder = Folder.parent(of: path)
     fixtures = entries.map(\.fixture)
-    lines = entries.map { $0.name.place.map { text.position(of: $0.offset).line } }
+    lines = entries.map { $0.name.place.map { text.line(of: $0.offset) } }
   }
 
   /// A manifest of fixtures that were found.

@@ -6,7 +6,7 @@ extension ONNXExporter {
     switch layer.operation {
     case .recurrent(let recurrent): return try exportRecurrent(layer, recurrent)
     case .generate(let generate): return try exportGenerate(layer, generate)
-    case .dense(let dense): return try exportDense(layer, dense.weight, dense.bias)
+    case .dense(let dense): return try exportDense(layer, dense)
     case .select(let selection): return try exportSelect(layer, selection)
     case .embedding(let embedding): try exportEmbedding(layer, embedding)
     case .activation(let activation): try exportActivation(layer, activation)
@@ -40,5 +40,4 @@ extension ONNXExporter {
     }
     return nil
   }
-
 }

@@ -389,6 +389,15 @@ public struct ONNXImporter {
     return name
   }
 
+  /// Adds a layer that makes the node's output of a view, arranged as the view is.
+  mutating func apply(
+    _ operation: Operation, to view: View, and others: [String] = [], _ node: ONNXNode
+  ) throws(ONNXError) {
+    var result = view
+    result.value = add(operation, node, inputs: [view.value] + others, output: try output(node))
+    try set(node, result)
+  }
+
   /// A name that no value of the graph has.
   mutating func uniqueValue(_ wanted: String) -> String {
     if valueNames == nil {

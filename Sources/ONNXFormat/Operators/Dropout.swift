@@ -20,9 +20,7 @@ extension ONNXImporter {
     if node.outputs.count > 1, uses[node.outputs[1]] != nil {
       throw .notImportable(node: node.label, reason: "its mask output is used")
     }
-    var view = try featureView(node, 0)
-    view.value = add(.dropout(ratio: ratio), node, inputs: [view.value], output: try output(node))
-    try set(node, view)
+    try apply(.dropout(ratio: ratio), to: try featureView(node, 0), node)
   }
 
   fileprivate func scalar(_ node: ONNXNode, _ position: Int, _ name: String) throws(ONNXError) -> Double {

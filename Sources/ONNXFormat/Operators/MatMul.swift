@@ -102,7 +102,8 @@ extension InputRoles {
 }
 
 extension ONNXExporter {
-  mutating func exportDense(_ layer: Layer, _ weight: Tensor, _ bias: Tensor?) throws(ONNXError) {
+  mutating func exportDense(_ layer: Layer, _ dense: Dense) throws(ONNXError) {
+    let (weight, bias) = (dense.weight, dense.bias)
     let holder = try endingInFeatures(layer.inputs[0]!)
     let rows = weight.shape[0]
     let name: String

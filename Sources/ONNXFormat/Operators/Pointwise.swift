@@ -76,10 +76,8 @@ extension ONNXImporter {
         node.label, .rounded, "Gelu, written out with √2 rounded to \(type(node)?.rawValue ?? "F32")",
         roundedTo: type(node) ?? .float32)
     }
-    var view = try featureView(node, 0)
-    view.value = add(.activation(activation), node, inputs: [view.value], output: try output(node))
+    try apply(.activation(activation), to: try featureView(node, 0), node)
     note(layers[layers.count - 1].name, .exact, activation.description)
-    try set(node, view)
   }
 }
 
@@ -100,7 +98,6 @@ extension ONNXExporter {
     -> String
   {
     let wanted = result(layer)
-    func alpha() -> Double { activation.alpha }
     func simple(_ operation: String, _ attributes: [String: ONNXAttribute] = [:]) -> String {
       add(operation, [x], as: wanted, attributes, name: layer.name)
     }

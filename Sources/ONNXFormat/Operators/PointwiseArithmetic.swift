@@ -45,11 +45,8 @@ extension ONNXImporter {
           "it combines \(describe(left.axes)) and \(describe(right.axes)); only values of one arrangement can be"
       )
     }
-    var view = left
-    view.value = add(
-      .arithmetic(arithmetic, constant: nil, constantFirst: false), node, inputs: [left.value, right.value],
-      output: try output(node))
-    try set(node, view)
+    try apply(
+      .arithmetic(arithmetic, constant: nil, constantFirst: false), to: left, and: [right.value], node)
   }
 
   private mutating func addConstant(
@@ -82,11 +79,7 @@ extension ONNXImporter {
           "a constant of shape \(constant.shape) cannot be applied to the features of \(describe(view.axes))")
     }
     if arithmetic == .add, foldBias(node, view, vector) { return try set(node, renamed(view, node)) }
-    var result = view
-    result.value = add(
-      .arithmetic(arithmetic, constant: vector, constantFirst: constantFirst), node, inputs: [view.value],
-      output: try output(node))
-    try set(node, result)
+    try apply(.arithmetic(arithmetic, constant: vector, constantFirst: constantFirst), to: view, node)
   }
 
   private func renamed(_ view: View, _ node: ONNXNode) throws(ONNXError) -> View {

@@ -41,10 +41,7 @@ extension ONNXImporter {
   }
 
   mutating func reverse(_ node: ONNXNode, _ view: View, lengths: String?) throws(ONNXError) {
-    var result = view
-    result.value = add(
-      .reverse, node, inputs: [view.value] + (lengths.map { [$0] } ?? []), output: try output(node))
-    try set(node, result)
+    try apply(.reverse, to: view, and: lengths.map { [$0] } ?? [], node)
   }
 }
 

@@ -17,7 +17,7 @@ extension ONNXImporter {
     let standard = opset >= 13 ? -1 : 1
     let wanted = try attributes.int("axis", default: standard)
     try attributes.finish()
-    var view = try featureView(node, 0)
+    let view = try featureView(node, 0)
     let axis = try axis(wanted, rank: view.axes.count, node)
     let reaches = opset >= 13 ? view.axes[axis] : Array(view.axes[axis...].joined())
     guard View.normalised(reaches) == View.features(view.kind.features) else {
@@ -25,8 +25,7 @@ extension ONNXImporter {
         node: node.label,
         reason: "it normalises axis \(axis) of \(describe(view.axes)), which is not that of the features")
     }
-    view.value = add(operation, node, inputs: [view.value], output: try output(node))
-    try set(node, view)
+    try apply(operation, to: view, node)
   }
 }
 

@@ -12,40 +12,30 @@ extension ONNXOperator {
 
 extension ONNXImporter {
   fileprivate mutating func importTranspose(_ node: ONNXNode) throws(ONNXError) {
-    var attributes = AttributeReader(node)
-    let given = try attributes.ints("perm")
-    try attributes.finish()
     var view = try view(node, 0)
-    let permutation = given ?? view.axes.indices.reversed()
-    guard permutation.sorted() == Array(view.axes.indices) else {
-      throw .invalid(node: node.label, reason: "perm \(permutation) of \(view.axes.count) axes")
-    }
-    view.axes = permutation.map { view.axes[$0] }
+    view.axes = try permutation(node, rank: view.axes.count).map { view.axes[$0] }
     try set(node, view)
   }
 
   fileprivate mutating func foldTranspose(_ node: ONNXNode, _ tensors: [Tensor]) throws(ONNXError) -> Folded {
-    let data = tensors[0]
-    let rank = data.shape.count
+    .tensor(tensors[0].transposed(try permutation(node, rank: tensors[0].shape.count)))
+  }
+
+  fileprivate mutating func filledTranspose(
+    _ node: ONNXNode, _ base: Tensor, _ shape: [Size]
+  ) throws(ONNXError) -> ImportedValue? {
+    let permutation = try permutation(node, rank: shape.count)
+    return .filled(base: base.transposed(permutation), shape: permutation.map { shape[$0] })
+  }
+
+  private func permutation(_ node: ONNXNode, rank: Int) throws(ONNXError) -> [Int] {
     var attributes = AttributeReader(node)
     let permutation = try attributes.ints("perm") ?? Array((0..<rank).reversed())
     try attributes.finish()
     guard permutation.sorted() == Array(0..<rank) else {
       throw .invalid(node: node.label, reason: "perm \(permutation) of \(rank) axes")
     }
-    return .tensor(data.transposed(permutation))
-  }
-
-  fileprivate mutating func filledTranspose(
-    _ node: ONNXNode, _ base: Tensor, _ shape: [Size]
-  ) throws(ONNXError) -> ImportedValue? {
-    var attributes = AttributeReader(node)
-    let permutation = try attributes.ints("perm") ?? Array((0..<shape.count).reversed())
-    try attributes.finish()
-    guard permutation.sorted() == Array(0..<shape.count) else {
-      throw .invalid(node: node.label, reason: "perm \(permutation) of \(shape.count) axes")
-    }
-    return .filled(base: base.transposed(permutation), shape: permutation.map { shape[$0] })
+    return permutation
   }
 }
 
