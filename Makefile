@@ -6,7 +6,7 @@ SWIFT_SOURCES = Sources Tests Package.swift
 PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo bench test test-peers cases sanitize check install dist dist-try manual schemas fixtures fuzz lint format clean
+.PHONY: help setup demo bench test test-peers cases stranger docs sanitize check install dist dist-try manual schemas fixtures fuzz lint format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -32,6 +32,14 @@ test-peers: ## run PyTorch and Keras again and compare with the recorded fixture
 cases: ## run what users met, as tests: CASES="43 47" for some of them
 	@scripts/setup.sh $(BUILD_PACKAGES) python3-venv
 	@scripts/cases.sh $(CASES)
+
+stranger: ## build and test a package that depends on this one, as somebody else's would
+	@scripts/setup.sh $(BUILD_PACKAGES)
+	@scripts/stranger.sh
+
+docs: ## make pages of all that is public, in .build-docs/pages
+	@scripts/setup.sh $(BUILD_PACKAGES)
+	@scripts/docs.sh
 
 sanitize: ## run the tests under the address, thread and undefined-behaviour sanitizers (SANITIZERS="address" TESTS=filter)
 	@scripts/setup.sh $(TEST_PACKAGES)
@@ -77,4 +85,4 @@ format: ## format the Swift sources
 	swift format --in-place --recursive $(SWIFT_SOURCES)
 
 clean: ## remove everything that was built or downloaded
-	rm -rf .build .build-fuzz .build-sanitize-* .build-tests .peers .peers-large .peers-openvino .peers-litert .peers-tract
+	rm -rf .build .build-fuzz .build-sanitize-* .build-docs .build-stranger .build-tests .peers .peers-large .peers-openvino .peers-litert .peers-tract

@@ -138,6 +138,11 @@ let package = Package(
   ]
 )
 
+// scripts/docs.sh sets this: who depends on this package need not have the plugin.
+if Context.environment["RNNCONV_DOCS"] != nil {
+  package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"))
+}
+
 // scripts/fuzz.sh sets this. libFuzzer needs its counters in every target, by flags that a package with dependants may not
 // have, and an executable that is linked with it.
 if Context.environment["RNNCONV_FUZZ"] != nil {

@@ -78,7 +78,7 @@ final class FileWork {
       }
     case .onnxRead:
       return {
-        let model = try ModelFile.open(onnx, format: "onnx").model
+        let model = try ModelFile.open(onnx, format: .onnx).model
         return (model, model.sumOfPages)
       }
     case .onnxWrite:
@@ -92,7 +92,7 @@ final class FileWork {
     case .convert:
       var options = ConversionOptions()
       options.verify = false
-      return { try ModelFile.open(onnx, format: "onnx").convert(to: target, options) }
+      return { try ModelFile.open(onnx, format: .onnx).convert(to: target, options) }
     }
   }
 

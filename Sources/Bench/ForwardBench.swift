@@ -72,7 +72,7 @@ struct ForwardBench: ParsableCommand {
       names = answer["peers"] as? [String] ?? []
     }
     let (model, inputs, expected) = try peers == nil ? item.own() : item.read(folder.path)
-    let prepared = try PreparedModel(model, precision: .float32, execution: Execution(threads: threads))
+    let prepared = try PackedModel(model, precision: .float32, execution: Execution(threads: threads))
     let output = try prepared.run(inputs).values.first!
     let deviation = expected.map { zip($0.floats, output.floats).reduce(0) { max($0, abs($1.0 - $1.1)) } }
 

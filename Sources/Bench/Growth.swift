@@ -73,7 +73,7 @@ struct GrowthBench: ParsableCommand {
   /// The quickest of many passes: what others take away is not the pass's.
   private func seconds(_ item: ForwardCase, layers: Int) throws -> Double {
     let (model, inputs) = item.random(layers: layers)
-    let prepared = try PreparedModel(model, precision: .float32, execution: Execution(threads: threads))
+    let prepared = try PackedModel(model, precision: .float32, execution: Execution(threads: threads))
     return try ForwardBench.burst(seconds: 0.3) { _ = try prepared.run(inputs) }.min()!
   }
 

@@ -10,7 +10,7 @@ struct Bench: ParsableCommand {
     commandName: "rnnconv-bench", abstract: "Measure rnnconv.",
     subcommands: [
       ForwardBench.self, FilesBench.self, ProcessesBench.self, CheckBench.self, BoundsBench.self,
-      GrowthBench.self,
+      GrowthBench.self, ServingBench.self,
       LimitsBench.self, MemoryBench.self, OpenFile.self, FileStepCommand.self,
     ])
 }

@@ -31,12 +31,12 @@ struct MemoryBench: ParsableCommand {
     let features = PortAxis([.features(stride: 1, count: 5)], size: 5)
     let model = Model(
       inputs: [
-        Recurrent.Port(
+        Model.Port(
           name: "ids", value: "ids", elementType: .int64, kind: .tokens,
           axes: [PortAxis([.time]), PortAxis([.batch])])
       ],
       outputs: [
-        Recurrent.Port(
+        Model.Port(
           name: "scores", value: "scores", elementType: .float32, kind: .vector(features: 5),
           axes: [PortAxis([.batch]), features])
       ],
@@ -49,7 +49,7 @@ struct MemoryBench: ParsableCommand {
           "head", .dense(weight: generator.tensor([5, size], 1), bias: nil), inputs: ["v"],
           outputs: ["scores"]),
       ])
-    let prepared = try PreparedModel(model, precision: .float32)
+    let prepared = try PackedModel(model, precision: .float32)
     func ids(_ steps: Int) -> Tensor {
       Tensor((0..<(steps * batch)).map { Int64($0 * 7 % 100) }, shape: [steps, batch])
     }

@@ -31,8 +31,8 @@ extension ForwardCase {
   /// A stack of such layers, and an input.
   func random(layers: Int) -> (Model, [String: Tensor]) {
     var numbers = RandomNumbers()
-    func port(_ name: String) -> Recurrent.Port {
-      Recurrent.Port(
+    func port(_ name: String) -> Model.Port {
+      Model.Port(
         name: name, value: name, elementType: .float32, kind: .sequence(features: size),
         axes: [
           PortAxis([.time]), PortAxis([.batch]), PortAxis([.features(stride: 1, count: size)], size: size),

@@ -35,7 +35,7 @@ struct Build: ParsableCommand {
   func run() throws {
     let limits = try limitation.limits
     let bindings = try bind.map { TensorArgument($0) }.bindings(limits: limits)
-    let description = try ModelFile.open(file, format: "description", bindings: bindings, limits: limits)
+    let description = try ModelFile.open(file, format: .modelDescription, bindings: bindings, limits: limits)
     try convert(description, to: output, target)
   }
 }

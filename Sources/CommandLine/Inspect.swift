@@ -96,7 +96,7 @@ struct Inspect: ParsableCommand {
     for finding in file.findings { Terminal.print("    \(finding.line)") }
   }
 
-  private func describe(_ operation: Operation) -> String {
+  private func describe(_ operation: Layer.Operation) -> String {
     switch operation {
     case .recurrent(let layer):
       var text = "\(layer.cell.name) \(layer.inputSize) → \(layer.hiddenSize), \(layer.direction.rawValue)"

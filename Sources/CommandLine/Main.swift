@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import ByteIO
 internal import CMalloc
+internal import FixtureChecks
 internal import RNNConv
 
 /// The command line: one file a subcommand, and no logic beyond arguments and words.

@@ -59,7 +59,7 @@ struct TargetOptions: ParsableArguments {
       options.allowLoss = allowLoss
       options.verify = !noVerify
       options.seed = seed
-      options.format = format
+      options.format = try format.map(Format.named)
       return options
     }
   }
@@ -151,7 +151,7 @@ struct SourceOptions: ParsableArguments {
     let bindings = inputs.merging(try bind.map { TensorArgument($0) }.bindings(limits: limits)) { $1 }
     let options = try own ?? architecture.options
     let file = try ModelFile.open(
-      path, format: from, bindings: bindings, architecture: options, limits: try limits)
+      path, format: try from.map(Format.named), bindings: bindings, architecture: options, limits: try limits)
     if options != ArchitectureOptions(), !file.holdsWeightsAlone, own != nil || !isOneOfSeveral {
       throw file.architectureIsItsOwn
     }

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import FixtureChecks
 internal import RNNConv
 internal import Verification
 

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import FixtureChecks
 internal import RNNConv
 internal import Verification
 
@@ -154,7 +155,7 @@ struct Verify: ParsableCommand {
       request.expected = expected.map { TensorArgument($0) }
       request.allowsLoss = loss.allowLoss
       request.bindings = source.bind.map { TensorArgument($0) }
-      request.format = source.from
+      request.format = try source.from.map(Format.named)
       request.limits = try source.limits
       request.architecture = try source.architecture.options
       (request.leftArchitecture, request.rightArchitecture) = try paired.options(source.architecture)

@@ -57,7 +57,11 @@ struct FixtureCheck {
 
   /// The file of the fixture that an error names. Where inputs do not fit, it names the model, which is right.
   private func named(by error: RNNConvError) -> String? {
-    if case .inputs = error { return nil }
+    switch error {
+    case .model, .run, .evaluation, .comparison: return nil
+    case .file, .unknownFormat, .foreignFormat, .unreadable, .notExpressible, .loss, .disproved, .arguments:
+      break
+    }
     // The longest: what `a/x.npz` is called stands in `data/x.npz` too.
     return fixture.paths.filter { error.description.contains(Folder.join(folder, $0)) }.max {
       $0.utf8.count < $1.utf8.count
@@ -74,7 +78,7 @@ struct FixtureCheck {
       try model.bindings.below(folder).bindings(limits: limits)
     ) { $1 }
     return try ModelFile.open(
-      path(of: model), format: model.format, bindings: values,
+      path(of: model), format: try model.format.map(Format.named), bindings: values,
       architecture: model.architecture, limits: limits)
   }
 

@@ -27,7 +27,7 @@ public struct Beam: Sendable, Equatable {
 /// hypothesis that ends leaves the beam; a row is done when `width` have ended, or after the loop's most steps. Outputs
 /// are those of the row's best hypothesis.
 /// - Throws: `.cannotSearch` where no loop, or a loop other than by an ArgMax, feeds tokens back.
-public func beamForward(
+package func beamForward(
   _ model: Model, inputs: [String: Tensor], precision: Precision, beam: Beam
 ) throws(ForwardError) -> [String: Tensor] {
   switch precision {

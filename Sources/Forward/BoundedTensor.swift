@@ -3,16 +3,16 @@
 ///
 /// An infinite error means that nothing is known, not even that the evaluation gives a number: it may overflow,
 /// or an integer may turn out another one.
-public struct BoundedTensor: Sendable, Equatable {
-  public let shape: [Int]
+package struct BoundedTensor: Sendable, Equatable {
+  package let shape: [Int]
   /// Row-major, finite.
-  public let values: [Double]
+  package let values: [Double]
   /// Row-major, at least 0, never NaN.
-  public let errors: [Double]
+  package let errors: [Double]
   /// Token ids: each is certain (error 0) or undecided (error ∞).
-  public let isInteger: Bool
+  package let isInteger: Bool
 
-  public init(shape: [Int], values: [Double], errors: [Double], isInteger: Bool) {
+  package init(shape: [Int], values: [Double], errors: [Double], isInteger: Bool) {
     self.shape = shape
     self.values = values
     self.errors = errors
@@ -20,7 +20,7 @@ public struct BoundedTensor: Sendable, Equatable {
   }
 
   /// Whether a number found at `index` is within the bound; a NaN only is where nothing is known.
-  public func contains(_ number: Double, at index: Int) -> Bool {
+  package func contains(_ number: Double, at index: Int) -> Bool {
     errors[index] == .infinity || abs(number - values[index]) <= errors[index]
   }
 }

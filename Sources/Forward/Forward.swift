@@ -15,7 +15,7 @@ public enum Precision: String, Sendable, CaseIterable, Hashable {
 ///   - execution: how many threads it may use; results do not depend on it.
 /// - Returns: one tensor for each output port, in its axes' arrangement: float32 or float64 by `precision`, int64
 ///   for token ids.
-public func forward(
+package func forward(
   _ model: Model, inputs: [String: Tensor], precision: Precision, execution: Execution = .current
 ) throws(ForwardError) -> [String: Tensor] {
   switch precision {
@@ -33,7 +33,7 @@ public func forward(
 /// See docs/error-bounds.md for what "any evaluation" covers.
 /// - Parameter symbols: with how many recurrent layers may be run again where intervals grow.
 /// - Returns: for each output port, values and errors in its axes' arrangement.
-public func boundedForward(
+package func boundedForward(
   _ model: Model, inputs: [String: Tensor], rounding: RoundingModel, symbols: Symbols = .many
 ) throws(ForwardError) -> [String: BoundedTensor] {
   var rounding = rounding
@@ -45,11 +45,11 @@ public func boundedForward(
 }
 
 /// Bounded passes of one model on many inputs: the layers of a small one are made ready once.
-public struct BoundedPasses: Sendable {
+package struct BoundedPasses: Sendable {
   private let pass: @Sendable ([String: Tensor]) throws(ForwardError) -> [String: BoundedTensor]
 
   /// - Throws: `ForwardError.invalidModel`.
-  public init(_ model: Model, rounding: RoundingModel, symbols: Symbols) throws(ForwardError) {
+  package init(_ model: Model, rounding: RoundingModel, symbols: Symbols) throws(ForwardError) {
     guard model.parameterCount <= 1 << 20 else {
       pass = { inputs throws(ForwardError) in
         try boundedForward(model, inputs: inputs, rounding: rounding, symbols: symbols)
@@ -79,7 +79,7 @@ public struct BoundedPasses: Sendable {
   }
 
   /// As `boundedForward`.
-  public func run(_ inputs: [String: Tensor]) throws(ForwardError) -> [String: BoundedTensor] {
+  package func run(_ inputs: [String: Tensor]) throws(ForwardError) -> [String: BoundedTensor] {
     try pass(inputs)
   }
 }
@@ -163,7 +163,7 @@ extension Model {
   }
 }
 
-extension Port {
+extension Model.Port {
   /// How this port holds the value; throws where a size that the port fixes is another one.
   func arrangement<Number>(of value: Value<Number>) throws(ForwardError) -> PortArrangement {
     let batch =

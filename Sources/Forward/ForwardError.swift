@@ -21,6 +21,9 @@ public enum ForwardError: Error, Equatable, CustomStringConvertible {
   case cannotSearch(layer: String, reason: String)
   /// A stream takes the ports without a time axis at its first step.
   case inputAfterStart(port: String)
+  /// A stream's state without one of its layers'.
+  case missingState(String)
+  case wrongState(String, expected: String, found: String)
   case rowOutOfRange(row: Int, batch: Int)
   /// Keeping every step's Jacobian would take this many bytes.
   case jacobiansTooLarge(layer: String, bytes: Int, limit: Int)
@@ -51,6 +54,9 @@ public enum ForwardError: Error, Equatable, CustomStringConvertible {
     case .cannotStream(let layer, let reason): "layer '\(layer)' cannot run step by step: \(reason)"
     case .cannotSearch(let layer, let reason): "'\(layer)' cannot be searched by beam: \(reason)"
     case .inputAfterStart(let port): "port '\(port)' has no time axis: it is read at the first step only"
+    case .missingState(let name): "the state holds no '\(name)'"
+    case .wrongState(let name, let expected, let found):
+      "the state's '\(name)': expected \(expected), found \(found)"
     case .rowOutOfRange(let row, let batch): "there is no row \(row) in a batch of \(batch)"
     case .jacobiansTooLarge(let layer, let bytes, let limit):
       "layer '\(layer)': its Jacobians take \(bytes) bytes, more than \(limit)"

@@ -1,17 +1,17 @@
-public import Recurrent
-public import Tensors
+package import Recurrent
+package import Tensors
 
 /// How large an output's rounding noise is: the values of a Float64 pass, and how far an evaluation is usually off.
-public struct NoiseTensor: Sendable, Equatable {
-  public let shape: [Int]
+package struct NoiseTensor: Sendable, Equatable {
+  package let shape: [Int]
   /// Row-major; of a Float64 pass.
-  public let values: [Double]
+  package let values: [Double]
   /// What seeded passes were usually off by: 1.5 times the median, a standard deviation where errors are normal. ∞ where most
   /// were no number, or one of them another integer.
-  public let deviations: [Double]
+  package let deviations: [Double]
   /// The most that one of them was off by. Far more than usual where a function jumps or has a kink.
-  public let largest: [Double]
-  public let isInteger: Bool
+  package let largest: [Double]
+  package let isInteger: Bool
 }
 
 /// Estimates the rounding noise of a Float32 runtime, element by element.
@@ -23,7 +23,7 @@ public struct NoiseTensor: Sendable, Equatable {
 ///   - inputs: by port name, each in its port's arrangement.
 ///   - rounding: how accurate the runtime's functions are.
 ///   - passes: at least 1; the more, the steadier the estimate.
-public func roundingNoise(
+package func roundingNoise(
   _ model: Model, inputs: [String: Tensor], rounding: RoundingModel, seed: UInt64, passes: Int
 ) throws(ForwardError) -> [String: NoiseTensor] {
   do { try model.validated() } catch { throw .invalidModel(error) }

@@ -4,19 +4,19 @@ internal import Tensors
 /// The tensors given to a pass, checked against the ports.
 struct PassInputs<Number: Scalar> {
   let batch: Int
-  private let given: [(port: Port, tensor: Tensor)]
+  private let given: [(port: Model.Port, tensor: Tensor)]
 
   /// Finds B and each input's T; `batch` fixes B where the caller has.
   ///
   /// Reads `ports`, which are all inputs of the model, or those that a stream still needs.
   init(
-    _ model: Model, _ ports: [Port], _ tensors: [String: Tensor], batch fixedBatch: Int? = nil
+    _ model: Model, _ ports: [Model.Port], _ tensors: [String: Tensor], batch fixedBatch: Int? = nil
   ) throws(ForwardError) {
     let names = Set(ports.map(\.name))
     if let stranger = tensors.keys.sorted().first(where: { !names.contains($0) }) {
       throw .unknownInput(stranger)
     }
-    var given: [(port: Port, tensor: Tensor)] = []
+    var given: [(port: Model.Port, tensor: Tensor)] = []
     var batch = fixedBatch
     for port in ports {
       guard let tensor = tensors[port.name] else { throw .missingInput(port: port.name) }
@@ -43,7 +43,7 @@ struct PassInputs<Number: Scalar> {
     for (port, tensor) in given { try check(port, tensor) }
   }
 
-  private func check(_ port: Port, _ tensor: Tensor) throws(ForwardError) {
+  private func check(_ port: Model.Port, _ tensor: Tensor) throws(ForwardError) {
     let isInteger = !tensor.elementType.isFloat && tensor.quantization == nil
     guard isInteger == port.kind.isInteger, tensor.elementType != .bool else {
       throw .wrongElementType(
@@ -93,12 +93,12 @@ struct PassInputs<Number: Scalar> {
     return values
   }
 
-  private func steps(_ port: Port, _ tensor: Tensor) -> Int {
+  private func steps(_ port: Model.Port, _ tensor: Tensor) -> Int {
     port.timeAxis.map { tensor.shape[$0] } ?? (try? port.steps(of: tensor.shape, batch: batch)) ?? 1
   }
 
   /// A tensor that has been checked, or some steps of one.
-  private func value(_ port: Port, _ tensor: Tensor) -> Value<Number> {
+  private func value(_ port: Model.Port, _ tensor: Tensor) -> Value<Number> {
     let steps = steps(port, tensor)
     let arrangement = PortArrangement(port, steps: steps, batch: batch)
     let time = port.kind.hasTime ? steps : nil
@@ -113,7 +113,7 @@ struct PassInputs<Number: Scalar> {
   }
 }
 
-extension Port {
+extension Model.Port {
   /// The axis that is time and nothing else.
   fileprivate var timeAxis: Int? { axes.firstIndex { $0.factors == [.time] } }
 }

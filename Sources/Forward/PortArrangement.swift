@@ -7,7 +7,7 @@ struct PortArrangement {
   let positions: [Int]?
 
   /// The arrangement of a value of T steps, B rows and F features.
-  init(_ port: Port, steps: Int, batch: Int) {
+  init(_ port: Model.Port, steps: Int, batch: Int) {
     let features = port.kind.features
     var shape: [Int] = []
     var factors: [(size: Int, stride: Int)] = []
@@ -55,7 +55,7 @@ struct PortArrangement {
   }
 }
 
-extension Port {
+extension Model.Port {
   /// The B that a tensor of this shape tells, or nil where no axis tells it.
   func batch(of shape: [Int]) throws(ForwardError) -> Int? {
     guard shape.count == axes.count else { throw wrongShape(shape) }

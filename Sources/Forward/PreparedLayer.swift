@@ -4,7 +4,7 @@ internal import Tensors
 /// A layer whose tensors have been converted for a pass.
 struct PreparedLayer<Number: Scalar>: Sendable {
   let name: String
-  let operation: Operation
+  let operation: Layer.Operation
   let rules: Number.Rules
   /// The tensors of `operation`, in its own order, where no other property keeps them; a table's only where its rows
   /// cannot be converted one by one.

@@ -1,9 +1,9 @@
 /// How far one elementary function of a runtime may be off: `relative · |f(x)| + absolute`.
-public struct FunctionError: Sendable, Hashable {
-  public var relative: Double
-  public var absolute: Double
+package struct FunctionError: Sendable, Hashable {
+  package var relative: Double
+  package var absolute: Double
 
-  public init(relative: Double, absolute: Double) {
+  package init(relative: Double, absolute: Double) {
     self.relative = relative
     self.absolute = absolute
   }
@@ -14,7 +14,7 @@ public struct FunctionError: Sendable, Hashable {
 
 /// How many symbols a bound may follow through recurrent layers where intervals grow: the more, the sharper, at up to a
 /// hundred times the work.
-public enum Symbols: Sendable, Hashable {
+package enum Symbols: Sendable, Hashable {
   /// Intervals alone.
   case none
   /// A few times the states: enough where the recurrence contracts.
@@ -26,20 +26,20 @@ public enum Symbols: Sendable, Hashable {
 }
 
 /// What is assumed of the arithmetic of an evaluation: the format's rounding and its elementary functions.
-public struct RoundingModel: Sendable, Hashable {
-  public var format: Precision
+package struct RoundingModel: Sendable, Hashable {
+  package var format: Precision
   /// 1 / (1 + e^{−x})
-  public var sigmoid: FunctionError
-  public var tanh: FunctionError
+  package var sigmoid: FunctionError
+  package var tanh: FunctionError
   /// e^x, ln x and the error function.
-  public var elementary: FunctionError
+  package var elementary: FunctionError
   /// What weights may have been stored as before they are used; nil where they are the model's own.
-  public var storage: WeightStorage?
+  package var storage: WeightStorage?
   /// The effort that bounds may take.
   var symbols = Symbols.many
   var readsStoredWeights = false
 
-  public init(format: Precision, sigmoid: FunctionError, tanh: FunctionError, elementary: FunctionError) {
+  package init(format: Precision, sigmoid: FunctionError, tanh: FunctionError, elementary: FunctionError) {
     self.format = format
     self.sigmoid = sigmoid
     self.tanh = tanh
@@ -47,19 +47,19 @@ public struct RoundingModel: Sendable, Hashable {
   }
 
   /// u: half the distance from 1 to the next number.
-  public var unitRoundoff: Double { format == .float32 ? 0x1p-24 : 0x1p-53 }
+  package var unitRoundoff: Double { format == .float32 ? 0x1p-24 : 0x1p-53 }
 
   /// η: the smallest normal number, which also covers hardware that flushes subnormal numbers to zero.
-  public var underflow: Double { format == .float32 ? 0x1p-126 : 0x1p-1022 }
+  package var underflow: Double { format == .float32 ? 0x1p-126 : 0x1p-1022 }
 
   /// Any Float32 runtime whose functions are good to 4 ulp.
-  public static let float32 = RoundingModel(.float32, ulps: 4)
+  package static let float32 = RoundingModel(.float32, ulps: 4)
 
   /// Any Float64 runtime whose functions are good to 4 ulp.
-  public static let float64 = RoundingModel(.float64, ulps: 4)
+  package static let float64 = RoundingModel(.float64, ulps: 4)
 
   /// PyTorch on a CPU: vectorised functions of 1 to 4 ulp.
-  public static let pytorch: RoundingModel = {
+  package static let pytorch: RoundingModel = {
     var model = RoundingModel.float32
     model.sigmoid.absolute = 1e-7
     model.tanh.absolute = 1e-7
@@ -67,7 +67,7 @@ public struct RoundingModel: Sendable, Hashable {
   }()
 
   /// onnxruntime on a CPU: rational approximations, whose error is absolute.
-  public static let onnxruntime: RoundingModel = {
+  package static let onnxruntime: RoundingModel = {
     var model = RoundingModel.float32
     model.sigmoid = FunctionError(relative: 0, absolute: 3e-7)
     model.tanh = FunctionError(relative: 5e-7, absolute: 7e-7)
@@ -75,14 +75,14 @@ public struct RoundingModel: Sendable, Hashable {
   }()
 
   /// Keras on TensorFlow, and LiteRT: rational approximations, better than onnxruntime's.
-  public static let keras: RoundingModel = {
+  package static let keras: RoundingModel = {
     var model = RoundingModel.onnxruntime
     model.tanh = FunctionError(relative: 4e-7, absolute: 4e-7)
     return model
   }()
 
   /// tract: σ and tanh are clamped near their ends.
-  public static let tract: RoundingModel = {
+  package static let tract: RoundingModel = {
     var model = RoundingModel.float32
     model.sigmoid = FunctionError(relative: 0, absolute: 6e-7)
     model.tanh = FunctionError(relative: 5e-7, absolute: 7e-7)

@@ -3,9 +3,12 @@ internal import Recurrent
 /// The last states of each recurrent layer, which the next steps begin with.
 struct CarriedStates<Number: Scalar>: Sendable {
   /// Outputs 1 and 2 of each recurrent layer; empty before the first steps.
-  private var states: [[Value<Number>]]
+  private(set) var states: [[Value<Number>]]
 
   init(layers: Int) { states = [[Value<Number>]](repeating: [], count: layers) }
+
+  /// Goes on from `states`.
+  init(_ states: [[Value<Number>]]) { self.states = states }
 
   /// Runs all layers on the next steps, in `values` at first, and adds what they make. Where it throws, the states stay.
   mutating func advance(

@@ -28,7 +28,8 @@ public struct ModelDescription: Sendable {
       let version = try object.required("rnnconv_description")
       guard try version.integer() == 1 else { throw version.wrong("only version 1 is known") }
       let order = try object.optional("matrices")?.word(["out,in", "in,out"])
-      var builder = ModelBuilder(weights: weights, source: source, outputsFirst: order.map { $0 == "out,in" })
+      var builder = DescriptionBuilder(
+        weights: weights, source: source, outputsFirst: order.map { $0 == "out,in" })
       let name = try object.text("name") ?? ""
       let inputs = try object.required("inputs").list().map { node throws(DescriptionError) in
         try builder.input(node)
@@ -59,8 +60,8 @@ extension DescriptionObject {
   }
 }
 
-extension ModelBuilder {
-  mutating func input(_ node: DescriptionNode) throws(DescriptionError) -> Port {
+extension DescriptionBuilder {
+  mutating func input(_ node: DescriptionNode) throws(DescriptionError) -> Model.Port {
     let port = try node.object { object throws(DescriptionError) in
       let name = try object.required("name").text()
       let type = try Self.type(object.optional("type"), standard: .float32)
@@ -71,7 +72,7 @@ extension ModelBuilder {
         type.isFloat
         ? (hasTime ? .sequence(features: features) : .vector(features: features))
         : (hasTime ? .tokens : .indices)
-      return Port(name: name, value: name, elementType: type, kind: kind, axes: axes)
+      return Model.Port(name: name, value: name, elementType: type, kind: kind, axes: axes)
     }
     guard kinds.updateValue(port.kind, forKey: port.value) == nil else {
       throw node.wrong("the value '\(port.value)' is made twice")
@@ -80,7 +81,7 @@ extension ModelBuilder {
   }
 
   /// `shape` is optional: `[time, batch, features]` without it, as far as the value has them.
-  func output(_ node: DescriptionNode) throws(DescriptionError) -> Port {
+  func output(_ node: DescriptionNode) throws(DescriptionError) -> Model.Port {
     try node.object { object throws(DescriptionError) in
       let name = try object.required("name").text()
       let value = try object.text("value") ?? name
@@ -94,7 +95,7 @@ extension ModelBuilder {
         let features = [PortAxis([.features(stride: 1, count: kind.features)])]
         axes = time + [PortAxis([.batch], symbol: "batch")] + (kind.isInteger ? [] : features)
       }
-      return Port(name: name, value: value, elementType: type, kind: kind, axes: axes)
+      return Model.Port(name: name, value: value, elementType: type, kind: kind, axes: axes)
     }
   }
 

@@ -8,8 +8,8 @@ struct RNNWHeader {
   static let optionalPrefix = "x-"
 
   let name: String
-  let inputs: [Port]
-  let outputs: [Port]
+  let inputs: [Model.Port]
+  let outputs: [Model.Port]
   let layers: [HeaderNode]
   let metadata: [String: String]
   let tensors: [RNNWTensorEntry]
@@ -34,8 +34,12 @@ struct RNNWHeader {
 
   private init(_ object: inout HeaderObject) throws(RNNWError) {
     name = try object.required("name").text()
-    inputs = try object.required("inputs").list().map { node throws(RNNWError) in try Port(parsing: node) }
-    outputs = try object.required("outputs").list().map { node throws(RNNWError) in try Port(parsing: node) }
+    inputs = try object.required("inputs").list().map { node throws(RNNWError) in
+      try Model.Port(parsing: node)
+    }
+    outputs = try object.required("outputs").list().map { node throws(RNNWError) in
+      try Model.Port(parsing: node)
+    }
     layers = try object.required("layers").list()
     metadata = try object.required("metadata").stringDictionary()
     tensors = try object.required("tensors").list().map { node throws(RNNWError) in
@@ -81,11 +85,11 @@ extension HeaderNode {
 
 // MARK: Ports
 
-extension Port {
+extension Model.Port {
   init(parsing node: HeaderNode) throws(RNNWError) {
     self = try node.object { port throws(RNNWError) in
       let kind = try ValueKind(parsing: &port)
-      return Port(
+      return Model.Port(
         name: try port.required("name").text(), value: try port.required("value").text(),
         elementType: try port.required("dtype").name("element type"), kind: kind,
         axes: try port.required("axes").list().map { axis throws(RNNWError) in try PortAxis(parsing: axis) })

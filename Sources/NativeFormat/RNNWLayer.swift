@@ -9,7 +9,7 @@ extension Layer {
       return Layer(
         try layer.required("name").text(),
         try layer.required("attributes").object { attributes throws(RNNWError) in
-          try Operation(parsing: operation, &attributes, &tensors)
+          try Layer.Operation(parsing: operation, &attributes, &tensors)
         },
         inputs: try layer.required("inputs").values(), outputs: try layer.required("outputs").values())
     }
@@ -35,14 +35,14 @@ extension HeaderNode {
 
 // MARK: Operations
 
-extension Operation {
+extension Layer.Operation {
   /// The inverse of `attributes`: `node` holds the operation's name.
   fileprivate init(
     parsing node: HeaderNode, _ attributes: inout HeaderObject, _ tensors: inout RNNWTensors
   ) throws(RNNWError) {
     let name: LayerName = try node.name("operation")
     var fields = LayerFields(attributes, &tensors)
-    self = try Operation(name, from: &fields)
+    self = try Layer.Operation(name, from: &fields)
     (attributes, tensors) = (fields.object, fields.tensors)
   }
 

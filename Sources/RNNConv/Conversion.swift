@@ -20,6 +20,17 @@ public struct Conversion: Sendable {
   public var exactness: Exactness { notes.map(\.exactness).max() ?? .exact }
 }
 
+extension Conversion: CustomStringConvertible {
+  /// What was written and how exact, and a line for each layer that is not.
+  public var description: String {
+    let verdict = report.map { "proven \($0.verdict)" } ?? "not verified"
+    let changes = notes.filter { $0.exactness != .exact }.map {
+      "\n  \($0.exactness): \($0.layer): \($0.detail)"
+    }
+    return "\(path): \(layerCount) layers, \(exactness), \(verdict)" + changes.joined()
+  }
+}
+
 /// How a conversion is done.
 public struct ConversionOptions: Sendable {
   public var write = WriteOptions()
@@ -29,7 +40,7 @@ public struct ConversionOptions: Sendable {
   public var verify = true
   public var seed: UInt64 = 1
   /// The target's format; nil to go by the extension.
-  public var format: String?
+  public var format: Format?
 
   public init() {}
 }
@@ -50,11 +61,7 @@ extension ModelFile {
     throws(RNNConvError) -> Conversion
   {
     let target: Format
-    if let name = options.format {
-      target = try Format.named(name)
-    } else {
-      target = try Format.forPath(path)
-    }
+    if let format = options.format { target = format } else { target = try Format.forPath(path) }
     let unheeded = options.write.settings.filter { !target.heeds.contains($0) }
     guard unheeded.isEmpty else {
       throw .arguments(
@@ -103,7 +110,7 @@ extension ModelFile {
         content = try staged.bytes(ofFile: files.count - 1)
         if let external = final.external { companions[external.name] = try staged.bytes(ofFile: 0) }
       } catch { throw .file(error) }
-      let copy = try ModelFile(content, path: path, folder: nil, companions: companions, format: target.name)
+      let copy = try ModelFile(bytes: content, path: path, companions: companions, format: target)
       var asked = VerificationOptions(seed: options.seed)
       (asked.isSingleNeeded, asked.isDiagnosing) = (false, false)
       // Where the user asked for narrower weights, the rounded model is what the file must hold.

@@ -70,7 +70,7 @@ extension Finding {
   }
 }
 
-extension Port {
+extension Model.Port {
   /// `[T, B, 8]`, with the source's names for open sizes.
   public var shapeDescription: String {
     "["

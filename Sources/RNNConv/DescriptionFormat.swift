@@ -8,7 +8,7 @@ internal import Tensors
 
 extension Format {
   /// A model in words, with its weights in a file beside it.
-  static let description = Format(
+  public static let modelDescription = Format(
     name: "description", extensions: ["json"],
     summary: "a model in words (.model.json) with weights from .npz, .safetensors or PyTorch",
     recognises: { bytes in

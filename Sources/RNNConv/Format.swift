@@ -9,7 +9,7 @@ internal import Verification
 
 /// A file format, as one value: to add a format, write its target and register it in `Format.all`.
 public struct Format: Sendable {
-  /// Such as `onnx`; what `--format` takes.
+  /// Such as `onnx`.
   public let name: String
   public let extensions: [String]
   public let summary: String
@@ -48,6 +48,9 @@ public struct Format: Sendable {
     /// Checks what the file itself says about its bytes, where reading it did not.
     var check: @Sendable () throws(RNNConvError) -> Void = {}
 
+    /// Runs of the canonical model, which share what they packed.
+    let passes = Passes()
+
     /// The canonical model, or why the file cannot be imported.
     var model: Result<Model, RNNConvError> { imported.value }
 
@@ -75,9 +78,9 @@ public struct Format: Sendable {
     init(ofItself model: Model, _ path: String, companions: [String] = []) {
       func running(_ model: Model) -> Evaluate {
         { (inputs, precision) throws(RNNConvError) in
-          do { return try forward(model, inputs: inputs, precision: precision) } catch {
-            throw .inputs("\(path): \(error)")
-          }
+          do throws(ForwardError) {
+            return try forward(model, inputs: inputs, precision: precision)
+          } catch { throw .run(path: path, error) }
         }
       }
       self.init(
@@ -110,18 +113,21 @@ public struct Format: Sendable {
   }
 
   /// Whether its files hold weights and no architecture.
-  var holdsWeightsAlone: Bool { [Format.pytorch, .safetensors, .numpy].contains { $0.name == name } }
+  var holdsWeightsAlone: Bool { [.pytorch, .safetensors, .numpy].contains(self) }
 
   /// Whether its files can be written at all.
-  private var isWritten: Bool { name != Format.description.name && name != Format.numpy.name }
+  private var isWritten: Bool { self != .modelDescription && self != .numpy }
 
   /// Whether its files begin as no other's do. ONNX's begin as any protocol buffer may.
-  var hasMark: Bool { name != Format.onnx.name }
+  var hasMark: Bool { self != .onnx }
 
   /// Every format, in the order in which content is tried.
-  public static let all: [Format] = [.native, .description, .pytorch, .safetensors, .numpy, .onnx]
+  public static let all: [Format] = [.rnnw, .modelDescription, .pytorch, .safetensors, .numpy, .onnx]
 
-  static func named(_ name: String) throws(RNNConvError) -> Format {
+  /// By its name or one of its extensions.
+  ///
+  /// - Throws: `RNNConvError.arguments` with the names that there are.
+  public static func named(_ name: String) throws(RNNConvError) -> Format {
     guard let format = all.first(where: { $0.name == name || $0.extensions.contains(name) }) else {
       throw .arguments("unknown format '\(name)'; known are \(all.map(\.name).joined(separator: ", "))")
     }
@@ -140,6 +146,11 @@ public struct Format: Sendable {
     }
     return format
   }
+}
+
+extension Format: Equatable, CustomStringConvertible {
+  public static func == (left: Format, right: Format) -> Bool { left.name == right.name }
+  public var description: String { name }
 }
 
 /// How a file is read.
@@ -191,8 +202,8 @@ public struct WriteOptions: Sendable {
 }
 
 extension Format {
-  /// Our own file; its rules are those of the canonical model.
-  static let native = Format(
+  /// `.rnnw`, rnnconv's own documented file; its rules are those of the canonical model.
+  public static let rnnw = Format(
     name: "rnnw", extensions: ["rnnw"], summary: "rnnconv's own documented weight format",
     recognises: { NativeFormat.recognises($0) },
     read: { (bytes, options) throws(RNNConvError) in
@@ -209,7 +220,8 @@ extension Format {
       } catch { throw .notExpressible(format: "rnnw", reason: error.description) }
     })
 
-  static let onnx = Format(
+  /// ONNX.
+  public static let onnx = Format(
     name: "onnx", extensions: ["onnx"], summary: "ONNX, opset 7 to 28",
     recognises: { ONNXDecoder.recognises($0) },
     read: { (bytes, options) throws(RNNConvError) in
@@ -238,7 +250,7 @@ extension Format {
           } catch {
             // What the file asks for is its own fault, whatever it is given.
             if case .overLimit = error { throw .unreadable(path: options.path, reason: error.description) }
-            throw .inputs("\(options.path): \(error)")
+            throw .evaluation(path: options.path, reason: error.description)
           }
         }
       }

@@ -54,12 +54,12 @@ extension ModelFile {
         } ?? inputs)
     } else {
       do { probe = try Probe.sequence(for: model, steps: length ?? 100, seed: seed) } catch {
-        throw .inputs("\(path): \(error)")
+        throw .arguments("\(path): \(error)")
       }
     }
     let flows: [GradientFlow]
     do { flows = try Forward.gradientFlow(model, inputs: probe.inputs, options) } catch {
-      throw .inputs("\(path): \(error)")
+      throw .run(path: path, error)
     }
     guard let first = flows.first else { throw .arguments("\(path): the model has no recurrent layer") }
     if let length, inputs == nil, first.steps != length {

@@ -67,7 +67,7 @@ extension ModelFile {
       try file.evaluate($0, precision: $1)
     }
     do { return try Verification.verify(subject, evaluator, probes: probes, isDiagnosing: false) } catch {
-      throw .inputs(error.description)
+      throw .comparison(error)
     }
   }
 }

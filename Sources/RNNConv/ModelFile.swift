@@ -12,14 +12,15 @@ public struct ModelFile: Sendable {
   public let byteCount: Int
   private(set) var content: Format.Content
 
-  /// Opens a file; `-` is standard input. The format is told by content, or named.
+  /// Opens a file; `-` is standard input.
   ///
   /// - Parameters:
+  ///   - format: nil to go by the content, and by the path's extension where that does not tell.
   ///   - bindings: values for graph inputs that hold weights (ONNX).
   ///   - architecture: what a file of weights alone does not say (PyTorch, safetensors, `.npz`).
   /// - Throws: `RNNConvError` naming the file and the place in it.
   public static func open(
-    _ path: String, format name: String? = nil, bindings: [String: Tensor] = [:],
+    _ path: String, format: Format? = nil, bindings: [String: Tensor] = [:],
     architecture: ArchitectureOptions = ArchitectureOptions(), limits: Limits = .standard
   ) throws(RNNConvError) -> ModelFile {
     let bytes: ByteBuffer
@@ -31,7 +32,8 @@ public struct ModelFile: Sendable {
     }
     let folder = path == "-" ? nil : path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
     return try ModelFile(
-      bytes, path: path, folder: folder, format: name, bindings: bindings, architecture: architecture,
+      bytes: bytes, path: path, folder: folder, format: format, bindings: bindings,
+      architecture: architecture,
       limits: limits)
   }
 
@@ -42,14 +44,14 @@ public struct ModelFile: Sendable {
   ///   - folder: where parts in files of their own may be read from; nil refuses them.
   ///   - companions: such files by name that are in memory already, and not looked for in the folder.
   public init(
-    _ bytes: ByteBuffer, path: String, folder: String? = nil, companions: [String: ByteBuffer] = [:],
-    format name: String? = nil,
-    bindings: [String: Tensor] = [:], architecture: ArchitectureOptions = ArchitectureOptions(),
+    bytes: ByteBuffer, path: String = "bytes in memory", folder: String? = nil,
+    companions: [String: ByteBuffer] = [:], format named: Format? = nil, bindings: [String: Tensor] = [:],
+    architecture: ArchitectureOptions = ArchitectureOptions(),
     limits: Limits = .standard
   ) throws(RNNConvError) {
     guard bytes.count > 0 else { throw .unreadable(path: path, reason: "the file is empty") }
-    if let name {
-      format = try Format.named(name)
+    if let named {
+      format = named
     } else if let found = Format.all.first(where: { $0.recognises(bytes) }), found.hasMark {
       format = found
     } else if let foreign = ForeignFormat.recognise(bytes, path: path) {
@@ -153,14 +155,16 @@ public struct ModelFile: Sendable {
 
   /// Runs the canonical model.
   ///
+  /// From the second run on its weights stay in memory as passes want them, beside those of the file; for many small runs at once
+  /// see `prepared`.
   /// - Parameter inputs: by port name, each in its port's arrangement, such as `[T, B, I]`.
+  /// - Returns: by port name: float32 or float64 by `precision`, int64 for token ids.
+  /// - Throws: `RNNConvError.run`, whose `ForwardError` names the input or the layer.
   public func run(
     _ inputs: [String: Tensor], precision: Precision = .float32
   ) throws(RNNConvError) -> [String: Tensor] {
     let model = try model
-    do { return try forward(model, inputs: inputs, precision: precision) } catch {
-      throw .inputs("\(path): \(error)")
-    }
+    do { return try content.passes.run(model, inputs, precision) } catch { throw .run(path: path, error) }
   }
 
   /// Runs the canonical model, whose loops search their tokens by beam.
@@ -169,15 +173,7 @@ public struct ModelFile: Sendable {
   ) throws(RNNConvError) -> [String: Tensor] {
     let model = try model
     do { return try beamForward(model, inputs: inputs, precision: precision, beam: beam) } catch {
-      throw .inputs("\(path): \(error)")
-    }
-  }
-
-  /// A session that takes one time step at a time and carries h and c of every recurrent layer.
-  public func stream(batch: Int = 1, precision: Precision = .float32) throws(RNNConvError) -> Stream {
-    let model = try model
-    do { return try Stream(model, batch: batch, precision: precision) } catch {
-      throw .inputs("\(path): \(error)")
+      throw .run(path: path, error)
     }
   }
 }
@@ -186,9 +182,20 @@ extension ModelFile {
   /// A model in memory as if it came from a `.rnnw` file.
   public init(_ model: Model, name: String) {
     path = name
-    format = .native
+    format = .rnnw
     byteCount = 0
     content = Format.Content(ofItself: model, name)
+  }
+}
+
+extension ModelFile: CustomStringConvertible {
+  /// Its format and size, and what `Model` says of itself or why it cannot be imported.
+  public var description: String {
+    let head = "\(path): \(format), \(byteCount) bytes"
+    switch content.model {
+    case .success(let model): return "\(head)\n\(model)"
+    case .failure(let error): return "\(head); not imported: \(error.summary)"
+    }
   }
 }
 

@@ -1,8 +1,10 @@
 public import ByteIO
+public import Forward
 public import Recurrent
 public import Verification
 
-/// Everything that the toolkit can answer instead of a result. `description` is the message for people.
+/// Everything that the library can answer instead of a result: each call throws this, to be matched by case. `description` is the
+/// message for people; what it calls `.name` is a setting (`Setting`), which a command line has flags for.
 public enum RNNConvError: Error, Equatable, CustomStringConvertible {
   /// A file cannot be read or written.
   case file(FileError)
@@ -20,8 +22,14 @@ public enum RNNConvError: Error, Equatable, CustomStringConvertible {
   case disproved(VerificationReport)
   /// What the user asked for makes no sense.
   case arguments(String)
-  /// The inputs given do not fit the model.
-  case inputs(String)
+  /// A model built in code means nothing.
+  case model(ModelError)
+  /// The canonical model does not run on what it was given, or not in the way that was asked for.
+  case run(path: String, ForwardError)
+  /// The file's own evaluator does not run on what it was given.
+  case evaluation(path: String, reason: String)
+  /// Two sides cannot be compared.
+  case comparison(VerificationError)
 
   public var description: String { ([summary] + details.map { "  \($0)" }).joined(separator: "\n") }
 
@@ -46,17 +54,10 @@ public enum RNNConvError: Error, Equatable, CustomStringConvertible {
     case .disproved(let report):
       "\(report.right) was not written: the converted model computes something else than \(report.left); please report this"
     case .arguments(let reason): reason
-    case .inputs(let reason): reason
-    }
-  }
-
-  /// 1 disproved · 2 bad arguments · 3 not expressible in the target format · 4 a file is malformed, unsupported or inaccessible.
-  public var exitCode: Int32 {
-    switch self {
-    case .disproved: 1
-    case .arguments, .inputs: 2
-    case .notExpressible, .loss: 3
-    case .file, .unknownFormat, .foreignFormat, .unreadable: 4
+    case .model(let error): error.description
+    case .run(let path, let error): "\(path): \(error)"
+    case .evaluation(let path, let reason): "\(path): \(reason)"
+    case .comparison(let error): error.description
     }
   }
 }

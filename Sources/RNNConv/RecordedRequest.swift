@@ -30,7 +30,7 @@ package struct RecordedRequest: Sendable, Equatable {
         JSONMember("files", .array(request.files.map(JSONValue.string))),
         JSONMember("inputs", list(request.inputs)), JSONMember("expected", list(request.expected)),
         JSONMember("bindings", list(request.bindings)),
-        JSONMember("format", request.format.map(JSONValue.string) ?? .null),
+        JSONMember("format", request.format.map { .string($0.name) } ?? .null),
         JSONMember("seed", .integer(Int64(bitPattern: request.options.seed))),
         JSONMember("suite", .string(request.options.suite.rawValue)),
         JSONMember("runtime", .string(request.options.runtime.rawValue)),
@@ -51,7 +51,7 @@ package struct RecordedRequest: Sendable, Equatable {
         request.inputs = try object.required("inputs").texts().map { TensorArgument($0) }
         request.expected = try object.required("expected").texts().map { TensorArgument($0) }
         request.bindings = try object.required("bindings").texts().map { TensorArgument($0) }
-        request.format = try object.required("format").given?.text()
+        request.format = try object.required("format").given?.format()
         request.architecture = try object.optional("architecture")?.architecture() ?? ArchitectureOptions()
         request.leftArchitecture = try object.optional("leftArchitecture")?.architecture()
         request.rightArchitecture = try object.optional("rightArchitecture")?.architecture()
@@ -81,6 +81,11 @@ extension JSONNode<EvidenceError> {
 
   fileprivate func texts() throws(EvidenceError) -> [String] {
     try list().map { (node) throws(EvidenceError) in try node.text() }
+  }
+
+  fileprivate func format() throws(EvidenceError) -> Format {
+    let name = try text()
+    do { return try Format.named(name) } catch { throw wrong(error.description) }
   }
 
   /// Of a file of weights alone.

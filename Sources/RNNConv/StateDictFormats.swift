@@ -13,7 +13,8 @@ internal import TorchEvaluator
 // Formats that hold weights under names and no architecture: it is found from names, shapes and the user's options.
 
 extension Format {
-  static let pytorch = Format(
+  /// PyTorch checkpoints: `.pt`, `.pth`, `.bin`.
+  public static let pytorch = Format(
     name: "pytorch", extensions: ["pt", "pth", "bin", "ckpt", "pkl"],
     summary: "PyTorch checkpoints, read without running anything in them",
     recognises: { PyTorchFormat.recognises($0) },
@@ -37,7 +38,8 @@ extension Format {
       }
     })
 
-  static let safetensors = Format(
+  /// safetensors, alone or in shards.
+  public static let safetensors = Format(
     name: "safetensors", extensions: ["safetensors"],
     summary: "safetensors, alone or in shards with their index",
     recognises: { SafetensorsFormat.recognises($0) || SafetensorsIndex.recognises($0) },
@@ -69,7 +71,8 @@ extension Format {
       } catch { throw .notExpressible(format: "safetensors", reason: "\(error)") }
     })
 
-  static let numpy = Format(
+  /// NumPy archives of named weights; read alone.
+  public static let numpy = Format(
     name: "npz", extensions: ["npz"], summary: "NumPy archives of named weights",
     recognises: { NumPyFormat.kind(of: $0) == .archive },
     read: { (bytes, options) throws(RNNConvError) in
@@ -135,7 +138,7 @@ extension Format {
           case .float32: return try evaluator.run(inputs, as: Float.self)
           case .float64: return try evaluator.run(inputs, as: Double.self)
           }
-        } catch { throw .inputs("\(options.path): \(error)") }
+        } catch { throw .evaluation(path: options.path, reason: "\(error)") }
       }, inputNames: inference.architecture.inputs.map(\.name), findings: inference.findings,
       tensors: tensors, companions: companions, check: check)
   }

@@ -33,6 +33,27 @@ public enum TensorFile {
     }
   }
 
+  /// The tensors of a file by name, such as a stream's state.
+  ///
+  /// - Throws: where one has no name, as that of `.npy`, or two have the same.
+  public static func readNamed(
+    _ path: String, limits: Limits = .standard
+  ) throws(RNNConvError) -> [String: Tensor] {
+    var named: [String: Tensor] = [:]
+    for (name, tensor) in try read(path, limits: limits) {
+      guard let name else { throw .unreadable(path: path, reason: "its tensor has no name: write .npz") }
+      guard named.updateValue(tensor, forKey: name) == nil else {
+        throw .unreadable(path: path, reason: "two tensors are named '\(name)'")
+      }
+    }
+    return named
+  }
+
+  /// Writes tensors in the order of their names; formats and errors as below.
+  public static func write(_ tensors: [String: Tensor], to path: String) throws(RNNConvError) {
+    try write(tensors.sorted { $0.key < $1.key }.map { (name: $0.key, tensor: $0.value) }, to: path)
+  }
+
   /// Writes `.npz`, or `.npy` or an ONNX tensor (`.pb`) where there is one tensor; standard output (`-`) gets `.npy` of one
   /// and `.npz` of several.
   ///

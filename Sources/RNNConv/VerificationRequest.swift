@@ -12,7 +12,7 @@ public struct VerificationRequest: Sendable {
   /// Values for graph inputs that hold weights.
   public var bindings: [TensorArgument] = []
   /// The files' format, instead of going by their content.
-  public var format: String?
+  public var format: Format?
   /// What files of weights alone do not say.
   public var architecture = ArchitectureOptions()
   /// The same of the first and of the second file, where it is not that of both.

@@ -68,7 +68,7 @@ public struct VerificationOptions: Sendable {
 
 extension ModelFile {
   /// The file as a side of a comparison.
-  public var subject: Subject {
+  package var subject: Subject {
     let file = self
     let model = try? model
     return Subject(
@@ -138,7 +138,7 @@ extension ModelFile {
   /// Compares two files.
   ///
   /// Each side runs by its own format's rules; the bound on their difference is derived from the canonical models.
-  /// - Throws: `RNNConvError.inputs` where they cannot be compared.
+  /// - Throws: `RNNConvError.comparison` where they cannot be compared.
   public func verify(
     against other: ModelFile, _ options: VerificationOptions = VerificationOptions()
   ) throws(RNNConvError) -> VerificationReport {
@@ -157,7 +157,8 @@ extension ModelFile {
     } catch {
       // Its own constants may hold the sizes, so that it runs with no others.
       guard [self, other].allSatisfy({ (try? $0.model)?.isTooLargeToProbe != true }) else {
-        throw .inputs("\(path): \(notTried); it does not run so: \(error). Give inputs of your own")
+        throw .evaluation(
+          path: path, reason: "\(notTried); it does not run so: \(error). Give inputs of your own")
       }
       var once = options
       once.suite = .quick
@@ -230,7 +231,7 @@ extension RNNConvError {
     case .cannotRun(let side, let probe, let reason) where isMadeUp:
       self = .unreadable(path: side, reason: "it does not run on the probe '\(probe)': \(reason)")
     case .cannotRun, .noProbes, .inputTooLarge, .outputsDiffer, .inputsDiffer:
-      self = .inputs(error.description)
+      self = .comparison(error)
     }
   }
 }

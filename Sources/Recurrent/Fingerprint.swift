@@ -97,7 +97,7 @@ private struct Digest {
     add(numbers[value])
   }
 
-  mutating func add(_ port: Port, _ numbers: inout Numbering) {
+  mutating func add(_ port: Model.Port, _ numbers: inout Numbering) {
     add(port.value, &numbers)
     add(port.elementType.rawValue)
     add(port.axes.count)
@@ -149,7 +149,7 @@ private struct Digest {
     add(Int(stop.padding))
   }
 
-  mutating func add(_ operation: Operation) {
+  mutating func add(_ operation: Layer.Operation) {
     add(operation.name)
     operation.kind.identify(to: &self)
   }

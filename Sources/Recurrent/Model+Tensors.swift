@@ -8,7 +8,7 @@ public struct NamedTensor: Sendable, Equatable {
   public let tensor: Tensor
 }
 
-extension Operation {
+extension Layer.Operation {
   /// Every tensor with its role, in canonical order.
   public var tensors: [(role: String, tensor: Tensor)] {
     var collected = TensorCollection()
@@ -17,7 +17,7 @@ extension Operation {
   }
 
   /// The operation with each of its tensors replaced.
-  public func mapTensors(_ transform: (Tensor) -> Tensor) -> Operation {
+  public func mapTensors(_ transform: (Tensor) -> Tensor) -> Layer.Operation {
     var kind = kind
     kind.mapTensors(transform)
     return kind.operation

@@ -61,7 +61,7 @@ extension Model {
   }
 }
 
-extension Port {
+extension Model.Port {
   /// The factors of all axes must hold each dimension of the value exactly once; without batch there is one row.
   fileprivate func validateAxes() throws(ModelError) {
     guard elementType.isFloat != kind.isInteger else {

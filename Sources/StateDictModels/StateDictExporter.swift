@@ -82,7 +82,7 @@ public struct StateDictExporter {
   // MARK: Ports
 
   /// A port with what it fixes beyond what the modules say.
-  private func stated(_ role: Architecture.Port.Role, _ port: Port) -> Architecture.Port {
+  private func stated(_ role: Architecture.Port.Role, _ port: Model.Port) -> Architecture.Port {
     let sizes = port.axes.map { axis -> Int? in
       axis.factors.contains(.time) || axis.factors.contains(.batch) ? axis.size : nil
     }
@@ -151,7 +151,7 @@ public struct StateDictExporter {
   }
 
   /// What each axis holds; an axis of size 1 holds nothing.
-  private static func order(_ port: Port) -> [[AxisFactor]] {
+  private static func order(_ port: Model.Port) -> [[AxisFactor]] {
     port.axes.map { axis in
       axis.factors.filter { if case .features(_, 1) = $0 { false } else { true } }
     }

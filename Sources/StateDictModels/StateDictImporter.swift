@@ -94,7 +94,7 @@ public struct StateDictImporter {
 
   private var floatType: ElementType { isDouble ? .float64 : .float32 }
 
-  private func port(_ name: String, _ value: String, _ kind: ValueKind) -> Port {
+  private func port(_ name: String, _ value: String, _ kind: ValueKind) -> Model.Port {
     let features = PortAxis([.features(stride: 1, count: kind.features)], size: kind.features)
     let (time, batch) = (PortAxis([.time]), PortAxis([.batch]))
     let sequence = architecture.batchFirst ? [batch, time] : [time, batch]
@@ -105,12 +105,12 @@ public struct StateDictImporter {
       case .vector: [batch, features]
       case .indices: [batch]
       }
-    return Port(
+    return Model.Port(
       name: name, value: value, elementType: kind.isInteger ? .int64 : floatType, kind: kind, axes: axes)
   }
 
   /// The port with what the file's architecture fixes.
-  private func stated(_ port: Port, _ fixed: Architecture.Port) throws(StateDictError) -> Port {
+  private func stated(_ port: Model.Port, _ fixed: Architecture.Port) throws(StateDictError) -> Model.Port {
     var port = port
     if let type = fixed.elementType {
       guard !type.isFloat == port.kind.isInteger else {
@@ -127,8 +127,8 @@ public struct StateDictImporter {
   }
 
   /// `[L·D, B, H]`, also with batch_first.
-  private func statePort(_ name: String, _ value: String, width: Int, count: Int) -> Port {
-    Port(
+  private func statePort(_ name: String, _ value: String, width: Int, count: Int) -> Model.Port {
+    Model.Port(
       name: name, value: value, elementType: floatType, kind: .vector(features: width * count),
       axes: [
         PortAxis([.features(stride: width, count: count)], size: count), PortAxis([.batch]),
@@ -140,7 +140,7 @@ public struct StateDictImporter {
     architecture.steps.compactMap { if case .recurrent(let module) = $0 { module } else { nil } }
   }
 
-  private mutating func input(_ port: Architecture.Port) throws(StateDictError) -> Port {
+  private mutating func input(_ port: Architecture.Port) throws(StateDictError) -> Model.Port {
     if port.role == .input {
       names.insert(current)
       return try stated(self.port(port.name, current, kind), port)
@@ -155,7 +155,7 @@ public struct StateDictImporter {
         count: modules[0].layers.count * modules[0].directions), port)
   }
 
-  private mutating func output(_ port: Architecture.Port) throws(StateDictError) -> Port {
+  private mutating func output(_ port: Architecture.Port) throws(StateDictError) -> Model.Port {
     switch port.role {
     case .output: return try stated(self.port(port.name, current, kind), port)
     case .finalHidden, .finalCell:
@@ -206,7 +206,7 @@ public struct StateDictImporter {
     }
   }
 
-  private mutating func append(_ wanted: String, _ operation: Operation) throws(StateDictError) {
+  private mutating func append(_ wanted: String, _ operation: Layer.Operation) throws(StateDictError) {
     let name = unique(wanted.isEmpty ? operation.name.lowercased() : wanted)
     let layer = Layer(name, operation, inputs: [current], outputs: [name])
     do { kind = try layer.outputKinds(of: [kind])[0] } catch {

@@ -24,7 +24,7 @@ public struct TorchGates: Sendable {
 
 /// The functions that heads apply, in both vocabularies.
 enum TorchActivations {
-  static let table: [(torch: Architecture.Activation, operation: Operation)] = [
+  static let table: [(torch: Architecture.Activation, operation: Layer.Operation)] = [
     (.relu, .activation(.relu)), (.tanh, .activation(.tanh)), (.sigmoid, .activation(.sigmoid)),
     (.gelu, .activation(Activation(.gelu))), (.silu, .activation(Activation(.silu))), (.softmax, .softmax),
     (.logSoftmax, .logSoftmax),

@@ -1,12 +1,12 @@
 internal import ByteIO
 
 extension Tensor {
-  /// A tensor from numbers; `values.count` must be the product of `shape` (a programming error otherwise).
-  public init(_ values: [Float], shape: [Int]) { self.init(trivial: values, .float32, shape) }
-  public init(_ values: [Double], shape: [Int]) { self.init(trivial: values, .float64, shape) }
-  public init(_ values: [Int64], shape: [Int]) { self.init(trivial: values, .int64, shape) }
-  public init(_ values: [Int32], shape: [Int]) { self.init(trivial: values, .int32, shape) }
-  public init(_ values: [Bool], shape: [Int]) {
+  // Of shapes that the code itself computed: values that do not fill them are its own fault.
+  package init(_ values: [Float], shape: [Int]) { self.init(trivial: values, .float32, shape) }
+  package init(_ values: [Double], shape: [Int]) { self.init(trivial: values, .float64, shape) }
+  package init(_ values: [Int64], shape: [Int]) { self.init(trivial: values, .int64, shape) }
+  package init(_ values: [Int32], shape: [Int]) { self.init(trivial: values, .int32, shape) }
+  package init(_ values: [Bool], shape: [Int]) {
     self.init(trivial: values.map { $0 ? 1 : 0 } as [UInt8], .bool, shape)
   }
 

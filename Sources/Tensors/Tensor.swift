@@ -44,11 +44,14 @@ public struct Tensor: Sendable, Equatable {
   }
 }
 
+/// What makes bytes, numbers or an index unfit for a tensor.
 public enum TensorError: Error, Equatable, CustomStringConvertible {
   case shapeTooLarge([Int])
   case wrongByteCount(ElementType, shape: [Int], expected: Int, found: Int)
   case notIntegers(ElementType)
   case notConvertible(from: ElementType, to: ElementType)
+  case wrongCount(shape: [Int], found: Int)
+  case indexOutOfRange([Int], shape: [Int])
 
   public var description: String {
     switch self {
@@ -57,6 +60,8 @@ public enum TensorError: Error, Equatable, CustomStringConvertible {
       "\(type.rawValue) of shape \(shape) takes \(expected) bytes, found \(found)"
     case .notIntegers(let type): "expected integers, found \(type.rawValue)"
     case .notConvertible(let from, let to): "\(from.rawValue) values do not fit \(to.rawValue)"
+    case .wrongCount(let shape, let found): "shape \(shape) does not hold \(found) values"
+    case .indexOutOfRange(let index, let shape): "a tensor of shape \(shape) has no element \(index)"
     }
   }
 }

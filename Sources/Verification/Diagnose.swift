@@ -9,7 +9,7 @@ public import Tensors
 /// charged only with what loses something that the right side still has.
 ///
 /// - Parameter storage: what the right side may have stored the left side's weights as.
-public func diagnose(
+package func diagnose(
   left: Subject, right: Subject, probes: [Probe], storage: WeightStorage? = nil
 ) throws(VerificationError) -> Diagnosis {
   var diagnosis = Diagnosis(suspect: right.name, reference: left.name)
@@ -42,7 +42,7 @@ public func diagnose(
 }
 
 /// Finds out which known mistake of a model, or of the runtime that recorded them, explains the outputs that are known.
-public func diagnose(
+package func diagnose(
   _ suspect: Subject, expected: [String: Tensor], from source: String, probe: Probe,
   rounding: RoundingModel = .float32
 ) throws(VerificationError) -> Diagnosis {

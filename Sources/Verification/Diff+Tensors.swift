@@ -3,7 +3,7 @@ internal import Recurrent
 internal import Tensors
 
 extension LayerDifference {
-  mutating func compareTensors(_ left: Operation, _ right: Operation) {
+  mutating func compareTensors(_ left: Layer.Operation, _ right: Layer.Operation) {
     let (a, b) = (left.tensors, right.tensors)
     let order = left.gateOrder.flatMap { $0 == right.gateOrder ? $0 : nil }
     for role in a.map(\.role) + b.map(\.role).filter({ role in !a.contains { $0.role == role } }) {
@@ -78,7 +78,7 @@ extension DirectionParameters {
   }
 }
 
-extension Operation {
+extension Layer.Operation {
   fileprivate var gateOrder: GateOrder? {
     if case .recurrent(let layer) = self { layer.cell.gateOrder } else { nil }
   }

@@ -4,7 +4,7 @@ internal import Tensors
 /// Compares structure and weights without running anything.
 ///
 /// Layers are paired in order; where one side has more, by the fewest layers left over.
-public func diff(_ left: Model, _ right: Model) -> ModelDifference {
+package func diff(_ left: Model, _ right: Model) -> ModelDifference {
   var wiring = Wiring()
   var ports = portDifferences("input", left.inputs, right.inputs, &wiring)
   let layers = paired(left.layers, right.layers).map { a, b in
@@ -64,7 +64,7 @@ private func paired(_ left: [Layer], _ right: [Layer]) -> [(Layer?, Layer?)] {
 }
 
 private func portDifferences(
-  _ kind: String, _ left: [Port], _ right: [Port], _ wiring: inout Wiring
+  _ kind: String, _ left: [Model.Port], _ right: [Model.Port], _ wiring: inout Wiring
 ) -> [AttributeDifference] {
   var found: [AttributeDifference] = []
   for index in 0..<max(left.count, right.count) {
@@ -108,7 +108,7 @@ private func text(_ axes: [PortAxis]) -> String {
   return "[" + texts.joined(separator: ", ") + "]"
 }
 
-private func sizes(_ port: Port) -> String {
+private func sizes(_ port: Model.Port) -> String {
   "[" + port.axes.map { $0.size.map(String.init) ?? "?" }.joined(separator: ", ") + "]"
 }
 
@@ -141,7 +141,7 @@ private func list(_ values: [String?]) -> String {
   "[" + given(values).map { $0 ?? "–" }.joined(separator: ", ") + "]"
 }
 
-extension Operation {
+extension Layer.Operation {
   /// What counts beside tensors and wiring: the same that the fingerprint hashes.
   fileprivate var attributes: [(String, String)] {
     switch self {

@@ -15,7 +15,7 @@ struct Features {
   private let time: (stride: Int, steps: Int)?
 
   /// - Parameter port: nil where the axes are not known: the last one holds features then.
-  init(_ values: [Double], _ shape: [Int], _ port: Port?) {
+  init(_ values: [Double], _ shape: [Int], _ port: Model.Port?) {
     var features = [0]
     for (axis, size) in shape.enumerated() {
       let part: [Int]

@@ -73,7 +73,7 @@ extension GradientFlow {
 }
 
 /// Several models' flows in one picture that stands alone: one panel a direction, all on one scale.
-public func gradientFlowSVG(_ models: [(name: String, flows: [GradientFlow])]) -> String {
+package func gradientFlowSVG(_ models: [(name: String, flows: [GradientFlow])]) -> String {
   let panels = models.flatMap { model in model.flows.map { (name: model.name, flow: $0) }
   }
   let decades = LogPlot.decades(panels.flatMap { $0.flow.stateNorms }, marksOne: true)

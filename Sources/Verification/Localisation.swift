@@ -46,7 +46,7 @@ extension MistakeSearch {
   }
 }
 
-extension Port {
+extension Model.Port {
   /// Where an output differs, in words; nil where it does not.
   fileprivate func firstStep(_ missed: [Int], _ shape: [Int], _ probe: String) -> String? {
     if missed.isEmpty { return nil }
@@ -71,7 +71,7 @@ extension Port {
   }
 }
 
-extension Port {
+extension Model.Port {
   /// Time, row and feature of an element of the port's tensor.
   func coordinates(of index: Int, in shape: [Int]) -> (time: Int?, row: Int, feature: Int) {
     var (time, row, feature): (Int?, Int, Int) = (nil, 0, 0)
@@ -158,7 +158,7 @@ extension Model {
           axes.append(PortAxis([.features(stride: 1, count: kind.features)], size: kind.features))
         }
         model.outputs.append(
-          Port(
+          Model.Port(
             name: "\(index).\(number)", value: value, elementType: kind.isInteger ? .int64 : .float64,
             kind: kind, axes: axes))
       }

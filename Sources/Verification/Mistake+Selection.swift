@@ -118,7 +118,7 @@ extension Model {
     if model.layers[index].outputs[0] == nil { model.layers[index].outputs[0] = "\(name)~steps" }
     let steps = model.layers[index].outputs[0]
     let lengths = layers[index].inputs.dropFirst().first ?? nil
-    let operation: Operation =
+    let operation: Layer.Operation =
       switch to {
       case .last: .select(lengths == nil ? .step(-1) : .lastValid)
       case .mean: .select(.mean)

@@ -171,7 +171,7 @@ extension Mistake {
   /// Made: layers read on behind the lengths, and the last step stands for the last valid one. Mended: the other way,
   /// where the model has an input of lengths that nobody else reads.
   @Sendable private static func lengths(_ model: Model, _ purpose: Purpose) -> [Candidate] {
-    func change(_ operation: inout Operation, _ inputs: inout [String?], _ value: String?) -> Bool {
+    func change(_ operation: inout Layer.Operation, _ inputs: inout [String?], _ value: String?) -> Bool {
       switch operation {
       case .recurrent:
         let had = inputs.count > 1 && inputs[1] != nil

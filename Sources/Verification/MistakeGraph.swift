@@ -64,9 +64,9 @@ extension Model {
   }
 }
 
-extension Port {
+extension Model.Port {
   /// The port with the factors of time and batch exchanged; sizes and names stay with the axes.
-  var axesSwapped: Port {
+  var axesSwapped: Model.Port {
     guard kind.hasTime else { return self }
     var port = self
     port.axes = axes.map { axis in

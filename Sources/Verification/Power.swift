@@ -26,7 +26,7 @@ public struct PowerReport: Sendable, Equatable {
 /// Makes every known mistake in a model and tells which ones the probes could not notice.
 ///
 /// A mistake is noticed where an output moves by more than the rounding noise of recorded outputs, or does not fit any more.
-public func power(
+package func power(
   of model: Model, name: String, probes: [Probe], seed: UInt64? = nil
 ) throws(VerificationError) -> PowerReport {
   guard !probes.isEmpty else { throw .noProbes("no inputs were given") }

@@ -62,7 +62,7 @@ extension Probe {
   private static let largestInput = 1 << 26
 
   private static func tensor(
-    for port: Port, in model: Model, _ recipe: ProbeRecipe, _ generator: inout SplitMix
+    for port: Model.Port, in model: Model, _ recipe: ProbeRecipe, _ generator: inout SplitMix
   ) throws(VerificationError) -> Tensor {
     let sizes = port.axes.map { axis in
       axis.factors.map { factor in
@@ -89,7 +89,7 @@ extension Probe {
 
   /// Token ids below the vocabulary, lengths between 1 and T.
   private static func integers(
-    _ count: Int, for port: Port, in model: Model, _ recipe: ProbeRecipe, _ generator: inout SplitMix
+    _ count: Int, for port: Model.Port, in model: Model, _ recipe: ProbeRecipe, _ generator: inout SplitMix
   ) -> [Int64] {
     let vocabulary = model.vocabulary(of: port)
     let range = vocabulary.map { 0...Int64(max(0, $0 - 1)) } ?? 1...Int64(max(1, recipe.time))
@@ -108,7 +108,7 @@ extension Probe {
 
   /// Each row filled as the recipe says, wherever the port's axes put rows, steps and features.
   private static func numbers(
-    _ count: Int, for port: Port, in model: Model, _ recipe: ProbeRecipe, _ generator: inout SplitMix
+    _ count: Int, for port: Model.Port, in model: Model, _ recipe: ProbeRecipe, _ generator: inout SplitMix
   ) -> [Float] {
     let moving = recipe.fillings.contains(.moving) ? model.movingScale(of: port) : 1
     let hot = (0..<max(recipe.time * recipe.batch, 1)).map { _ in

@@ -130,7 +130,7 @@ extension ProbeSuite {
 
 extension Model {
   /// The scale of a uniform input that moves the gates of the layer that reads it by one or two, where weights are small.
-  func movingScale(of port: Port) -> Float {
+  func movingScale(of port: Model.Port) -> Float {
     for layer in layers where layer.inputs.first == port.value {
       let weight: Tensor
       switch layer.operation {
@@ -177,7 +177,7 @@ extension Model {
   }
 
   /// V, where an input is looked up in a table.
-  func vocabulary(of port: Port) -> Int? {
+  func vocabulary(of port: Model.Port) -> Int? {
     layers.lazy.compactMap { layer in
       switch layer.operation {
       case .embedding(let embedding) where layer.inputs.first == port.value: return embedding.table.shape[0]

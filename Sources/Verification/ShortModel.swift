@@ -47,7 +47,7 @@ extension Model {
   /// The same layers with time and batch of any size, and loops of a few turns.
   public var shortened: Model {
     var model = self
-    func open(_ port: inout Port) {
+    func open(_ port: inout Model.Port) {
       for axis in port.axes.indices where !port.axes[axis].factors.allSatisfy(\.isFeatures) {
         port.axes[axis].size = nil
       }

@@ -118,7 +118,7 @@ extension Subject {
     }
 
     /// The evaluator's output against the canonical model's.
-    func compareRoad(_ probe: Probe, _ ports: [String: Port], _ road: inout OutputComparisons) {
+    func compareRoad(_ probe: Probe, _ ports: [String: Model.Port], _ road: inout OutputComparisons) {
       guard let own else { return }
       for (name, bounded) in own.bounds.sorted(by: { $0.key < $1.key }) {
         guard let value = double[name] else { continue }
@@ -298,7 +298,7 @@ extension BoundedTensor {
 
 extension Model {
   /// Its output ports by their names.
-  var portsOfOutputs: [String: Port] {
+  var portsOfOutputs: [String: Model.Port] {
     Dictionary(outputs.map { ($0.name, $0) }) { first, _ in first }
   }
 }

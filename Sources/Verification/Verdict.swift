@@ -25,15 +25,6 @@ public enum Verdict: String, Sendable, Comparable, CaseIterable {
     case .different: 4
     }
   }
-
-  /// Documented exit code of `rnnconv verify`: 0 good, 1 different, 5 inconclusive.
-  public var exitCode: Int32 {
-    switch self {
-    case .identical, .equal, .close: 0
-    case .different: 1
-    case .inconclusive: 5
-    }
-  }
 }
 
 /// A tolerance that the user gave: `|Δ| ≤ absolute + relative·|reference|`.

@@ -4,22 +4,22 @@ public import Recurrent
 public import Tensors
 
 /// One side of a comparison: something that runs, and the canonical model behind it where there is one.
-public struct Subject: Sendable {
-  public let name: String
+package struct Subject: Sendable {
+  package let name: String
   /// Nil where the file can be evaluated but not imported: no bound can be derived on this side.
-  public let model: Model?
+  package let model: Model?
   /// Runs the file by its own format's rules, in Float32 or Float64.
-  public let evaluate: @Sendable ([String: Tensor], Precision) throws -> [String: Tensor]
-  public let inputNames: [String]
+  package let evaluate: @Sendable ([String: Tensor], Precision) throws -> [String: Tensor]
+  package let inputNames: [String]
   /// The narrowest type that the import says something was rounded to; nil where the model is the file's bit for bit.
-  public let roundedTo: ElementType?
+  package let roundedTo: ElementType?
   /// Whether the evaluator goes by other rules than the canonical model's: those of `.rnnw` and of a model in memory are the
   /// same, so that their agreement says nothing of how a file is understood.
-  public let hasSecondRoad: Bool
+  package let hasSecondRoad: Bool
   /// Of Float64 arithmetic, without symbols.
   let boundedPasses: Deferred<BoundedPasses, ForwardError>?
 
-  public init(
+  package init(
     name: String, model: Model?, inputNames: [String], roundedTo: ElementType? = nil,
     hasSecondRoad: Bool = true,
     evaluate: @escaping @Sendable ([String: Tensor], Precision) throws -> [String: Tensor]
@@ -67,6 +67,14 @@ public struct VerificationReport: Sendable, Equatable {
   }
 }
 
+extension VerificationReport: CustomStringConvertible {
+  /// The verdict on a line, then why it is no better, and what explains a difference.
+  public var description: String {
+    let lines = reasons + [diagnosis?.summary].compactMap(\.self)
+    return "\(left) ↔ \(right): \(verdict)" + lines.map { "\n  \($0)" }.joined()
+  }
+}
+
 /// Why no comparison could be made.
 public enum VerificationError: Error, Equatable, CustomStringConvertible {
   case noProbes(String)
@@ -102,7 +110,7 @@ public enum VerificationError: Error, Equatable, CustomStringConvertible {
 ///   - storage: what the right side may have stored the left side's weights as.
 ///   - isDiagnosing: where they differ, find out which known mistake explains it.
 ///   - isSingleNeeded: whether Float32 evaluations are compared, too; without them nothing is `identical`.
-public func verify(
+package func verify(
   _ left: Subject, _ right: Subject, probes: [Probe], tolerance: Tolerance? = nil, seed: UInt64? = nil,
   storage: WeightStorage? = nil, isDiagnosing: Bool = true, isSingleNeeded: Bool = true
 ) throws(VerificationError) -> VerificationReport {
@@ -210,7 +218,7 @@ public func verify(
 /// - Parameters:
 ///   - rounding: how accurate the runtime that recorded them is; recorded Float64 is judged as such.
 ///   - isMeasuringRadius: whether to find out how much a weight could have changed unnoticed.
-public func verify(
+package func verify(
   _ left: Subject, expected: [String: Tensor], from source: String, probe: Probe, rounding: RoundingModel,
   tolerance: Tolerance? = nil, isDiagnosing: Bool = true, isMeasuringRadius: Bool = false
 ) throws(VerificationError) -> VerificationReport {
@@ -326,7 +334,7 @@ extension Sides {
   /// judged. A right side that is not proven to be the left one brings no roundings of its own.
   fileprivate init(
     _ a: Subject.Run, _ b: Subject.Run, _ name: String, _ other: String, _ x: Tensor, _ y: Tensor,
-    _ port: Port?,
+    _ port: Model.Port?,
     structure: Structure?, hasTolerance: Bool
   ) {
     /// Neither side brings its own allowance: the lesser bound counts twice, since both claim to compute the same.
@@ -359,7 +367,7 @@ extension Sides {
 
   /// One output and what was recorded of it.
   fileprivate init(
-    recorded run: Subject.Run, _ name: String, _ ours: Tensor, _ theirs: Tensor, _ port: Port?,
+    recorded run: Subject.Run, _ name: String, _ ours: Tensor, _ theirs: Tensor, _ port: Model.Port?,
     _ rounding: RoundingModel, isBrief: Bool, hasTolerance: Bool
   ) {
     // Where the model stopped at the same step.
@@ -396,7 +404,7 @@ extension Sides {
 
 extension Subject.Run {
   /// Where there is no model to draw noise in: what the file's own evaluator is off by in Float32, of each feature.
-  func observedNoise(_ name: String, _ port: Port?, _ rounding: RoundingModel) -> Noise? {
+  func observedNoise(_ name: String, _ port: Model.Port?, _ rounding: RoundingModel) -> Noise? {
     guard let single = single[name], let double = double[name], single.shape == double.shape,
       double.elementType.isFloat
     else { return nil }
@@ -439,7 +447,7 @@ extension Subject {
   }
 }
 
-extension Port {
+extension Model.Port {
   /// The axis of the tensor that is time and nothing else.
   var timeAxis: Int? { axes.firstIndex { $0.factors == [.time] } }
 }

@@ -164,7 +164,7 @@ struct WeightSearch {
 
   /// Whether two models are the same but for how they are written.
   private func isAlike(_ one: Model, _ other: Model) -> Bool {
-    func itself(_ ports: [Port]) -> [String: String] {
+    func itself(_ ports: [Model.Port]) -> [String: String] {
       Dictionary(ports.map { ($0.name, $0.name) }) { first, _ in first }
     }
     return Structure(one, other, inputs: itself(one.inputs), outputs: itself(one.outputs)).outcome == .same

@@ -230,9 +230,9 @@ import Testing
     #expect(closed.contains(0.5, at: 0) && !closed.contains(0, at: 0))
   }
 
-  @Test(arguments: [Operation.softmax, .logSoftmax])
+  @Test(arguments: [Layer.Operation.softmax, .logSoftmax])
   func `Softmax and its logarithm lie within their bounds, for close and for far features`(
-    _ operation: Operation
+    _ operation: Layer.Operation
   ) throws {
     var generator = SeededGenerator(seed: 21)
     for scale in [0.01, 1, 10, 100, 1000, 1e5] as [Float] {

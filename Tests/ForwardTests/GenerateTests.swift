@@ -85,7 +85,7 @@ private func counting(to vocabulary: Int, from table: Tensor? = nil, stop: Int64
     carried = Dictionary(
       uniqueKeysWithValues: zip(generate.carried, layer.inputs).map { ($0.input, carried[$1!]!) })
     let kinds = try generate.valueKinds(of: "body")
-    func port(_ value: String) -> Recurrent.Port {
+    func port(_ value: String) -> Model.Port {
       switch kinds[value]! {
       case .sequence(let features): .sequence(value, features: features)
       case .vector(let features): .vector(value, features: features)
@@ -207,7 +207,7 @@ private func counting(to vocabulary: Int, from table: Tensor? = nil, stop: Int64
 
   @Test func `A loop cannot stream`() throws {
     let error = #expect(throws: ForwardError.self) {
-      _ = try Stream(GeneratingForm.drawing.model(.rnn, seed: 1), batch: 1, precision: .float32)
+      _ = try StepSession(GeneratingForm.drawing.model(.rnn, seed: 1), batch: 1, precision: .float32)
     }
     #expect(error?.description.contains("generate") ?? false)
   }

@@ -71,7 +71,7 @@ private struct AutogradCase: Decodable, CustomTestStringConvertible {
 /// One layer with initial states h0 `[B, D·O]` and c0 `[B, D·H]`, and lengths where asked for.
 private func flowModel(_ layer: RecurrentLayer, lengths: Bool = false) -> Model {
   let count = layer.direction.count
-  var ports = [Port.sequence("x", features: layer.inputSize)]
+  var ports = [Model.Port.sequence("x", features: layer.inputSize)]
   if lengths { ports.append(integerPort("lengths", hasTime: false)) }
   ports.append(.vector("h0", features: count * layer.outputSize))
   if layer.cell == .lstm { ports.append(.vector("c0", features: count * layer.hiddenSize)) }

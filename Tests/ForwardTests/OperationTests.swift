@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct OperationTests {
   private func run(
-    _ operation: Operation, _ inputs: [String: Tensor], _ ports: [Port], _ output: Port
+    _ operation: Layer.Operation, _ inputs: [String: Tensor], _ ports: [Model.Port], _ output: Model.Port
   ) throws -> [Double] {
     try forward(model(operation, ports, output), inputs: inputs, precision: .float64)["y"]!.doubles
   }
@@ -60,7 +60,7 @@ import Testing
   }
 
   @Test func `An embedding counts negative ids from the end of its table`() throws {
-    let table = Operation.embedding(table: Tensor([1, 2, 3, 4, 5, 6] as [Double], shape: [3, 2]))
+    let table = Layer.Operation.embedding(table: Tensor([1, 2, 3, 4, 5, 6] as [Double], shape: [3, 2]))
     let y = try run(
       table, ["ids": Tensor([0, -1, 2, -3] as [Int32], shape: [2, 2])], [integerPort("ids", hasTime: true)],
       .sequence("y", features: 2))
@@ -89,7 +89,7 @@ import Testing
     #expect(throws: ForwardError.stepOutOfRange(layer: "layer", step: -4, steps: 3)) {
       try select(.step(-4))
     }
-    let ports = [Port.sequence("x", features: 2), integerPort("lengths", hasTime: false)]
+    let ports = [Model.Port.sequence("x", features: 2), integerPort("lengths", hasTime: false)]
     let lengths = Tensor([2, 3] as [Int64], shape: [2])
     #expect(
       try run(.select(.lastValid), ["x": sequence, "lengths": lengths], ports, .vector("y", features: 2))
@@ -104,7 +104,7 @@ import Testing
   }
 
   @Test func `Concat and slice join and cut features`() throws {
-    let ports = [Port.vector("a", features: 1), .vector("b", features: 2)]
+    let ports = [Model.Port.vector("a", features: 1), .vector("b", features: 2)]
     let inputs = [
       "a": Tensor([1, 2] as [Double], shape: [2, 1]), "b": Tensor([3, 4, 5, 6] as [Double], shape: [2, 2]),
     ]
@@ -139,7 +139,7 @@ import Testing
 
   @Test func `Softmax sums to 1 and its logarithm agrees`() throws {
     let x = ["x": Tensor([1, 2, 3, 1000, 1001, 1002] as [Double], shape: [2, 3])]
-    let ports = [Port.vector("x", features: 3)]
+    let ports = [Model.Port.vector("x", features: 3)]
     let y = try run(.softmax, x, ports, .vector("y", features: 3))
     #expect(y.count == 6)
     let sum = exp(1.0) + exp(2.0) + exp(3.0)
@@ -169,7 +169,7 @@ import Testing
   }
 
   @Test func `Sequences of different lengths do not combine`() throws {
-    let ports = [Port.sequence("a", features: 1), .sequence("b", features: 1)]
+    let ports = [Model.Port.sequence("a", features: 1), .sequence("b", features: 1)]
     let inputs = [
       "a": Tensor([1, 2] as [Double], shape: [2, 1, 1]),
       "b": Tensor([1, 2, 3] as [Double], shape: [3, 1, 1]),

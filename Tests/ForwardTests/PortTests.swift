@@ -7,11 +7,13 @@ import Testing
 @Suite struct PortTests {
   private let features = PortAxis([.features(stride: 1, count: 2)], size: 2)
 
-  private func port(_ name: String, _ axes: [PortAxis], kind: ValueKind = .sequence(features: 2)) -> Port {
-    Port(name: name, value: name, elementType: .float32, kind: kind, axes: axes)
+  private func port(_ name: String, _ axes: [PortAxis], kind: ValueKind = .sequence(features: 2))
+    -> Model.Port
+  {
+    Model.Port(name: name, value: name, elementType: .float32, kind: kind, axes: axes)
   }
 
-  private func pass(_ input: Port, _ x: Tensor, _ output: Port) throws -> Tensor {
+  private func pass(_ input: Model.Port, _ x: Tensor, _ output: Model.Port) throws -> Tensor {
     try forward(model(.dropout(ratio: 0.5), [input], output), inputs: [input.name: x], precision: .float32)[
       output.name]!
   }

@@ -13,7 +13,7 @@ import Testing
         let model = specification.model(seed: 5, initialStates: states)
         let inputs = randomInputs(model, steps: 6, batch: 3, seed: 6)
         let whole = try forward(model, inputs: inputs, precision: precision)
-        var stream = try Stream(model, batch: 3, precision: precision)
+        var stream = try StepSession(model, batch: 3, precision: precision)
         var last: [String: Tensor] = [:]
         for t in 0..<6 {
           var step = t == 0 ? inputs : [:]
@@ -25,6 +25,56 @@ import Testing
         #expect((last["c"] != nil) == (specification.cell == .lstm) && last["c"] == whole["c"])
       }
     }
+  }
+
+  @Test(arguments: specifications.indices.filter { specifications[$0].direction == .forward })
+  func `A state that was kept goes on with the same bits`(_ index: Int) throws {
+    let specification = specifications[index]
+    for precision in Precision.allCases {
+      let model = specification.model(seed: 5, initialStates: true)
+      let inputs = randomInputs(model, steps: 4, batch: 3, seed: 6)
+      func step(_ t: Int) -> [String: Tensor] {
+        (t == 0 ? inputs : [:]).merging(["x": inputs["x"]!.rows(t..<(t + 1))]) { $1 }
+      }
+      var stream = try StepSession(model, batch: 3, precision: precision)
+      for t in 0..<2 { _ = try stream.step(step(t)) }
+      let kept = stream.state
+      var other = try StepSession(model, batch: 3, precision: precision)
+      try other.restore(kept)
+      #expect(other.state == kept)
+      for t in 2..<4 { #expect(try other.step(step(t)) == stream.step(step(t))) }
+      // From the start again.
+      try other.restore([:])
+      let first = try forward(
+        model, inputs: inputs.merging(["x": inputs["x"]!.rows(0..<1)]) { $1 }, precision: precision)
+      #expect(try other.step(step(0)) == first)
+    }
+  }
+
+  @Test func `A state that does not fit is refused by name, and changes nothing`() throws {
+    let lstm = LayerSpecification(.lstm)
+    var generator = SeededGenerator(seed: 4)
+    var upper = lstm
+    upper.inputSize = lstm.hiddenSize
+    // Two layers of one name.
+    let model = Model(
+      inputs: [.sequence("x", features: 3)], outputs: [.sequence("z", features: upper.hiddenSize)],
+      layers: [
+        Layer("lstm", .recurrent(lstm.layer(&generator)), inputs: ["x"], outputs: ["y"]),
+        Layer("lstm", .recurrent(upper.layer(&generator)), inputs: ["y"], outputs: ["z"]),
+      ])
+    var stream = try StepSession(model, batch: 1, precision: .float32)
+    _ = try stream.step(["x": generator.tensor([1, 1, 3])])
+    let state = stream.state
+    #expect(state.keys.sorted() == ["lstm#2.cell", "lstm#2.hidden", "lstm.cell", "lstm.hidden"])
+    var wrong = state
+    wrong["lstm#2.cell"] = nil
+    #expect(throws: ForwardError.missingState("lstm#2.cell")) { try stream.restore(wrong) }
+    wrong["lstm#2.cell"] = generator.tensor([2, 4])
+    #expect(throws: ForwardError.self) { try stream.restore(wrong) }
+    wrong = state.merging(["other": generator.tensor([1])]) { $1 }
+    #expect(throws: ForwardError.unknownInput("other")) { try stream.restore(wrong) }
+    #expect(stream.state == state)
   }
 
   @Test func `A stack from tokens to the last step's scores streams`() throws {
@@ -44,7 +94,7 @@ import Testing
           outputs: ["scores"]),
       ])
     let ids = Tensor([3, 1, -1, 0, 6, 2] as [Int64], shape: [3, 2])
-    var stream = try Stream(model, batch: 2, precision: .float32)
+    var stream = try StepSession(model, batch: 2, precision: .float32)
     for t in 0..<3 {
       let sofar = try forward(model, inputs: ["ids": ids.rows(0..<(t + 1))], precision: .float32)
       #expect(try stream.step(["ids": ids.rows(t..<(t + 1))]) == sofar)
@@ -57,14 +107,14 @@ import Testing
       specification.direction = direction
       #expect(
         throws: ForwardError.cannotStream(layer: "layer", reason: "it starts at the end of the sequence")
-      ) { try Stream(specification.model(seed: 1), batch: 1, precision: .float32) }
+      ) { try StepSession(specification.model(seed: 1), batch: 1, precision: .float32) }
     }
     #expect(throws: ForwardError.cannotStream(layer: "layer", reason: "it has lengths")) {
-      try Stream(LayerSpecification(.rnn).model(seed: 1, lengths: true), batch: 1, precision: .float32)
+      try StepSession(LayerSpecification(.rnn).model(seed: 1, lengths: true), batch: 1, precision: .float32)
     }
     for selection in [Selection.mean, .max, .step(0)] {
       #expect(throws: ForwardError.cannotStream(layer: "layer", reason: "it needs the whole sequence")) {
-        try Stream(
+        try StepSession(
           model(.select(selection), [.sequence("x", features: 1)], .vector("y", features: 1)), batch: 1,
           precision: .float32)
       }
@@ -82,14 +132,14 @@ import Testing
     #expect(
       throws: ForwardError.cannotStream(
         layer: "decoder", reason: "its initial state depends on the sequence")
-    ) { try Stream(decoder, batch: 1, precision: .float32) }
+    ) { try StepSession(decoder, batch: 1, precision: .float32) }
   }
 
   @Test func `A step of two steps, another batch or a late state is refused, and the stream goes on`() throws
   {
     let model = LayerSpecification(.rnn).model(seed: 1, initialStates: true)
     let inputs = randomInputs(model, steps: 2, batch: 2, seed: 1)
-    var stream = try Stream(model, batch: 2, precision: .float32)
+    var stream = try StepSession(model, batch: 2, precision: .float32)
     #expect(throws: ForwardError.wrongShape(port: "x", expected: "[T, B, 3]", found: [2, 2, 3])) {
       try stream.step(inputs)
     }

@@ -3,9 +3,6 @@ import Recurrent
 import Tensors
 import TestSupport
 
-/// Not Foundation's.
-typealias Port = Recurrent.Port
-
 /// Every cell with the options that it has.
 let specifications: [LayerSpecification] = {
   var all: [LayerSpecification] = []
@@ -76,14 +73,14 @@ func row(_ b: Int, of inputs: [String: Tensor], length: Int) -> [String: Tensor]
 }
 
 /// One layer without recurrence: inputs in order, one output `y`.
-func model(_ operation: Operation, _ inputs: [Port], _ output: Port) -> Model {
+func model(_ operation: Layer.Operation, _ inputs: [Model.Port], _ output: Model.Port) -> Model {
   Model(
     inputs: inputs, outputs: [output],
     layers: [Layer("layer", operation, inputs: inputs.map(\.value), outputs: [output.value])])
 }
 
-func integerPort(_ name: String, hasTime: Bool) -> Port {
-  Port(
+func integerPort(_ name: String, hasTime: Bool) -> Model.Port {
+  Model.Port(
     name: name, value: name, elementType: .int64, kind: hasTime ? .tokens : .indices,
     axes: hasTime ? [PortAxis([.time]), PortAxis([.batch])] : [PortAxis([.batch])])
 }

@@ -90,16 +90,16 @@ private struct TorchCase: Decodable, CustomTestStringConvertible {
       cell: cell, direction: recorded.bidirectional ? .bidirectional : .forward, inputSize: features,
       hiddenSize: size, directions: directions)
     let count = directions.count
-    func sequence(_ name: String, _ features: Int) -> Port {
-      Port(
+    func sequence(_ name: String, _ features: Int) -> Model.Port {
+      Model.Port(
         name: name, value: name, elementType: .float64, kind: .sequence(features: features),
         axes: [
           PortAxis([.time]), PortAxis([.batch]),
           PortAxis([.features(stride: 1, count: features)], size: features),
         ])
     }
-    func state(_ name: String, _ units: Int) -> Port {
-      Port(
+    func state(_ name: String, _ units: Int) -> Model.Port {
+      Model.Port(
         name: name, value: name, elementType: .float64, kind: .vector(features: count * units),
         axes: [
           PortAxis([.features(stride: units, count: count)], size: count), PortAxis([.batch]),

@@ -27,8 +27,8 @@ import Testing
     }
   }
 
-  @Test(arguments: [Operation.softmax, .logSoftmax, .argMax])
-  func `Every head of uncertain features`(_ operation: Operation) throws {
+  @Test(arguments: [Layer.Operation.softmax, .logSoftmax, .argMax])
+  func `Every head of uncertain features`(_ operation: Layer.Operation) throws {
     for gain in [0.1, 1, 10, 1000] { try check(operation, features: 5, gain: gain) }
   }
 
@@ -58,7 +58,7 @@ import Testing
   }
 
   /// Uncertain x through `operation`: the bound against Float64 passes from twelve points of the interval.
-  private func check(_ operation: Operation, features: Int, gain: Double) throws {
+  private func check(_ operation: Layer.Operation, features: Int, gain: Double) throws {
     let uncertainty = 0.05
     var first = Activation.tanh
     var rounding = RoundingModel.float32
@@ -104,7 +104,7 @@ import Testing
     }
   }
 
-  private func usesTanh(_ operation: Operation) -> Bool {
+  private func usesTanh(_ operation: Layer.Operation) -> Bool {
     switch operation {
     case .recurrent, .activation(.tanh): true
     case .activation(let activation): activation.kind == .scaledTanh
@@ -113,8 +113,8 @@ import Testing
   }
 
   /// x scaled by `gain`, then the operation.
-  private func tail(_ operation: Operation, _ features: Int, _ gain: Double) -> Model {
-    let output: Port =
+  private func tail(_ operation: Layer.Operation, _ features: Int, _ gain: Double) -> Model {
+    let output: Model.Port =
       switch operation {
       case .recurrent(let layer): .sequence("y", features: layer.direction.count * layer.outputSize)
       case .select: .vector("y", features: features)

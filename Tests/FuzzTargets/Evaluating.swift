@@ -7,7 +7,7 @@ internal import Tensors
 extension FuzzTarget {
   /// A model of any format, run by its own rules and as imported: the two must agree, whatever the file says.
   static let evaluator = FuzzTarget("evaluator") { bytes in
-    guard let file = try? ModelFile(bytes, path: "fuzz", limits: limits) else { return false }
+    guard let file = try? ModelFile(bytes: bytes, path: "fuzz", limits: limits) else { return false }
     guard let model = try? file.model else { return evaluate(bytes) }
     guard let probe = try? Probe.sequence(for: model, steps: 2, seed: 1) else { return true }
     // A size that the file fixes honestly may still be large: that takes time, and proves nothing here.

@@ -5,8 +5,8 @@ internal import RNNConv
 internal import Tensors
 
 extension FuzzTarget {
-  static let onnx = FuzzTarget("onnx") { readModel($0, "onnx") }
-  static let safetensors = FuzzTarget("safetensors") { readModel($0, "safetensors") }
+  static let onnx = FuzzTarget("onnx") { readModel($0, .onnx) }
+  static let safetensors = FuzzTarget("safetensors") { readModel($0, .safetensors) }
 
   /// Weights that are named as their shape, such as `8x3`, are made up: there is no file to take them from.
   static let description = FuzzTarget("description") { bytes in
@@ -19,27 +19,27 @@ extension FuzzTarget {
       guard count <= 1 << 14 else { continue }
       weights[name] = Tensor((0..<count).map { Float($0 % 7) / 8 }, shape: shape)
     }
-    return readModel(bytes, "description", weights: weights)
+    return readModel(bytes, .modelDescription, weights: weights)
   }
 
   /// As it is, and with its header's checksum mended: else no changed header would be looked at.
   static let rnnw = FuzzTarget("rnnw") { bytes in
-    if readModel(bytes, "rnnw") { return true }
+    if readModel(bytes, .rnnw) { return true }
     guard let mended = withHeaderChecksum(bytes) else { return false }
     return (try? NativeFormat.decode(mended, limits: limits, verifyChecksums: false)) != nil
   }
 
   /// As it is; a pickle also as the one in an archive that holds storages, whose checksums are right.
   static let pytorch = FuzzTarget("pytorch") { bytes in
-    if readModel(bytes, "pytorch") { return true }
+    if readModel(bytes, .pytorch) { return true }
     guard bytes.count > 2, bytes[0] == 0x80, let archive = archive(pickle: bytes) else { return false }
-    return readModel(archive, "pytorch")
+    return readModel(archive, .pytorch)
   }
 
   /// `.npy`, `.npz` and ONNX's tensors, as inputs, and `.npz` as a model's weights.
   static let numpy = FuzzTarget("numpy") { bytes in
     let isTensors = (try? TensorFile.read(bytes, path: "fuzz", limits: limits)) != nil
-    return readModel(bytes, "npz") || isTensors
+    return readModel(bytes, .numpy) || isTensors
   }
 
   /// Manifests of `check`, and evidence of `verify`.
@@ -51,10 +51,10 @@ extension FuzzTarget {
 
   /// Reads and imports; what was imported must survive being written and read again.
   private static func readModel(
-    _ bytes: ByteBuffer, _ format: String, weights: [String: Tensor] = [:]
+    _ bytes: ByteBuffer, _ format: Format, weights: [String: Tensor] = [:]
   ) -> Bool {
     guard
-      let file = try? ModelFile(bytes, path: "fuzz", format: format, bindings: weights, limits: limits)
+      let file = try? ModelFile(bytes: bytes, path: "fuzz", format: format, bindings: weights, limits: limits)
     else { return false }
     _ = try? file.verifyIntegrity()
     _ = try? file.storedTensors

@@ -56,7 +56,7 @@ private let root = URL(filePath: #filePath)
   }
 
   private func inOurFormat(_ bytes: ByteBuffer) throws -> ByteBuffer? {
-    guard let model = try? ModelFile(bytes, path: "fixture").model else { return nil }
+    guard let model = try? ModelFile(bytes: bytes, path: "fixture").model else { return nil }
     return try ByteBuffer(joining: NativeFormat.encode(model))
   }
 

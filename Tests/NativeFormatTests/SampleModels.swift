@@ -55,10 +55,10 @@ enum Samples {
     let table = try Tensor(
       .int8, shape: [5, 4], bytes: ByteBuffer((0..<20).map { UInt8($0 * 13) }),
       quantization: Tensor.Quantization(scale: 0x1p-7, zeroPoint: 3))
-    let ids = Port(
+    let ids = Model.Port(
       name: "ids", value: "ids", elementType: .int64, kind: .tokens,
       axes: [PortAxis([.batch], symbol: "batch"), PortAxis([.time], size: 7), PortAxis([], size: 1)])
-    let lengths = Port(
+    let lengths = Model.Port(
       name: "lengths", value: "lengths", elementType: .int32, kind: .indices, axes: [PortAxis([.batch])])
     var layers = [
       Layer("embedding", .embedding(table: table), inputs: ["ids"], outputs: ["e"]),
@@ -116,14 +116,14 @@ enum Samples {
       layers.append(Layer("\(kind)", .activation(activation), inputs: ["p"], outputs: ["\(kind)"]))
     }
     let outputs = [
-      Port(
+      Model.Port(
         name: "out", value: "p", elementType: .float16, kind: .sequence(features: 12),
         axes: [
           PortAxis([.features(stride: 6, count: 2)], size: 2),
           PortAxis([.time, .batch], symbol: "time*batch"),
           PortAxis([.features(stride: 1, count: 6)], size: 6),
         ]),
-      Port.vector("v14", features: 12),
+      Model.Port.vector("v14", features: 12),
     ]
     return Model(name: "every operation", inputs: [ids, lengths], outputs: outputs, layers: layers)
   }

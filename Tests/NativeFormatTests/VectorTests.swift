@@ -55,7 +55,7 @@ struct VectorTests {
   private func expected(_ name: String) throws -> Model {
     func open(_ model: Model) -> Model {
       var model = model
-      func axes(_ port: Port) -> Port {
+      func axes(_ port: Model.Port) -> Model.Port {
         var port = port
         for index in port.axes.indices {
           if port.axes[index].factors == [.time] { port.axes[index].symbol = "time" }
@@ -94,10 +94,10 @@ struct VectorTests {
       let table = try Tensor(
         .uint8, shape: [3, 2], bytes: ByteBuffer([0, 128, 255, 1, 127, 129]),
         quantization: Tensor.Quantization(scale: 0.1, zeroPoint: 128))
-      let ids = Port(
+      let ids = Model.Port(
         name: "ids", value: "ids", elementType: .int64, kind: .tokens,
         axes: [PortAxis([.batch]), PortAxis([.time])])
-      var output = Port.sequence("y", features: 2)
+      var output = Model.Port.sequence("y", features: 2)
       output.axes.swapAt(0, 1)
       return open(
         Model(

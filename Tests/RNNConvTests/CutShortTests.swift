@@ -72,7 +72,7 @@ import Testing
         _ = try NumPyFormat.decodeArchive(mapped)
       default:
         cut()
-        _ = try ModelFile(mapped, path: path).storedTensors
+        _ = try ModelFile(bytes: mapped, path: path).storedTensors
       }
     }
   }

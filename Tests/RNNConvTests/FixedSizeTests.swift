@@ -15,7 +15,7 @@ import Testing
     return model
   }
 
-  private func fix(_ port: inout Port, _ steps: Int, _ rows: Int?) {
+  private func fix(_ port: inout Model.Port, _ steps: Int, _ rows: Int?) {
     for axis in port.axes.indices {
       if port.axes[axis].factors == [.time] { port.axes[axis].size = steps }
       if port.axes[axis].factors == [.batch] { port.axes[axis].size = rows }

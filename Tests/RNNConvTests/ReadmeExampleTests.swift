@@ -20,6 +20,22 @@ import Testing
     #expect(outputs.keys.sorted() == (try file.model.outputs.map(\.name).sorted()))
   }
 
+  @Test func serve() async throws {
+    let path = gru
+    let recorded = try RecordedCase(name: "gru", folder: URL(filePath: gru).deletingLastPathComponent())
+      .inputs()
+    let requests = [[String: Tensor]](repeating: recorded, count: 8)
+    // README: serve
+    let model = try await ModelFile.open(path).prepared(threads: 1)
+    let answers = try await withThrowingTaskGroup(of: [String: Tensor].self) { group in
+      for request in requests { group.addTask { try await model.run(request) } }
+      return try await group.reduce(into: []) { $0.append($1) }
+    }
+    // README: end
+    let alone = try await ModelFile.open(path).run(recorded)
+    #expect(answers.count == 8 && answers.allSatisfy { $0 == alone })
+  }
+
   @Test func stepThroughAStream() throws {
     let folder = Repository.fixtures.appending(path: "onnx/torch-legacy-lstm-bf-last-dyn")
     let recorded = RecordedCase(name: "lstm", folder: folder)
@@ -29,14 +45,45 @@ import Testing
     let byTime = x.transposed([1, 0, 2])
     let frames = try (0..<steps).map { try byTime.rows($0..<($0 + 1)).reshaped([batch, 1, features]) }
     var output: [String: Tensor] = [:]
+    let scratch = try TemporaryFolder()
+    let saved = scratch.path("state.npz")
     // README: stream
     var stream = try ModelFile.open(path).stream(batch: batch)
     for frame in frames {  // [batch, 1, features], as the model's input is arranged
       output = try stream.step(["x": frame])
     }
+    try TensorFile.write(stream.state, to: saved)  // another stream goes on from here with `restore`
     // README: end
+    #expect(try TensorFile.readNamed(saved) == stream.state && !stream.state.isEmpty)
     // Carrying h and c step by step gives the bits of the whole sequence at once.
     #expect(output == (try ModelFile.open(path).run(["x": x])))
+  }
+
+  @Test func buildAModel() throws {
+    var generator = SeededGenerator(seed: 3)
+    let lstm = LayerSpecification(.lstm).layer(&generator)
+    let weight = generator.tensor([2, lstm.outputSize])
+    // README: build
+    var builder = ModelBuilder("tagger")
+    let x = try builder.input(.sequence("x", features: 3, batchFirst: true))
+    let states = try builder.recurrent(lstm, x)
+    let scores = try builder.add(.dense(weight: weight, bias: nil), to: states.sequence)
+    try builder.output("y", try builder.add(.softmax, to: scores), batchFirst: true)
+    let file = ModelFile(builder.model, name: "tagger")
+    // README: end
+    let y = try file.run(["x": Tensor([Float](repeating: 1, count: 18), shape: [2, 3, 3])])["y"]
+    #expect(y?.shape == [2, 3, 2])
+  }
+
+  @Test func catchErrorsByCase() throws {
+    let file = try ModelFile.open(demo)
+    // README: errors
+    do {
+      _ = try file.run([:])
+    } catch .run(let path, .missingInput(let port)) {
+      print("\(path) needs \(port)")
+    }
+    // README: end
   }
 
   @Test func convertAndVerify() throws {
@@ -66,6 +113,6 @@ import Testing
       #expect(readme.contains(text), "not in README.md:\n\(text)")
       examples += 1
     }
-    #expect(examples == 3)
+    #expect(examples == 6)
   }
 }

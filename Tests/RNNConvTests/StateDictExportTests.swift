@@ -26,7 +26,7 @@ import Testing
       let path = folder.path("\(entry.name).\(target)")
       if let word = Self.refused[entry.name] {
         let error = #expect(throws: RNNConvError.self, "\(entry.name)") { try file.convert(to: path) }
-        #expect(error?.exitCode == 3 && error?.description.contains(word) ?? false, "\(entry.name)")
+        #expect(error?.isOfTheTarget == true && error?.description.contains(word) ?? false, "\(entry.name)")
         refused += 1
         continue
       }
@@ -64,7 +64,7 @@ import Testing
           let path = folder.path("m.pt")
           // The states of these models are vectors [B, D·H], which PyTorch's modules do not give.
           let error = #expect(throws: RNNConvError.self) { try file.convert(to: path) }
-          #expect(error?.exitCode == 3)
+          #expect(error?.isOfTheTarget == true)
           var plain = model
           plain.outputs = [model.outputs[0]]
           plain.layers[0].outputs = [model.outputs[0].value]
@@ -78,6 +78,16 @@ import Testing
           }
         }
       }
+    }
+  }
+}
+
+extension RNNConvError {
+  /// Whether the target cannot hold the model, or not all of it.
+  var isOfTheTarget: Bool {
+    switch self {
+    case .notExpressible, .loss: true
+    default: false
     }
   }
 }

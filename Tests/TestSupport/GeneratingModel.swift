@@ -15,7 +15,7 @@ public enum GeneratingForm: String, Sendable, CaseIterable {
     var generator = SeededGenerator(seed: seed)
     let parts = Parts(cell: cell, generator: generator)
     generator = SeededGenerator(seed: seed &+ 1)
-    func dense(_ outputs: Int, _ inputs: Int) -> Operation {
+    func dense(_ outputs: Int, _ inputs: Int) -> Layer.Operation {
       .dense(weight: generator.tensor([outputs, inputs], scale: 1.5), bias: generator.tensor([outputs]))
     }
     let starts = parts.states.map { "\($0)_start" }
@@ -114,19 +114,5 @@ private struct Parts {
       body: step(&generator, outputs: 3),
       carried: [.init(input: "x", output: "scores", kind: .sequence(features: 3))] + carriedStates,
       collected: ["scores", "h_next"], maxSteps: maxSteps)
-  }
-}
-
-extension Port {
-  /// Int64 tokens with axes `[T, B]`.
-  public static func tokens(_ name: String) -> Port {
-    Port(
-      name: name, value: name, elementType: .int64, kind: .tokens,
-      axes: [PortAxis([.time]), PortAxis([.batch])])
-  }
-
-  /// Int64 numbers with the axis `[B]`.
-  public static func indices(_ name: String) -> Port {
-    Port(name: name, value: name, elementType: .int64, kind: .indices, axes: [PortAxis([.batch])])
   }
 }

@@ -40,17 +40,17 @@ public struct LayerSpecification: Sendable {
     let layer = layer(&generator)
     let hidden = layer.direction.count * layer.outputSize
     let cellState = layer.direction.count * layer.hiddenSize
-    var inputs = [Port.sequence("x", features: inputSize)]
+    var inputs = [Model.Port.sequence("x", features: inputSize)]
     if lengths {
       inputs.append(
-        Port(
+        Model.Port(
           name: "lengths", value: "lengths", elementType: .int64, kind: .indices, axes: [PortAxis([.batch])]))
     }
     if initialStates {
       inputs.append(.vector("h0", features: hidden))
       if cell == .lstm { inputs.append(.vector("c0", features: cellState)) }
     }
-    var outputs = [Port.sequence("y", features: hidden), .vector("h", features: hidden)]
+    var outputs = [Model.Port.sequence("y", features: hidden), .vector("h", features: hidden)]
     if cell == .lstm { outputs.append(.vector("c", features: cellState)) }
     return Model(
       name: "random", inputs: inputs, outputs: outputs,
@@ -61,24 +61,5 @@ public struct LayerSpecification: Sendable {
             + (cell == .lstm ? [initialStates ? "c0" : nil] : []),
           outputs: outputs.map(\.value))
       ])
-  }
-}
-
-extension Port {
-  /// A float32 sequence with axes `[T, B, F]`.
-  public static func sequence(_ name: String, features: Int) -> Port {
-    Port(
-      name: name, value: name, elementType: .float32, kind: .sequence(features: features),
-      axes: [
-        PortAxis([.time]), PortAxis([.batch]),
-        PortAxis([.features(stride: 1, count: features)], size: features),
-      ])
-  }
-
-  /// A float32 vector with axes `[B, F]`.
-  public static func vector(_ name: String, features: Int) -> Port {
-    Port(
-      name: name, value: name, elementType: .float32, kind: .vector(features: features),
-      axes: [PortAxis([.batch]), PortAxis([.features(stride: 1, count: features)], size: features)])
   }
 }

@@ -73,7 +73,7 @@ import Verification
     let table = Tensor([Float](repeating: 0.1, count: 30), shape: [10, 3])
     let model = Model(
       inputs: [
-        Port(
+        Model.Port(
           name: "ids", value: "ids", elementType: .int64, kind: .tokens,
           axes: [PortAxis([.time]), PortAxis([.batch])])
       ], outputs: [.sequence("e", features: 3)],

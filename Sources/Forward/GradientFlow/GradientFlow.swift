@@ -70,7 +70,7 @@ public struct GradientFlowOptions: Sendable {
 /// - Parameter inputs: as for `forward`.
 /// - Returns: the directions in the order of the layers, forward before reverse; none where nothing recurs.
 /// - Throws: as `forward`; `.rowOutOfRange`, `.jacobiansTooLarge`.
-public func gradientFlow(
+package func gradientFlow(
   _ model: Model, inputs: [String: Tensor], _ options: GradientFlowOptions = GradientFlowOptions()
 ) throws(ForwardError) -> [GradientFlow] {
   let values = try run(model, inputs, rules: .current, as: Double.self)

@@ -59,7 +59,7 @@ private func reflect(_ x: inout [Double], _ v: [Double]) { add(-2 * dot(v, x), v
 /// of one pair of complex ones.
 ///
 /// By how much it stretches a plane a step: a pair stretches both axes by |λ| in the mean over many steps.
-public func spectralRadius(_ matrix: [Double], _ size: Int) -> Double {
+package func spectralRadius(_ matrix: [Double], _ size: Int) -> Double {
   let matrix = Matrix(rows: size, columns: size, elements: matrix)
   let (settling, steps) = (100, 400)
   let exponents = lyapunovExponents(

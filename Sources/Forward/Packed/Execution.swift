@@ -2,16 +2,16 @@ internal import ByteIO
 internal import CKernels
 
 /// How a pass in native numbers runs: how fast, never with what result.
-public struct Execution: Sendable, Hashable {
+package struct Execution: Sendable, Hashable {
   /// How passes run that are not told otherwise.
-  @TaskLocal public static var current = Execution()
+  @TaskLocal package static var current = Execution()
 
   /// At most so many threads; fewer where more would not pay.
-  public var threads: Int
+  package var threads: Int
   var instructions: InstructionSet
   var readsStoredWeights = false
 
-  public init(threads: Int = Execution.cores) {
+  package init(threads: Int = Execution.cores) {
     self.init(threads: threads, instructions: .best)
   }
 
@@ -21,7 +21,7 @@ public struct Execution: Sendable, Hashable {
   }
 
   /// How many cores this process may use.
-  public static let cores = processorCount
+  package static let cores = processorCount
 }
 
 extension Execution: PassRules {

@@ -119,7 +119,7 @@ public struct ONNXExporter {
       notes: notes)
   }
 
-  private func valueInfo(_ port: Port) -> ONNXValueInfo {
+  private func valueInfo(_ port: Model.Port) -> ONNXValueInfo {
     ONNXValueInfo(
       port.name, port.elementType,
       port.axes.map { axis in

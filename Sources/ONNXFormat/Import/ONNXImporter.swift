@@ -182,7 +182,7 @@ public struct ONNXImporter {
 
   // MARK: Ports
 
-  private mutating func importInputs(_ nodes: [ONNXNode]) throws(ONNXError) -> [Port] {
+  private mutating func importInputs(_ nodes: [ONNXNode]) throws(ONNXError) -> [Model.Port] {
     let open = source.graph.inputs.filter { values[$0.name] == nil }
     let roles = try inputRoles(nodes, open)
     isUnbatched =
@@ -191,7 +191,7 @@ public struct ONNXImporter {
         (roles[info.name] ?? assumed.roles[info.name]).map { !$0.contains(.batch) } ?? false
       }
     if isUnbatched { batchSize = 1 }
-    var ports: [Port] = []
+    var ports: [Model.Port] = []
     var readers: [String: ONNXNode] = [:]
     for node in nodes.reversed() { for input in node.inputs { readers[input] = node } }
     for info in open {
@@ -254,7 +254,8 @@ public struct ONNXImporter {
       .contains(reader.operation) ? [.batch, .features(nil)] : nil
   }
 
-  private mutating func inputPort(_ info: ONNXValueInfo, _ roles: [AxisRole]) throws(ONNXError) -> Port {
+  private mutating func inputPort(_ info: ONNXValueInfo, _ roles: [AxisRole]) throws(ONNXError) -> Model.Port
+  {
     guard let type = info.elementType else {
       throw .graphInput(info.name, reason: "its element type is missing or not supported")
     }
@@ -325,10 +326,10 @@ public struct ONNXImporter {
     let value = info.name
     let view = View(value: value, kind: kind, axes: axes.map(\.factors), timeSize: timeSize)
     set(info.name, .view(view), type)
-    return Port(name: info.name, value: value, elementType: type, kind: kind, axes: axes)
+    return Model.Port(name: info.name, value: value, elementType: type, kind: kind, axes: axes)
   }
 
-  private mutating func outputPort(_ info: ONNXValueInfo) throws(ONNXError) -> Port {
+  private mutating func outputPort(_ info: ONNXValueInfo) throws(ONNXError) -> Model.Port {
     guard let value = values[info.name] else {
       throw .graphOutput(info.name, reason: "nothing makes it")
     }
@@ -347,7 +348,7 @@ public struct ONNXImporter {
       axis.size = knownSize(factors, view)
       return axis
     }
-    return Port(name: info.name, value: view.value, elementType: type, kind: view.kind, axes: axes)
+    return Model.Port(name: info.name, value: view.value, elementType: type, kind: view.kind, axes: axes)
   }
 
   private func metadata() -> [String: String] {
@@ -383,7 +384,7 @@ public struct ONNXImporter {
 
   /// Adds a layer whose single output is the value of the ONNX output `name`.
   mutating func add(
-    _ operation: Operation, _ node: ONNXNode, inputs: [String?], output name: String
+    _ operation: Layer.Operation, _ node: ONNXNode, inputs: [String?], output name: String
   ) -> String {
     layers.append(Layer(uniqueLayer(node), operation, inputs: inputs, outputs: [name]))
     return name
@@ -391,7 +392,7 @@ public struct ONNXImporter {
 
   /// Adds a layer that makes the node's output of a view, arranged as the view is.
   mutating func apply(
-    _ operation: Operation, to view: View, and others: [String] = [], _ node: ONNXNode
+    _ operation: Layer.Operation, to view: View, and others: [String] = [], _ node: ONNXNode
   ) throws(ONNXError) {
     var result = view
     result.value = add(operation, node, inputs: [view.value] + others, output: try output(node))

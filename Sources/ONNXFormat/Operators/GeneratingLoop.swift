@@ -127,7 +127,7 @@ extension ONNXImporter {
   private func layers(needed values: [String]) -> [Layer] {
     var model = Model(
       inputs: [],
-      outputs: values.map { Port(name: $0, value: $0, elementType: .float32, kind: .tokens, axes: []) },
+      outputs: values.map { Model.Port(name: $0, value: $0, elementType: .float32, kind: .tokens, axes: []) },
       layers: layers)
     model.dropUnused()
     return model.layers

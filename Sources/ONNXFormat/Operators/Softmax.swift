@@ -11,7 +11,7 @@ extension ONNXOperator {
 }
 
 extension ONNXImporter {
-  fileprivate mutating func importSoftmax(_ node: ONNXNode, _ operation: Operation) throws(ONNXError) {
+  fileprivate mutating func importSoftmax(_ node: ONNXNode, _ operation: Layer.Operation) throws(ONNXError) {
     var attributes = AttributeReader(node)
     // Softmax-13: one axis, the last by default. Before: all axes from axis 1 on, as one.
     let standard = opset >= 13 ? -1 : 1

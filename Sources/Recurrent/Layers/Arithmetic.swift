@@ -21,7 +21,7 @@ public struct Arithmetic: Sendable, Equatable {
 
 extension Arithmetic: StepwiseLayer {
   package var name: LayerName { .arithmetic }
-  package var operation: Operation { .arithmetic(self) }
+  package var operation: Layer.Operation { .arithmetic(self) }
 
   package func write<Fields: FieldWriter>(to fields: inout Fields) throws(Fields.Failure) {
     try fields.text("arithmetic", `operator`.rawValue)

@@ -1,7 +1,7 @@
 /// Features of all inputs, one after another.
 struct Concat: StepwiseLayer, BareLayer {
   var name: LayerName { .concat }
-  var operation: Operation { .concat }
+  var operation: Layer.Operation { .concat }
 
   func outputKinds(_ inputs: LayerInputs) throws(ModelError) -> [ValueKind] {
     guard let first = inputs.kinds.first, let first, !first.isInteger else {

@@ -10,7 +10,7 @@ public struct Constant: Sendable, Equatable {
 
 extension Constant: StepwiseLayer {
   package var name: LayerName { .constant }
-  package var operation: Operation { .constant(self) }
+  package var operation: Layer.Operation { .constant(self) }
 
   package func write<Fields: FieldWriter>(to fields: inout Fields) throws(Fields.Failure) {
     try fields.tensor("value", value)

@@ -12,7 +12,7 @@ public struct Dense: Sendable, Equatable {
 
 extension Dense: StepwiseLayer {
   package var name: LayerName { .dense }
-  package var operation: Operation { .dense(self) }
+  package var operation: Layer.Operation { .dense(self) }
 
   package func write<Fields: FieldWriter>(to fields: inout Fields) throws(Fields.Failure) {
     try fields.tensor("weight", weight)

@@ -9,7 +9,7 @@ public struct Dropout: Sendable, Equatable {
 
 extension Dropout: StepwiseLayer {
   package var name: LayerName { .dropout }
-  package var operation: Operation { .dropout(self) }
+  package var operation: Layer.Operation { .dropout(self) }
 
   package func write<Fields: FieldWriter>(to fields: inout Fields) throws(Fields.Failure) {
     try fields.real("ratio", ratio)

@@ -10,7 +10,7 @@ public struct Embedding: Sendable, Equatable {
 
 extension Embedding: StepwiseLayer {
   package var name: LayerName { .embedding }
-  package var operation: Operation { .embedding(self) }
+  package var operation: Layer.Operation { .embedding(self) }
 
   package func write<Fields: FieldWriter>(to fields: inout Fields) throws(Fields.Failure) {
     try fields.tensor("table", table)

@@ -10,7 +10,7 @@ public struct FeatureSlice: Sendable, Equatable {
 
 extension FeatureSlice: StepwiseLayer {
   package var name: LayerName { .slice }
-  package var operation: Operation { .slice(self) }
+  package var operation: Layer.Operation { .slice(self) }
 
   package func write<Fields: FieldWriter>(to fields: inout Fields) throws(Fields.Failure) {
     try fields.integer("start", start)

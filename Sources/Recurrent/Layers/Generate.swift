@@ -75,7 +75,7 @@ public struct Generate: Sendable, Equatable {
 
 extension Generate: LayerKind {
   package var name: LayerName { .generate }
-  package var operation: Operation { .generate(self) }
+  package var operation: Layer.Operation { .generate(self) }
 
   package func write<Fields: FieldWriter>(to fields: inout Fields) throws(Fields.Failure) {
     try fields.loop(self)

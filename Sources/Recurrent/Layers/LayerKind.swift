@@ -2,11 +2,11 @@ package import Tensors
 
 /// What a kind of layer says of itself. Validation, the fingerprint, `.rnnw`, differences and streaming derive from it.
 ///
-/// One file a layer: its payload, which is a case of `Operation`, and this.
+/// One file a layer: its payload, which is a case of `Layer.Operation`, and this.
 package protocol LayerKind: Sendable, Equatable {
   var name: LayerName { get }
-  /// Itself as a case of `Operation`.
-  var operation: Operation { get }
+  /// Itself as a case of `Layer.Operation`.
+  var operation: Layer.Operation { get }
 
   /// Everything that it holds, in canonical order and under the keys of `.rnnw` (schemas/rnnw.md).
   func write<Fields: FieldWriter>(to fields: inout Fields) throws(Fields.Failure)

@@ -2,7 +2,7 @@ package import Tensors
 
 extension Activation: StepwiseLayer {
   package var name: LayerName { .activation }
-  package var operation: Operation { .activation(self) }
+  package var operation: Layer.Operation { .activation(self) }
 
   package func write<Fields: FieldWriter>(to fields: inout Fields) throws(Fields.Failure) {
     try fields.activation("activation", self)

@@ -101,7 +101,7 @@ extension RecurrentLayer {
 
 extension RecurrentLayer: LayerKind {
   package var name: LayerName { cell.kind.name }
-  package var operation: Operation { .recurrent(self) }
+  package var operation: Layer.Operation { .recurrent(self) }
 
   package func write<Fields: FieldWriter>(to fields: inout Fields) throws(Fields.Failure) {
     try fields.text("direction", direction.rawValue)

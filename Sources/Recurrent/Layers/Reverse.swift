@@ -2,7 +2,7 @@
 /// first `lengths[b]` steps and keeps the rest.
 struct Reverse: BareLayer {
   var name: LayerName { .reverse }
-  var operation: Operation { .reverse }
+  var operation: Layer.Operation { .reverse }
 
   func outputKinds(_ inputs: LayerInputs) throws(ModelError) -> [ValueKind] {
     guard (1...2).contains(inputs.count), let sequence = inputs[0], sequence.hasTime else {

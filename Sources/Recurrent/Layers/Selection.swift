@@ -27,7 +27,7 @@ extension Selection: LayerKind {
   }
 
   package var name: LayerName { .select }
-  package var operation: Operation { .select(self) }
+  package var operation: Layer.Operation { .select(self) }
 
   package func write<Fields: FieldWriter>(to fields: inout Fields) throws(Fields.Failure) {
     try fields.text("selection", word.rawValue)

@@ -17,7 +17,8 @@ struct Alignment {
   init(_ left: Model, _ right: Model, inputs: [String: String], outputs: [String: String]) {
     let mine = Graph(left.layers, inputs: left.inputs.map(\.value))
     let theirs = Graph(right.layers, inputs: right.inputs.map(\.value))
-    func values(_ names: [String: String], _ a: [Port], _ b: [Port]) -> [(Port, Port)] {
+    func values(_ names: [String: String], _ a: [Model.Port], _ b: [Model.Port]) -> [(Model.Port, Model.Port)]
+    {
       let byName = Dictionary(b.map { ($0.name, $0) }) { first, _ in first }
       return a.compactMap { port in names[port.name].flatMap { byName[$0] }.map { (port, $0) } }
     }
@@ -36,8 +37,8 @@ struct Alignment {
       targets: outs.map { ($0.value, $1.value) })
   }
 
-  private static func sameAxes(_ a: Port, _ b: Port) -> Bool {
-    func normal(_ port: Port) -> [[AxisFactor]] {
+  private static func sameAxes(_ a: Model.Port, _ b: Model.Port) -> Bool {
+    func normal(_ port: Model.Port) -> [[AxisFactor]] {
       port.axes.map { axis in
         axis.factors.filter { if case .features(_, 1) = $0 { false } else { true } }
       }

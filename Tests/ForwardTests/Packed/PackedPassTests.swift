@@ -150,7 +150,7 @@ extension LayerSpecification {
     let model = specification.model(seed: 11)
     let inputs = randomInputs(model, steps: 40, batch: 2, seed: 12)
     let whole = try forward(model, inputs: inputs, precision: .float32)
-    var stream = try Stream(model, batch: 2, precision: .float32)
+    var stream = try StepSession(model, batch: 2, precision: .float32)
     for t in 0..<40 {
       let step = try stream.step(["x": inputs["x"]!.rows(t..<(t + 1))])
       #expect(step["y"] == whole["y"]!.rows(t..<(t + 1)), "step \(t)")

@@ -13,9 +13,9 @@ import Testing
     (lower.inputSize, lower.hiddenSize) = (6, 20)
     (upper.inputSize, upper.hiddenSize) = (20, 18)
     (lower.scale, upper.scale) = (0.3, 0.3)
-    var x = Port.sequence("x", features: 6)
+    var x = Model.Port.sequence("x", features: 6)
     if batchFirst {
-      x = Port(
+      x = Model.Port(
         name: "x", value: "x", elementType: .float32, kind: x.kind, axes: [x.axes[1], x.axes[0], x.axes[2]])
     }
     return Model(
@@ -42,7 +42,7 @@ import Testing
       for precision in Precision.allCases {
         let whole = try forward(remembering, inputs: inputs, precision: precision)
         let blocks = try forward(forgetting, inputs: inputs, precision: precision)
-        let prepared = try PreparedModel(forgetting, precision: precision).run(inputs)
+        let prepared = try PackedModel(forgetting, precision: precision).run(inputs)
         #expect(blocks.keys.sorted() == ["h", "last"])
         #expect(blocks["last"] == whole["last"] && blocks["h"] == whole["h"], "\(cell), B = \(batch)")
         #expect(prepared == blocks)

@@ -31,7 +31,7 @@ private let large: [LayerSpecification] = {
     _ index: Int, _ precision: Precision
   ) throws {
     let model = reordered(large[index].model(seed: 3, lengths: true))
-    let prepared = try PreparedModel(model, precision: precision)
+    let prepared = try PackedModel(model, precision: precision)
     for (steps, batch) in [(1, 1), (4, 3), (3, 14)] {
       let lengths = (0..<batch).map { Int64(($0 * 5 + 2) % (steps + 1)) }
       let inputs = randomInputs(model, steps: steps, batch: batch, lengths: lengths, seed: 4)

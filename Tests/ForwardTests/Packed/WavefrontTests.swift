@@ -10,8 +10,8 @@ import Testing
   private func model(_ specifications: [LayerSpecification]) -> Model {
     var generator = SeededGenerator(seed: 31)
     var input = 5
-    var (layers, inputs): ([Layer], [Port]) = ([], [.sequence("y-1", features: input)])
-    var outputs: [Port] = []
+    var (layers, inputs): ([Layer], [Model.Port]) = ([], [.sequence("y-1", features: input)])
+    var outputs: [Model.Port] = []
     for (k, specification) in specifications.enumerated() {
       var specification = specification
       specification.inputSize = input
@@ -68,7 +68,7 @@ import Testing
           #expect(wavefront?.threads == min(threads, stack.count))
           let together = try forward(model, inputs: inputs, precision: precision, execution: execution)
           #expect(together == alone, "\(stack.count) layers, \(threads) threads, \(precision)")
-          let prepared = try PreparedModel(model, precision: precision, execution: execution)
+          let prepared = try PackedModel(model, precision: precision, execution: execution)
           #expect(try prepared.run(inputs) == alone)
         }
       }

@@ -2,7 +2,7 @@ internal import ByteIO
 internal import Recurrent
 internal import Tensors
 
-extension ModelBuilder {
+extension DescriptionBuilder {
   /// An RNN, LSTM or GRU; sizes are those of its arrays.
   func recurrent(
     _ cell: Cell, _ name: String, _ object: inout DescriptionObject

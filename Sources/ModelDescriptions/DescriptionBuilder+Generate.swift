@@ -1,10 +1,10 @@
 internal import ByteIO
 internal import Recurrent
 
-extension ModelBuilder {
+extension DescriptionBuilder {
   /// A loop: what is fed back and the states, the body, what is collected, when it stops.
   func generate(_ name: String, _ object: inout DescriptionObject) throws(DescriptionError) -> Layer {
-    var body = ModelBuilder(weights: weights, source: source, outputsFirst: outputsFirst)
+    var body = DescriptionBuilder(weights: weights, source: source, outputsFirst: outputsFirst)
     var carried: [Generate.Carried] = []
     var inputs: [String] = []
     for (key, isFedBack) in [("feedback", true), ("states", false)] {

@@ -3,7 +3,7 @@ internal import Recurrent
 internal import Tensors
 
 /// Layers under construction, and what is known of their values.
-struct ModelBuilder {
+struct DescriptionBuilder {
   let weights: [String: Tensor]
   /// What messages call the file of the weights.
   let source: String
@@ -41,7 +41,7 @@ struct ModelBuilder {
 
   /// What reads the rest of a layer's object, by the layer's kind.
   private typealias Reader =
-    @Sendable (ModelBuilder, String, inout DescriptionObject) throws(DescriptionError) -> Layer
+    @Sendable (DescriptionBuilder, String, inout DescriptionObject) throws(DescriptionError) -> Layer
 
   private static let readers: [String: Reader] = [
     "RNN": { (builder, name, object) throws(DescriptionError) in try builder.recurrent(.rnn, name, &object) },
@@ -111,7 +111,7 @@ struct ModelBuilder {
 
   /// A layer of one output; `input` or `inputs` name what it reads.
   private func simple(
-    _ operation: Operation, _ name: String, _ object: inout DescriptionObject
+    _ operation: Layer.Operation, _ name: String, _ object: inout DescriptionObject
   ) throws(DescriptionError) -> Layer {
     var inputs: [String] = []
     if object.has("inputs") {

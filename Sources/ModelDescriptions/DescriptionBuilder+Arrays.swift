@@ -2,7 +2,7 @@ internal import ByteIO
 internal import Recurrent
 internal import Tensors
 
-extension ModelBuilder {
+extension DescriptionBuilder {
   /// An array by its name in the file of weights, or written out as numbers.
   func array(_ node: DescriptionNode) throws(DescriptionError) -> Tensor {
     guard case .string(let name) = node.value else { return try written(node) }

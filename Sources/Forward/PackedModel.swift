@@ -1,21 +1,21 @@
-public import Recurrent
-public import Tensors
+package import Recurrent
+package import Tensors
 
 /// A model whose weights are converted and packed once, for many passes.
 ///
 /// A pass gives what `forward` gives, bit for bit.
-public struct PreparedModel: Sendable {
+package struct PackedModel: Sendable {
   private enum Engine {
     case float32([PreparedLayer<Float>])
     case float64([PreparedLayer<Double>])
   }
 
-  public let model: Model
+  package let model: Model
   private let engine: Engine
   private let forgetsSteps: Bool
 
   /// Checks the model and packs its weights.
-  public init(
+  package init(
     _ model: Model, precision: Precision, execution: Execution = .current
   ) throws(ForwardError) {
     do { try model.validated() } catch { throw .invalidModel(error) }
@@ -29,7 +29,7 @@ public struct PreparedModel: Sendable {
   }
 
   /// Runs the model: `inputs` and the result are those of `forward`.
-  public func run(_ inputs: [String: Tensor]) throws(ForwardError) -> [String: Tensor] {
+  package func run(_ inputs: [String: Tensor]) throws(ForwardError) -> [String: Tensor] {
     switch engine {
     case .float32(let layers):
       let values = try Forward.run(model, inputs, as: Float.self, forgetsSteps: forgetsSteps) { layers[$0] }

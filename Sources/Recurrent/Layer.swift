@@ -1,0 +1,125 @@
+public import Tensors
+
+/// An operation with the values that it reads and makes. A nil input or output is one left out.
+public struct Layer: Sendable, Equatable {
+  public var name: String
+  public var operation: Operation
+  public var inputs: [String?]
+  public var outputs: [String?]
+
+  public init(_ name: String, _ operation: Operation, inputs: [String?], outputs: [String?]) {
+    self.name = name
+    self.operation = operation
+    self.inputs = inputs
+    self.outputs = outputs
+  }
+}
+
+extension Layer {
+  /// What a layer computes. Values between layers are sequences `[T, B, F]` or vectors `[B, F]`.
+  ///
+  /// What is known of each kind stands in its own file (`LayerKind`); nothing switches over these with a `default`.
+  public enum Operation: Sendable, Equatable {
+    /// Inputs x, lengths?, initial hidden?, initial cell?; outputs y?, last hidden?, last cell?.
+    case recurrent(RecurrentLayer)
+    /// Token ids `[T, B]` or `[B]` to rows of a table.
+    case embedding(Embedding)
+    /// `weight · x + bias` over the features.
+    case dense(Dense)
+    /// Pointwise.
+    case activation(Activation)
+    /// Over the features.
+    case softmax
+    /// Over the features.
+    case logSoftmax
+    /// Sequence to vector: one step, or a reduction over the steps.
+    case select(Selection)
+    /// Features of all inputs, one after another.
+    case concat
+    /// Some features that follow one another.
+    case slice(FeatureSlice)
+    /// Pointwise on two inputs, or on one input and a constant.
+    case arithmetic(Arithmetic)
+    /// The steps of a sequence from the last to the first; of each row its valid ones where a second input holds lengths `[B]`.
+    case reverse
+    /// A value that no input makes.
+    case constant(Constant)
+    /// Identity at inference.
+    case dropout(Dropout)
+    /// The index of the largest feature (the first of equals): features to one token id.
+    case argMax
+    /// A loop that feeds its output back in: one-to-many, and decoders.
+    case generate(Generate)
+  }
+}
+
+extension Layer.Operation {
+  /// What it says of itself.
+  package var kind: any LayerKind {
+    switch self {
+    case .recurrent(let layer): layer
+    case .embedding(let layer): layer
+    case .dense(let layer): layer
+    case .activation(let layer): layer
+    case .softmax: Softmax()
+    case .logSoftmax: LogSoftmax()
+    case .select(let layer): layer
+    case .concat: Concat()
+    case .slice(let layer): layer
+    case .arithmetic(let layer): layer
+    case .reverse: Reverse()
+    case .constant(let layer): layer
+    case .dropout(let layer): layer
+    case .argMax: ArgMax()
+    case .generate(let layer): layer
+    }
+  }
+
+  /// The operation of a kind, from what it wrote.
+  package init<Fields: FieldReader>(_ name: LayerName, from fields: inout Fields) throws(Fields.Failure) {
+    self =
+      switch name {
+      case .rnn, .lstm, .gru: .recurrent(try RecurrentLayer(name, from: &fields))
+      case .embedding: .embedding(try Embedding(name, from: &fields))
+      case .dense: .dense(try Dense(name, from: &fields))
+      case .activation: .activation(try Activation(name, from: &fields))
+      case .softmax: .softmax
+      case .logSoftmax: .logSoftmax
+      case .select: .select(try Selection(name, from: &fields))
+      case .concat: .concat
+      case .slice: .slice(try FeatureSlice(name, from: &fields))
+      case .arithmetic: .arithmetic(try Arithmetic(name, from: &fields))
+      case .constant: .constant(try Constant(name, from: &fields))
+      case .dropout: .dropout(try Dropout(name, from: &fields))
+      case .reverse: .reverse
+      case .argMax: .argMax
+      case .generate: .generate(try Generate(name, from: &fields))
+      }
+  }
+
+  /// The kind's name in `.rnnw`, in `inspect` and in messages.
+  public var name: String { kind.name.rawValue }
+}
+
+// In the words of what they hold.
+extension Layer.Operation {
+  public static func embedding(table: Tensor) -> Self { .embedding(Embedding(table: table)) }
+
+  public static func dense(weight: Tensor, bias: Tensor?) -> Self {
+    .dense(Dense(weight: weight, bias: bias))
+  }
+
+  public static func slice(start: Int, count: Int) -> Self {
+    .slice(FeatureSlice(start: start, count: count))
+  }
+
+  public static func arithmetic(
+    _ operator: Arithmetic.Operator, constant: Tensor?, constantFirst: Bool
+  ) -> Self {
+    .arithmetic(Arithmetic(`operator`, constant: constant, constantFirst: constantFirst))
+  }
+
+  public static func constant(_ value: Tensor) -> Self { .constant(Constant(value)) }
+
+  public static func dropout(ratio: Double) -> Self { .dropout(Dropout(ratio: ratio)) }
+}

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Makes pages of everything that is public, in .build-docs/pages; warnings are failures.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+need_swift
+
+targets=(RNNConv Recurrent Tensors Forward Verification StateDicts)
+mkdir -p .build-docs
+warnings=--warnings-as-errors
+[ "${1:-}" != list ] || warnings=
+RNNCONV_DOCS=1 swift package --scratch-path .build-docs --allow-writing-to-directory .build-docs/pages \
+  generate-documentation "${targets[@]/#/--target=}" --enable-experimental-combined-documentation \
+  $warnings --output-path .build-docs/pages
+say "Pages: .build-docs/pages (python3 -m http.server -d .build-docs/pages, then /documentation)"
