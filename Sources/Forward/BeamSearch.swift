@@ -1,5 +1,5 @@
-public import Recurrent
-public import Tensors
+package import Recurrent
+package import Tensors
 
 /// How a loop that feeds tokens back looks for the best sequence, instead of taking the best token of each step.
 public struct Beam: Sendable, Equatable {

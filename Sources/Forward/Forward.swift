@@ -1,5 +1,5 @@
-public import Recurrent
-public import Tensors
+package import Recurrent
+package import Tensors
 
 /// The number format of a forward pass.
 public enum Precision: String, Sendable, CaseIterable, Hashable {

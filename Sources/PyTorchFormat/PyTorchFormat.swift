@@ -1,5 +1,5 @@
 public import ByteIO
-public import StateDicts
+package import StateDicts
 
 /// PyTorch's files: the zip archives and the older streams that `torch.save` writes, TorchScript archives as far as their
 /// parameters go, and plain pickles of NumPy arrays. Nothing that a file contains is ever run.
@@ -26,7 +26,7 @@ public enum PyTorchFormat {
   ///
   /// - Parameter key: where in a nested checkpoint it is, such as `model_state`; `.` for the top. Nil where there is only
   ///   one with recurrent weights.
-  public static func decode(
+  package static func decode(
     _ bytes: ByteBuffer, key: String? = nil, limits: Limits = .standard
   ) throws(PyTorchError) -> StateDict {
     if bytes.count >= 4, bytes[0] == 0x50, bytes[1] == 0x4B { return try archive(bytes, key, limits) }

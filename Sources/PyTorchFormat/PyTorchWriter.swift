@@ -1,5 +1,5 @@
-public import ByteIO
-public import StateDicts
+package import ByteIO
+package import StateDicts
 internal import Tensors
 
 /// Writes a state dict as `torch.save` would: a zip archive that `torch.load(path, weights_only=True)` reads.
@@ -10,7 +10,7 @@ public enum PyTorchWriter {
 
   /// The archive, as chunks to be written one after another; tensors are not copied and lie at multiples of 64 bytes,
   /// so that `mmap=True` works.
-  public static func encode(_ state: StateDict) throws(PyTorchError) -> [ByteBuffer] {
+  package static func encode(_ state: StateDict) throws(PyTorchError) -> [ByteBuffer] {
     var pickle = PickleWriter()
     var names: Set<ExactString> = []
     for (index, entry) in state.entries.enumerated() {

@@ -53,7 +53,7 @@ extension ONNXGraph {
 
 extension BinaryInteger {
   /// `1,234,567`
-  public var grouped: String {
+  package var grouped: String {
     let digits = magnitude.description
     let groups = digits.enumerated().map { index, digit in
       index > 0 && (digits.count - index) % 3 == 0 ? ",\(digit)" : "\(digit)"

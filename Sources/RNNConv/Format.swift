@@ -1,10 +1,10 @@
-public import ByteIO
+package import ByteIO
 internal import Forward
 internal import NativeFormat
 internal import ONNXFormat
 internal import Recurrent
-public import StateDicts
-public import Tensors
+package import StateDicts
+package import Tensors
 internal import Verification
 
 /// A file format, as one value: to add a format, write its target and register it in `Format.all`.
@@ -154,20 +154,20 @@ extension Format: Equatable, CustomStringConvertible {
 }
 
 /// How a file is read.
-public struct ReadOptions: Sendable {
+package struct ReadOptions: Sendable {
   /// The folder that external data may come from.
-  public var folder: String?
+  package var folder: String?
   /// Files beside it by name, where they are not in the folder: it may not have them yet.
   var companions: [String: ByteBuffer] = [:]
   /// What messages call the file.
-  public var path: String
+  package var path: String
   /// Values for graph inputs that hold weights.
-  public var bindings: [String: Tensor]
+  package var bindings: [String: Tensor]
   /// What the user says of a file that holds weights and no architecture.
-  public var architecture: ArchitectureOptions
-  public var limits: Limits
+  package var architecture: ArchitectureOptions
+  package var limits: Limits
 
-  public init(
+  package init(
     path: String, folder: String?, bindings: [String: Tensor] = [:],
     architecture: ArchitectureOptions = ArchitectureOptions(), limits: Limits = .standard
   ) {

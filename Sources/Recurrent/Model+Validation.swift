@@ -113,7 +113,7 @@ extension Int {
 
 extension Layer {
   /// Checks the layer on values of known kinds, and adds the kinds of what it makes.
-  public func wire(_ kinds: inout [String: ValueKind]) throws(ModelError) {
+  package func wire(_ kinds: inout [String: ValueKind]) throws(ModelError) {
     var inputKinds: [ValueKind?] = []
     for input in inputs {
       guard let input else {

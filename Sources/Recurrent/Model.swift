@@ -1,4 +1,4 @@
-public import Tensors
+internal import Tensors
 
 /// A recurrent model, whatever format it came from: named inputs and outputs, and layers wired by value names.
 public struct Model: Sendable, Equatable {

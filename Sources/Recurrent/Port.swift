@@ -122,7 +122,7 @@ extension PortAxis {
 
 extension [AxisFactor] {
   /// Without features of count 1, and with neighbours joined that continue one another.
-  public var normalised: [AxisFactor] {
+  package var normalised: [AxisFactor] {
     var result: [AxisFactor] = []
     for factor in self {
       guard case .features(let stride, let count) = factor else {

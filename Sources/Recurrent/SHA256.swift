@@ -1,4 +1,4 @@
-public import ByteIO
+package import ByteIO
 
 #if canImport(CryptoKit)
   internal import CryptoKit
@@ -7,7 +7,7 @@ public import ByteIO
 #endif
 
 /// SHA-256 of the bytes, in lower-case hexadecimal.
-public func sha256(of bytes: ByteBuffer) -> String {
+package func sha256(of bytes: ByteBuffer) -> String {
   var hash = HashInPieces()
   hash.update(bytes)
   return Fingerprint(bytes: hash.finalize()).description

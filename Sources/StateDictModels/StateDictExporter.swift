@@ -1,5 +1,5 @@
-public import Recurrent
-public import StateDicts
+package import Recurrent
+package import StateDicts
 internal import Tensors
 
 /// Turns the canonical model into a state dict with its architecture: a chain of Embedding, recurrent modules, a
@@ -22,7 +22,7 @@ public struct StateDictExporter {
   var renamed: [String: String] = [:]
 
   /// - Throws: `StateDictError.notExpressible` naming the layer and what PyTorch's modules lack.
-  public static func export(
+  package static func export(
     _ model: Model, gates: TorchGates = .documented
   ) throws(StateDictError) -> (state: StateDict, architecture: Architecture, notes: [ConversionNote]) {
     var exporter = StateDictExporter(model: model, gates: gates)

@@ -1,5 +1,5 @@
-public import Recurrent
-public import StateDicts
+package import Recurrent
+package import StateDicts
 internal import Tensors
 
 /// Turns a state dict and its architecture into the canonical model.
@@ -19,7 +19,7 @@ public struct StateDictImporter {
   private var isDouble = false
 
   /// - Throws: `StateDictError` naming the tensor or module.
-  public static func importModel(
+  package static func importModel(
     _ state: StateDict, _ architecture: Architecture, gates: TorchGates = .documented
   ) throws(StateDictError) -> Model {
     var importer = StateDictImporter(state, architecture, gates)

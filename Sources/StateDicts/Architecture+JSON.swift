@@ -5,10 +5,10 @@ internal import Tensors
 
 extension Architecture {
   /// Under which the text stands in a file's metadata.
-  public static let metadataKey = "rnnconv:architecture"
+  package static let metadataKey = "rnnconv:architecture"
 
   /// One line of JSON.
-  public var json: String {
+  package var json: String {
     let steps = self.steps.map { step -> JSONValue in
       switch step {
       case .embedding(let names): .object([JSONMember("embedding", .string(names.name))])

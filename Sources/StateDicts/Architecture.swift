@@ -1,19 +1,19 @@
-public import Tensors
+package import Tensors
 
 /// The half of a model that a state dict leaves out: which modules run, in which order, in PyTorch's own terms.
 ///
 /// Both roads from a state dict start from it, as both would from the Python class: the importer to the canonical model,
 /// the evaluator to outputs. It holds names and choices only, no weights and no gate order.
 public struct Architecture: Sendable, Equatable {
-  public var steps: [Step]
+  package var steps: [Step]
   /// Sequences are `[B, T, F]` instead of `[T, B, F]`, at the input and at the output.
-  public var batchFirst: Bool
-  public var inputs: [Port]
-  public var outputs: [Port]
+  package var batchFirst: Bool
+  package var inputs: [Port]
+  package var outputs: [Port]
 
   /// Something that flows in or out, under the name that the model gives it.
-  public struct Port: Sendable, Equatable {
-    public enum Role: String, Sendable, CaseIterable {
+  package struct Port: Sendable, Equatable {
+    package enum Role: String, Sendable, CaseIterable {
       /// The sequence that goes in, or token ids.
       case input
       /// Initial states `[L·D, B, H]` of the only recurrent module.
@@ -26,14 +26,14 @@ public struct Architecture: Sendable, Equatable {
       case finalCell = "c_n"
     }
 
-    public var role: Role
-    public var name: String
+    package var role: Role
+    package var name: String
     /// The type of its numbers, where that is not the usual one (token ids: I64).
-    public var elementType: ElementType?
+    package var elementType: ElementType?
     /// Of each axis the size, where the model that was written fixes it; empty where it fixes none.
-    public var sizes: [Int?]
+    package var sizes: [Int?]
 
-    public init(_ role: Role, _ name: String? = nil, elementType: ElementType? = nil, sizes: [Int?] = []) {
+    package init(_ role: Role, _ name: String? = nil, elementType: ElementType? = nil, sizes: [Int?] = []) {
       self.role = role
       self.name = name ?? role.rawValue
       self.elementType = elementType
@@ -41,7 +41,7 @@ public struct Architecture: Sendable, Equatable {
     }
   }
 
-  public enum Step: Sendable, Equatable {
+  package enum Step: Sendable, Equatable {
     /// `nn.Embedding`: `<name>.weight`.
     case embedding(Parameters)
     case recurrent(Recurrent)
@@ -52,12 +52,12 @@ public struct Architecture: Sendable, Equatable {
   }
 
   /// The state dict's names of a weight and a bias.
-  public struct Parameters: Sendable, Equatable {
-    public var name: String
-    public var weight: String
-    public var bias: String?
+  package struct Parameters: Sendable, Equatable {
+    package var name: String
+    package var weight: String
+    package var bias: String?
 
-    public init(name: String, weight: String, bias: String? = nil) {
+    package init(name: String, weight: String, bias: String? = nil) {
       self.name = name
       self.weight = weight
       self.bias = bias
@@ -80,15 +80,15 @@ public struct Architecture: Sendable, Equatable {
   }
 
   /// `nn.RNN`, `nn.LSTM`, `nn.GRU`, or one of their cells run over a sequence.
-  public struct Recurrent: Sendable, Equatable {
-    public enum Mode: String, Sendable, CaseIterable {
+  package struct Recurrent: Sendable, Equatable {
+    package enum Mode: String, Sendable, CaseIterable {
       case rnnTanh = "RNN_TANH"
       case rnnReLU = "RNN_RELU"
       case lstm = "LSTM"
       case gru = "GRU"
 
       /// Blocks of rows in weight_ih and weight_hh.
-      public var blocks: Int {
+      package var blocks: Int {
         switch self {
         case .rnnTanh, .rnnReLU: 1
         case .lstm: 4
@@ -97,21 +97,21 @@ public struct Architecture: Sendable, Equatable {
       }
     }
 
-    public var name: String
-    public var mode: Mode
-    public var inputSize: Int
-    public var hiddenSize: Int
+    package var name: String
+    package var mode: Mode
+    package var inputSize: Int
+    package var hiddenSize: Int
     /// LSTM's proj_size; nil without.
-    public var projectionSize: Int?
-    public var isBidirectional: Bool
+    package var projectionSize: Int?
+    package var isBidirectional: Bool
     /// For each layer, for each direction, the names of its tensors.
-    public var layers: [[Names]]
+    package var layers: [[Names]]
 
     /// O: what one direction gives at each step.
-    public var outputSize: Int { projectionSize ?? hiddenSize }
-    public var directions: Int { isBidirectional ? 2 : 1 }
+    package var outputSize: Int { projectionSize ?? hiddenSize }
+    package var directions: Int { isBidirectional ? 2 : 1 }
 
-    public init(
+    package init(
       name: String, mode: Mode, inputSize: Int, hiddenSize: Int, projectionSize: Int? = nil,
       isBidirectional: Bool = false, layers: [[Names]]
     ) {
@@ -126,17 +126,17 @@ public struct Architecture: Sendable, Equatable {
   }
 
   /// The state dict's names of one layer in one direction.
-  public struct Names: Sendable, Equatable {
+  package struct Names: Sendable, Equatable {
     /// W_ih `[blocks·H, I]`
-    public var inputWeight: String
+    package var inputWeight: String
     /// W_hh `[blocks·H, O]`
-    public var hiddenWeight: String
-    public var inputBias: String?
-    public var hiddenBias: String?
+    package var hiddenWeight: String
+    package var inputBias: String?
+    package var hiddenBias: String?
     /// W_hr `[P, H]`
-    public var projection: String?
+    package var projection: String?
 
-    public init(
+    package init(
       inputWeight: String, hiddenWeight: String, inputBias: String? = nil, hiddenBias: String? = nil,
       projection: String? = nil
     ) {
@@ -147,12 +147,12 @@ public struct Architecture: Sendable, Equatable {
       self.projection = projection
     }
 
-    public var all: [String] {
+    package var all: [String] {
       [inputWeight, hiddenWeight] + [inputBias, hiddenBias, projection].compactMap { $0 }
     }
   }
 
-  public init(
+  package init(
     steps: [Step], batchFirst: Bool = false, inputs: [Port] = [Port(.input)],
     outputs: [Port] = [Port(.output)]
   ) {
@@ -163,7 +163,7 @@ public struct Architecture: Sendable, Equatable {
   }
 
   /// Every tensor that the architecture uses.
-  public var tensorNames: [String] {
+  package var tensorNames: [String] {
     steps.flatMap { step -> [String] in
       switch step {
       case .embedding(let names), .linear(let names): [names.weight] + (names.bias.map { [$0] } ?? [])

@@ -1,4 +1,4 @@
-public import ByteIO
+package import ByteIO
 
 /// What the user says where a state dict says nothing.
 public struct ArchitectureOptions: Sendable, Equatable {
@@ -18,7 +18,7 @@ public struct ArchitectureOptions: Sendable, Equatable {
 
 extension ArchitectureOptions {
   /// What was said, under the names of the command line's options.
-  public var json: JSONValue {
+  package var json: JSONValue {
     var members: [JSONMember] = []
     func add(_ key: String, _ value: JSONValue?) {
       if let value { members.append(JSONMember(key, value)) }
@@ -34,7 +34,7 @@ extension ArchitectureOptions {
   }
 
   /// What `json` gave; nil where it holds something else.
-  public init?(_ json: JSONValue) {
+  package init?(_ json: JSONValue) {
     self.init()
     guard case .object(let members) = json else { return nil }
     for member in members {

@@ -2,12 +2,12 @@ internal import ByteIO
 internal import Tensors
 
 /// Finds the architecture of a state dict from its names and shapes, and says what it took for granted.
-public struct Inference: Sendable, Equatable {
-  public private(set) var architecture: Architecture
-  public private(set) var findings: [Finding]
+package struct Inference: Sendable, Equatable {
+  package private(set) var architecture: Architecture
+  package private(set) var findings: [Finding]
 
   /// - Throws: `StateDictError` where the names and shapes contradict each other or leave open which modules run.
-  public init(_ state: StateDict, _ options: ArchitectureOptions = ArchitectureOptions())
+  package init(_ state: StateDict, _ options: ArchitectureOptions = ArchitectureOptions())
     throws(StateDictError)
   {
     let index = try ModuleIndex(state)

@@ -1,7 +1,7 @@
 internal import ByteIO
 
 /// Why names and shapes make no model.
-public enum StateDictError: Error, Equatable, CustomStringConvertible {
+package enum StateDictError: Error, Equatable, CustomStringConvertible {
   case noRecurrentWeights(found: [String])
   case badModule(String, reason: String)
   case missingTensor(String)
@@ -16,7 +16,7 @@ public enum StateDictError: Error, Equatable, CustomStringConvertible {
   case notExpressible(layer: String, reason: String)
   case invalidModel(reason: String)
 
-  public var description: String {
+  package var description: String {
     switch self {
     case .noRecurrentWeights(let found):
       "no recurrent weights (weight_ih_l0, weight_hh_l0, …) among the \(found.count) tensors"

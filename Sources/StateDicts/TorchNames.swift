@@ -1,5 +1,5 @@
 /// How the tensors of recurrent modules are named: PyTorch's own names, and the shorter ones of exported arrays.
-public enum TorchNames {
+package enum TorchNames {
   /// The kinds of tensors, each with the endings that mean it. Longest first: `weight_ih` ends in `w_ih` nowhere.
   static let endings: [(kind: Kind, texts: [String])] = [
     (.inputWeight, ["weight_ih", "w_ih"]), (.hiddenWeight, ["weight_hh", "w_hh"]),
@@ -46,7 +46,7 @@ public enum TorchNames {
   }
 
   /// Whether a name is that of a recurrent module's hidden-to-hidden weight.
-  public static func isRecurrentWeight(_ name: String) -> Bool {
+  package static func isRecurrentWeight(_ name: String) -> Bool {
     let weight = ["_orig", "_raw", "_g"].first { name.hasSuffix($0) }.map { String(name.dropLast($0.count)) }
     return parse(weight ?? name)?.kind == .hiddenWeight
   }

@@ -6,7 +6,7 @@ internal import Tensors
 
 extension TorchNames {
   /// The names that magnitude and direction of `weight` have: today's, and those before PyTorch 2.0.
-  public static func weightNorm(of weight: String) -> [(magnitude: String, direction: String)] {
+  package static func weightNorm(of weight: String) -> [(magnitude: String, direction: String)] {
     let dot = weight.lastIndex(of: ".").map { weight.index(after: $0) } ?? weight.startIndex
     let parametrised = "\(weight[..<dot])parametrizations.\(weight[dot...])"
     return [("\(parametrised).original0", "\(parametrised).original1"), ("\(weight)_g", "\(weight)_v")]
@@ -28,11 +28,11 @@ extension TorchNames {
 
 extension StateDict {
   /// The same with every weight that training keeps as something else as PyTorch makes it again before each pass.
-  public func withWeightsMade() -> StateDict { withReplacedWeightsRestored().withWeightNormFolded() }
+  package func withWeightsMade() -> StateDict { withReplacedWeightsRestored().withWeightNormFolded() }
 
   /// The same with the matrices that weight norm keeps in two parts, each computed in Float64 and rounded once to its own
   /// type; `derived` names them.
-  public func withWeightNormFolded() -> StateDict {
+  package func withWeightNormFolded() -> StateDict {
     guard entries.contains(where: { TorchNames.weight(ofMagnitude: $0.name) != nil }) else { return self }
     let tensors = Dictionary(entries.map { (ExactString($0.name), $0.tensor) }) { first, _ in first }
     var result = self

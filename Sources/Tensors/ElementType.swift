@@ -44,11 +44,11 @@ public enum ElementType: String, Sendable, CaseIterable, Hashable {
 }
 
 /// bfloat16: the upper half of a Float32.
-public enum BFloat16 {
-  public static func float(_ bits: UInt16) -> Float { Float(bitPattern: UInt32(bits) << 16) }
+package enum BFloat16 {
+  package static func float(_ bits: UInt16) -> Float { Float(bitPattern: UInt32(bits) << 16) }
 
   /// Rounds to nearest, ties to even; a NaN stays a NaN.
-  public static func bits(_ value: Float) -> UInt16 {
+  package static func bits(_ value: Float) -> UInt16 {
     let bits = value.bitPattern
     if value.isNaN { return UInt16(truncatingIfNeeded: bits >> 16) | 0x0040 }
     let rounded = bits &+ 0x7FFF &+ ((bits >> 16) & 1)

@@ -1,5 +1,5 @@
 public import ReferenceMath
-public import StateDicts
+package import StateDicts
 public import Tensors
 
 /// Runs a state dict by PyTorch's documented formulas, on its own tensors under its own names.
@@ -11,7 +11,7 @@ public struct TorchEvaluator: Sendable {
   /// Elements that one value may have.
   let limit: Int
 
-  public init(_ state: StateDict, _ architecture: Architecture, limit: Int) {
+  package init(_ state: StateDict, _ architecture: Architecture, limit: Int) {
     tensors = Dictionary(state.entries.map { ($0.name, $0.tensor) }) { first, _ in first }
     self.architecture = architecture
     self.limit = limit

@@ -2,7 +2,7 @@ internal import ByteIO
 
 extension Double {
   /// For people: two to four digits, such as `1.2e-7` or `0.0312`.
-  public var brief: String {
+  package var brief: String {
     guard isFinite, self != 0 else { return self == 0 ? "0" : "\(self)" }
     let exponent = log10(magnitude).rounded(.down)
     if (-3..<6).contains(exponent) {

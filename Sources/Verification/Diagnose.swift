@@ -1,6 +1,6 @@
-public import Forward
+package import Forward
 internal import Recurrent
-public import Tensors
+package import Tensors
 
 /// Finds out where two sides part and which known mistake explains it.
 ///

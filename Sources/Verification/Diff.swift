@@ -1,4 +1,4 @@
-public import Recurrent
+package import Recurrent
 internal import Tensors
 
 /// Compares structure and weights without running anything.

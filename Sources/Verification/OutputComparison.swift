@@ -71,9 +71,9 @@ struct OutputComparisons {
 }
 
 /// The thresholds of verdicts, in one place; docs/error-bounds.md has the calibration that they come from.
-public enum Sharpness {
+package enum Sharpness {
   /// A bound decides where it is at most this share of a feature's range: what moves an output by more is then outside it.
-  public static let decisive = 0x1p-20
+  package static let decisive = 0x1p-20
   /// Float64 evaluations closer than this share of a feature's range agree, whatever a bound says: a hundredth of what Float32
   /// would round, so that nothing hides behind it.
   static let negligible = 0x1p-30

@@ -1,5 +1,5 @@
 internal import Forward
-public import Recurrent
+package import Recurrent
 internal import Tensors
 
 /// Which known mistakes a set of inputs would notice in a model, and which it would let pass.

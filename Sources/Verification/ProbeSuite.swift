@@ -1,4 +1,4 @@
-public import Recurrent
+package import Recurrent
 internal import Tensors
 
 /// How much is tried when inputs are made up.
@@ -151,7 +151,7 @@ extension Model {
   }
 
   /// The model with those sizes fixed that the other one fixes, so that probes fit both.
-  public func fitting(_ other: Model) -> Model {
+  package func fitting(_ other: Model) -> Model {
     var model = self
     for index in model.inputs.indices {
       let port = model.inputs[index]

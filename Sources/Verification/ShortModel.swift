@@ -1,4 +1,4 @@
-public import Recurrent
+package import Recurrent
 internal import Tensors
 
 /// Sizes that a file fixes may be far too large for a probe: four million steps, a million rows, a loop of a million turns.
@@ -9,7 +9,7 @@ extension Model {
   /// What a step of a layer takes for one row besides its multiplications.
   private static let stepWork = 2_000.0
   /// Turns of a loop in a shortened model: more than the steps of any probe.
-  public static let mostTurns = 256
+  package static let mostTurns = 256
 
   /// The size that the model fixes for an axis of this factor alone.
   func fixedSize(_ factor: AxisFactor) -> Int? {
@@ -17,7 +17,7 @@ extension Model {
   }
 
   /// What was not tried of the sizes that the model fixes, since a probe of them would take too long; nil where all is.
-  public var sizesNotTried: String? {
+  package var sizesNotTried: String? {
     let (usual, fixed) = (work(time: 12, batch: 4, turns: Self.mostTurns), fixedWork)
     guard fixed > max(Self.probeBudget, 2 * usual) else { return nil }
     let sizes = [
@@ -29,7 +29,7 @@ extension Model {
   }
 
   /// Whether even a single probe of the sizes that the model fixes takes minutes.
-  public var isTooLargeToProbe: Bool { fixedWork > 20 * Self.probeBudget }
+  package var isTooLargeToProbe: Bool { fixedWork > 20 * Self.probeBudget }
 
   private var fixedWork: Double {
     work(time: fixedSize(.time) ?? 12, batch: fixedSize(.batch) ?? 4, turns: .max)
@@ -45,7 +45,7 @@ extension Model {
   }
 
   /// The same layers with time and batch of any size, and loops of a few turns.
-  public var shortened: Model {
+  package var shortened: Model {
     var model = self
     func open(_ port: inout Model.Port) {
       for axis in port.axes.indices where !port.axes[axis].factors.allSatisfy(\.isFeatures) {

@@ -1,7 +1,7 @@
 internal import ByteIO
-public import Forward
-public import Recurrent
-public import Tensors
+package import Forward
+package import Recurrent
+package import Tensors
 
 /// One side of a comparison: something that runs, and the canonical model behind it where there is one.
 package struct Subject: Sendable {

@@ -143,7 +143,7 @@ extension Generate: LayerKind {
 
 extension Generate {
   /// Checks the wiring of the body, and returns the kind of each of its values; `layer` is the layer's name.
-  public func valueKinds(of layer: String) throws(ModelError) -> [String: ValueKind] {
+  package func valueKinds(of layer: String) throws(ModelError) -> [String: ValueKind] {
     var kinds: [String: ValueKind] = [:]
     for carried in carried where kinds.updateValue(carried.kind, forKey: carried.input) != nil {
       throw .duplicateValue(layer: layer, value: carried.input)
