@@ -38,7 +38,7 @@ stranger: ## build and test a package that depends on this one, as somebody else
 	@scripts/stranger.sh
 
 docs: ## make pages of all that is public, in .build-docs/pages
-	@scripts/setup.sh $(BUILD_PACKAGES)
+	@scripts/setup.sh $(BUILD_PACKAGES) python3
 	@scripts/docs.sh
 
 sanitize: ## run the tests under the address, thread and undefined-behaviour sanitizers (SANITIZERS="address" TESTS=filter)

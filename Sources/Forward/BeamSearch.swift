@@ -9,6 +9,7 @@ public struct Beam: Sendable, Equatable {
   /// equation 14); 0 for none.
   public var lengthPenalty: Double
 
+  /// A beam of `width` hypotheses; without a length penalty, log-probabilities are compared as they are.
   public init(width: Int, lengthPenalty: Double = 0) {
     self.width = width
     self.lengthPenalty = lengthPenalty

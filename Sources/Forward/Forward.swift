@@ -3,7 +3,10 @@ package import Tensors
 
 /// The number format of a forward pass.
 public enum Precision: String, Sendable, CaseIterable, Hashable {
-  case float32, float64
+  /// IEEE 754 binary32.
+  case float32
+  /// IEEE 754 binary64.
+  case float64
 }
 
 /// Runs a model.

@@ -3,27 +3,41 @@ public import Tensors
 
 /// Everything that can be wrong with a forward pass. Each case names the port or the layer, and the row.
 public enum ForwardError: Error, Equatable, CustomStringConvertible {
+  /// The model is not valid, for this reason.
   case invalidModel(ModelError)
+  /// A port is given no tensor.
   case missingInput(port: String)
+  /// A tensor is given under a name that no port has.
   case unknownInput(String)
+  /// A tensor does not fit its port's axes; `expected` is in words.
   case wrongShape(port: String, expected: String, found: [Int])
+  /// A port of floats is given integers, a port of integers floats, or either of them bools.
   case wrongElementType(port: String, expected: String, found: ElementType)
   /// T and B share an axis, and nothing else tells B.
   case ambiguousShape(port: String, found: [Int])
+  /// Another number of rows than elsewhere; `source` is the port or layer, in words.
   case batchMismatch(source: String, expected: Int, found: Int)
+  /// Two sequences that a layer combines have different numbers of steps.
   case stepsMismatch(layer: String, expected: Int, found: Int)
+  /// A row's length is not among those that the layer can take.
   case lengthOutOfRange(layer: String, row: Int, length: Int64, allowed: ClosedRange<Int>)
+  /// A token id is outside a table of `vocabulary` rows.
   case tokenOutOfRange(layer: String, step: Int, row: Int, token: Int64, vocabulary: Int)
+  /// A layer selects a step that a sequence of `steps` steps has not.
   case stepOutOfRange(layer: String, step: Int, steps: Int)
   /// A reduction over nothing.
   case empty(layer: String, what: String)
+  /// A layer needs the whole sequence.
   case cannotStream(layer: String, reason: String)
+  /// A loop, or the model named as `layer` where there is none, cannot be searched by beam.
   case cannotSearch(layer: String, reason: String)
   /// A stream takes the ports without a time axis at its first step.
   case inputAfterStart(port: String)
   /// A stream's state without one of its layers'.
   case missingState(String)
+  /// A tensor of a stream's state is of another type or shape; `expected` and `found` are in words.
   case wrongState(String, expected: String, found: String)
+  /// A row is asked for that the batch has not.
   case rowOutOfRange(row: Int, batch: Int)
   /// Keeping every step's Jacobian would take this many bytes.
   case jacobiansTooLarge(layer: String, bytes: Int, limit: Int)

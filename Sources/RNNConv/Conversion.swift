@@ -6,7 +6,9 @@ public import Verification
 
 /// A finished conversion: what was written where, how exact, and what verification found.
 public struct Conversion: Sendable {
+  /// Of the file that was written.
   public let path: String
+  /// How exact the import, a narrowing of weights and the export were, layer by layer.
   public let notes: [ConversionNote]
   /// Layers of the model that was written.
   public let layerCount: Int
@@ -33,15 +35,20 @@ extension Conversion: CustomStringConvertible {
 
 /// How a conversion is done.
 public struct ConversionOptions: Sendable {
+  /// What the target's writer is asked for.
   public var write = WriteOptions()
   /// Convert every float tensor to this type; I8 quantises those of two axes and more, one scale a tensor.
   public var elementType: ElementType?
+  /// Whether something may be given up; otherwise that is the error `RNNConvError.loss`.
   public var allowLoss = false
+  /// Whether the result is proven before it is written.
   public var verify = true
+  /// Of the probes that it is proven on.
   public var seed: UInt64 = 1
   /// The target's format; nil to go by the extension.
   public var format: Format?
 
+  /// Every tensor as it is, nothing lost, and proven.
   public init() {}
 }
 

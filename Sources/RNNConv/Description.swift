@@ -61,6 +61,7 @@ extension ModelFile {
 }
 
 extension Finding {
+  /// As `inspect --json` lists it (schemas/cli-json.md).
   public var json: JSONValue {
     .object([
       JSONMember("kind", .string(kind.rawValue)), JSONMember("subject", .string(subject)),
@@ -97,6 +98,7 @@ extension Model.Port {
 }
 
 extension ConversionNote {
+  /// As `convert --json` lists it (schemas/cli-json.md).
   public var json: JSONValue {
     .object([
       JSONMember("layer", .string(layer)), JSONMember("exactness", .string(exactness.rawValue)),
@@ -106,6 +108,7 @@ extension ConversionNote {
 }
 
 extension VerificationReport {
+  /// As `verify --json` prints it (schemas/cli-json.md).
   public var json: JSONValue {
     .object([
       JSONMember("verdict", .string(verdict.rawValue)), JSONMember("left", .string(left)),
@@ -133,6 +136,7 @@ extension VerificationReport {
 }
 
 extension Diagnosis {
+  /// As it stands in a report (schemas/cli-json.md).
   public var json: JSONValue {
     .object([
       JSONMember("suspect", .string(suspect)), JSONMember("reference", .string(reference)),
@@ -166,6 +170,7 @@ extension Diagnosis.Suggestion {
 }
 
 extension PowerReport {
+  /// As `verify --power --json` prints it (schemas/cli-json.md).
   public var json: JSONValue {
     .object([
       JSONMember("model", .string(model)), JSONMember("probes", .array(probes.map(JSONValue.string))),
@@ -187,6 +192,7 @@ extension PowerReport {
 }
 
 extension BlindRadius {
+  /// As it stands in a report (schemas/cli-json.md).
   public var json: JSONValue {
     .object([
       JSONMember("output", output.json), JSONMember("comparesWeights", .bool(comparesWeights)),

@@ -10,8 +10,10 @@ public struct Evidence: Sendable, Equatable {
   public let json: JSONValue
   package let request: RecordedRequest
 
+  /// Of what is written; nothing else is read.
   public static let version: Int64 = 1
 
+  /// The verdict that was recorded; `different` where it is none that is known.
   public var verdict: Verdict {
     guard case .string(let text)? = json["report"]?["verdict"] else { return .different }
     return Verdict(rawValue: text) ?? .different
@@ -53,6 +55,9 @@ public struct Evidence: Sendable, Equatable {
     return .array([single.json, RoundingModel.float64.json])
   }
 
+  /// Writes the file, as JSON.
+  ///
+  /// - Throws: `RNNConvError.file`.
   public func write(to path: String) throws(RNNConvError) {
     do { try AtomicFile.write(try json.prettyBytes(), to: path) } catch let error as FileError {
       throw .file(error)

@@ -4,6 +4,7 @@ internal import ONNXFormat
 public struct FileFact: Sendable, Equatable {
   /// A word, such as `opset`.
   public let name: String
+  /// What it says, such as `17`.
   public let value: String
 }
 

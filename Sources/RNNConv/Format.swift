@@ -11,7 +11,9 @@ internal import Verification
 public struct Format: Sendable {
   /// Such as `onnx`.
   public let name: String
+  /// Those of its files, without the dot.
   public let extensions: [String]
+  /// What it is, in one line.
   public let summary: String
   let recognises: @Sendable (ByteBuffer) -> Bool
   let read: @Sendable (ByteBuffer, ReadOptions) throws(RNNConvError) -> Content
@@ -188,6 +190,7 @@ public struct WriteOptions: Sendable {
   /// `.rnnw`: shuffle and deflate the tensors.
   public var compressed: Bool
 
+  /// The standard operator set, all in one file, and tensors as they are, unless said otherwise.
   public init(opset: Int64? = nil, externalData: String? = nil, compressed: Bool = false) {
     self.opset = opset
     self.externalData = externalData

@@ -20,6 +20,7 @@ public struct GradientFlowReport: Sendable {
   public let probe: String
   /// Of made-up inputs; nil for given ones.
   public let seed: UInt64?
+  /// One for each direction of each recurrent layer, in the order of the layers, forward before reverse.
   public let flows: [GradientFlow]
 
   /// Each direction's Jacobians, named `layer.forward` or `layer.reverse`; empty unless they were kept.
@@ -36,6 +37,8 @@ extension ModelFile {
   /// - Parameters:
   ///   - inputs: by port name; nil to make up one random sequence from `seed`.
   ///   - length: T; given inputs are cut to their first T steps, made-up ones have 100 unless it says otherwise.
+  ///   - seed: of the made-up sequence.
+  ///   - options: which row is followed, and what is kept.
   /// - Throws: `.inputs` where they do not fit; `.arguments` where the length does not, or nothing recurs.
   public func gradientFlow(
     inputs: [String: Tensor]? = nil, length: Int? = nil, seed: UInt64 = 1,

@@ -17,6 +17,7 @@ public struct ModelBuilder: Sendable {
   /// Something that flows between the layers of one builder.
   public struct Value: Sendable, Hashable {
     fileprivate let name: String
+    /// A sequence, a vector, tokens or indices, with its features.
     public let kind: ValueKind
   }
 
@@ -35,6 +36,7 @@ public struct ModelBuilder: Sendable {
   private var kinds: [String: ValueKind] = [:]
   private var counts: [String: Int] = [:]
 
+  /// Begins a model of this name.
   public init(_ name: String = "") { model = Model(name: name, inputs: [], outputs: [], layers: []) }
 
   /// Adds an input.
@@ -42,7 +44,9 @@ public struct ModelBuilder: Sendable {
   /// - Throws: `RNNConvError.model` where another input has its name, or its axes do not hold what it says.
   public mutating func input(_ port: Model.Port) throws(RNNConvError) -> Value {
     do { try Model(inputs: [port], outputs: [], layers: []).validated() } catch { throw .model(error) }
-    guard !model.inputs.contains(where: { $0.name == port.name }) else { throw .model(.duplicatePort(port.name)) }
+    guard !model.inputs.contains(where: { $0.name == port.name }) else {
+      throw .model(.duplicatePort(port.name))
+    }
     guard kinds[port.value] == nil else { throw .model(.duplicateValue(layer: port.name, value: port.value)) }
     kinds[port.value] = port.kind
     model.inputs.append(port)
@@ -51,7 +55,10 @@ public struct ModelBuilder: Sendable {
 
   /// Adds a layer of one output.
   ///
-  /// - Parameter name: of the layer; nil for one made of its kind, such as `Dense 2`.
+  /// - Parameters:
+  ///   - operation: what the layer computes.
+  ///   - inputs: what it reads, in the order that the operation states.
+  ///   - name: of the layer; nil for one made of its kind, such as `Dense 2`.
   public mutating func add(
     _ operation: Layer.Operation, to inputs: Value..., named name: String? = nil
   ) throws(RNNConvError) -> Value {
@@ -61,9 +68,12 @@ public struct ModelBuilder: Sendable {
   /// Adds a recurrent layer.
   ///
   /// - Parameters:
+  ///   - layer: its weights.
+  ///   - x: the sequence that it reads, `[T, B, I]`.
   ///   - lengths: how many steps of each row are valid, integers `[B]`.
   ///   - hidden: h before the first step, `[B, D·O]`; nil for zeros.
   ///   - cell: c before the first step, `[B, D·H]`; nil for zeros.
+  ///   - name: of the layer; nil for one made of its kind, such as `LSTM 2`.
   public mutating func recurrent(
     _ layer: RecurrentLayer, _ x: Value, lengths: Value? = nil, hidden: Value? = nil, cell: Value? = nil,
     named name: String? = nil
@@ -77,7 +87,10 @@ public struct ModelBuilder: Sendable {
 
   /// Adds a loop that feeds its output back in.
   ///
-  /// - Parameter inputs: what each carried value starts as, in the order of `Generate.carried`.
+  /// - Parameters:
+  ///   - loop: its body, and what it carries and collects.
+  ///   - inputs: what each carried value starts as, in the order of `Generate.carried`.
+  ///   - name: of the layer; nil for one made of its kind, such as `Generate 2`.
   /// - Returns: what it collects, in its order; behind that the rows' own numbers of steps where a token stops them.
   public mutating func generate(
     _ loop: Generate, _ inputs: [Value], named name: String? = nil
@@ -89,7 +102,10 @@ public struct ModelBuilder: Sendable {
 
   /// Makes a value an output: float32 or int64, its axes `[T, B, F]` or what is left of them.
   ///
-  /// - Parameter batchFirst: `[B, T, F]` for a sequence.
+  /// - Parameters:
+  ///   - name: of the output; no other may have it.
+  ///   - value: what becomes it.
+  ///   - batchFirst: `[B, T, F]` for a sequence.
   public mutating func output(
     _ name: String, _ value: Value, batchFirst: Bool = false
   ) throws(RNNConvError) {

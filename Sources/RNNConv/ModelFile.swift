@@ -8,16 +8,20 @@ public import Tensors
 public struct ModelFile: Sendable {
   /// What messages and reports call the file.
   public private(set) var path: String
+  /// As it was named, or found by the content or the path; `rnnw` for a model in memory.
   public let format: Format
+  /// Of the file itself, without its companions; 0 for a model in memory.
   public let byteCount: Int
   private(set) var content: Format.Content
 
   /// Opens a file; `-` is standard input.
   ///
   /// - Parameters:
+  ///   - path: of the file; its folder is where parts in files of their own are read from.
   ///   - format: nil to go by the content, and by the path's extension where that does not tell.
   ///   - bindings: values for graph inputs that hold weights (ONNX).
   ///   - architecture: what a file of weights alone does not say (PyTorch, safetensors, `.npz`).
+  ///   - limits: what the file may ask for.
   /// - Throws: `RNNConvError` naming the file and the place in it.
   public static func open(
     _ path: String, format: Format? = nil, bindings: [String: Tensor] = [:],
@@ -40,9 +44,14 @@ public struct ModelFile: Sendable {
   /// Reads a file that is in memory already; parameters and errors as those of `open`.
   ///
   /// - Parameters:
+  ///   - bytes: the whole file.
   ///   - path: what messages call it; its extension tells the format where the content does not.
   ///   - folder: where parts in files of their own may be read from; nil refuses them.
   ///   - companions: such files by name that are in memory already, and not looked for in the folder.
+  ///   - named: the format; nil to go by the content.
+  ///   - bindings: values for graph inputs that hold weights (ONNX).
+  ///   - architecture: what a file of weights alone does not say.
+  ///   - limits: what the file may ask for.
   public init(
     bytes: ByteBuffer, path: String = "bytes in memory", folder: String? = nil,
     companions: [String: ByteBuffer] = [:], format named: Format? = nil, bindings: [String: Tensor] = [:],
@@ -146,7 +155,9 @@ public struct ModelFile: Sendable {
 
   /// Runs the file by its own format's rules.
   ///
-  /// - Parameter inputs: by input name, shaped as the file says.
+  /// - Parameters:
+  ///   - inputs: by input name, shaped as the file says.
+  ///   - precision: the arithmetic of the evaluation.
   public func evaluate(
     _ inputs: [String: Tensor], precision: Precision = .float32
   ) throws(RNNConvError) -> [String: Tensor] {
@@ -157,7 +168,9 @@ public struct ModelFile: Sendable {
   ///
   /// From the second run on its weights stay in memory as passes want them, beside those of the file; for many small runs at once
   /// see `prepared`.
-  /// - Parameter inputs: by port name, each in its port's arrangement, such as `[T, B, I]`.
+  /// - Parameters:
+  ///   - inputs: by port name, each in its port's arrangement, such as `[T, B, I]`.
+  ///   - precision: the arithmetic of the pass; weights are rounded to it where they do not fit.
   /// - Returns: by port name: float32 or float64 by `precision`, int64 for token ids.
   /// - Throws: `RNNConvError.run`, whose `ForwardError` names the input or the layer.
   public func run(

@@ -56,7 +56,9 @@ public struct ModelStream: Sendable {
 extension ModelFile {
   /// The model step by step.
   ///
-  /// - Parameter batch: B of every step.
+  /// - Parameters:
+  ///   - batch: B of every step.
+  ///   - precision: the arithmetic of every step, and of the state.
   /// - Throws: `RNNConvError.run(_, .cannotStream)` naming the layer that needs the whole sequence.
   public func stream(batch: Int = 1, precision: Precision = .float32) throws(RNNConvError) -> ModelStream {
     try ModelStream(self, batch: batch, precision: precision)

@@ -29,8 +29,10 @@ public struct PreparedModel: Sendable {
 extension ModelFile {
   /// The model ready for many runs; its weights are then in memory twice, here and in the file.
   ///
-  /// - Parameter threads: how many a pass may use; nil for as many as there are cores. Where tasks run at once, each pass does best
-  ///   with one.
+  /// - Parameters:
+  ///   - threads: how many a pass may use; nil for as many as there are cores. Where tasks run at once, each pass does
+  ///     best with one.
+  ///   - precision: the arithmetic of the passes.
   public func prepared(
     threads: Int? = nil, precision: Precision = .float32
   ) throws(RNNConvError) -> PreparedModel {

@@ -3,7 +3,9 @@ internal import Verification
 
 /// A verification done again, and what came out otherwise.
 public struct Replay: Sendable {
+  /// What was written down.
   public let recorded: Evidence
+  /// The same done again.
   public let now: Evidence
   /// In words: a file that changed, another version, a number that differs.
   public let differences: [String]
@@ -12,6 +14,7 @@ public struct Replay: Sendable {
 }
 
 extension Replay {
+  /// As `replay --json` prints it (schemas/cli-json.md).
   public var json: JSONValue {
     .object([
       JSONMember("reproduced", .bool(isReproduced)),

@@ -19,7 +19,11 @@ extension VerificationRequest.Outcome {
 }
 
 extension HTMLReport {
-  /// - Parameter said: puts what a reader knows in place of the library's names for what can be set (`Setting`).
+  /// Writes the page to a file.
+  ///
+  /// - Parameters:
+  ///   - path: of the file; one that is there is replaced.
+  ///   - said: puts what a reader knows in place of the library's names for what can be set (`Setting`).
   public func write(to path: String, as said: (String) -> String = { $0 }) throws(RNNConvError) {
     do { try AtomicFile.write(Array(said(html).utf8), to: path) } catch { throw .file(error) }
   }

@@ -4,10 +4,13 @@ internal import Tensors
 
 /// A tensor as a file holds it.
 public struct StoredTensor: Sendable {
+  /// As the file names it; for a format without such names, as `layer.role`.
   public let name: String
   /// Such as `F32`.
   public let elementType: String
+  /// The size of each axis, outermost first.
   public let shape: [Int]
+  /// Of its elements.
   public let byteCount: Int
   private let tensor: Tensor
 
@@ -33,11 +36,15 @@ public struct StoredTensor: Sendable {
     return statistics
   }
 
+  /// What the elements of a tensor are like.
   public struct Statistics: Sendable, Equatable {
-    /// Of the finite elements; nil where there is none.
+    /// The least finite element; nil where there is none.
     public private(set) var least: Double?
+    /// The greatest finite element; nil where there is none.
     public private(set) var most: Double?
+    /// Elements that are NaN.
     public private(set) var nanCount = 0
+    /// Elements that are ∞ or −∞.
     public private(set) var infiniteCount = 0
 
     fileprivate mutating func add(_ value: Double) {

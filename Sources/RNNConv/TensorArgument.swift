@@ -3,9 +3,12 @@ public import Tensors
 
 /// `name=file` or `file`, as the command line takes tensors: one tensor, or those of an archive.
 public struct TensorArgument: Sendable, Equatable, CustomStringConvertible {
+  /// What it is for, or which tensor of an archive; nil where that was not said.
   public let name: String?
+  /// Of the file: `.npy`, `.npz` or `.pb`.
   public let path: String
 
+  /// From `name=file` or `file`; what has a slash before its `=` is a file.
   public init(_ argument: String) {
     if let mark = argument.firstIndex(of: "="), !argument[..<mark].contains("/") {
       self.init(name: String(argument[..<mark]), path: String(argument[argument.index(after: mark)...]))
@@ -14,6 +17,7 @@ public struct TensorArgument: Sendable, Equatable, CustomStringConvertible {
     }
   }
 
+  /// The tensors of a file, for this name or for those that they have.
   public init(name: String?, path: String) {
     self.name = name
     self.path = path
@@ -21,6 +25,9 @@ public struct TensorArgument: Sendable, Equatable, CustomStringConvertible {
 
   public var description: String { name.map { "\($0)=\(path)" } ?? path }
 
+  /// Reads the file: its only tensor, under this name; that of this name in an archive; all where no name was said.
+  ///
+  /// - Throws: `RNNConvError` where the file cannot be read, or an archive holds no tensor of this name.
   public func tensors(
     limits: Limits = .standard
   ) throws(RNNConvError) -> [(name: String?, tensor: Tensor)] {
@@ -40,7 +47,10 @@ public struct TensorArgument: Sendable, Equatable, CustomStringConvertible {
 extension [TensorArgument] {
   /// The tensors by name; a single one belongs to the only name there is, whatever it is called.
   ///
-  /// - Parameter what: what a message calls them, such as `input`.
+  /// - Parameters:
+  ///   - names: those that there are; empty where that is not known.
+  ///   - what: what a message calls them, such as `input`.
+  ///   - limits: what a file may ask for.
   public func tensors(
     for names: [String], _ what: String, limits: Limits = .standard
   ) throws(RNNConvError) -> [String: Tensor] {

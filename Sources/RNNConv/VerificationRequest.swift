@@ -7,7 +7,9 @@ public import Verification
 public struct VerificationRequest: Sendable {
   /// A model, and what it is compared with: a second one, expected outputs, or its own import.
   public var files: [String]
+  /// By port name; empty to make inputs up.
   public var inputs: [TensorArgument] = []
+  /// Outputs that were recorded elsewhere, for a single file; empty for none.
   public var expected: [TensorArgument] = []
   /// Values for graph inputs that hold weights.
   public var bindings: [TensorArgument] = []
@@ -15,8 +17,9 @@ public struct VerificationRequest: Sendable {
   public var format: Format?
   /// What files of weights alone do not say.
   public var architecture = ArchitectureOptions()
-  /// The same of the first and of the second file, where it is not that of both.
+  /// The same of the first file, where it is not that of both.
   public var leftArchitecture: ArchitectureOptions?
+  /// The same of the second file, where it is not that of both.
   public var rightArchitecture: ArchitectureOptions?
   /// Whether a model may leave something of its file out, such as a head that no layer stands for.
   public var allowsLoss = false
@@ -28,11 +31,14 @@ public struct VerificationRequest: Sendable {
   /// Files that are open already, by their paths: taken where nothing above says how they are to be opened.
   package var alreadyOpen: [String: ModelFile] = [:]
 
+  /// One or two files, on inputs that are made up.
   public init(_ files: [String]) { self.files = files }
 
   /// A finished verification.
   public struct Outcome: Sendable {
+    /// What was found.
     public let report: VerificationReport
+    /// The files, opened.
     public let models: [ModelFile]
     let options: VerificationOptions
     /// Paths of the models' further files (external data).

@@ -39,7 +39,20 @@ public struct VerificationOptions: Sendable {
 
   /// The runtimes whose activations were measured (docs/activation-accuracy.md).
   public enum Runtime: String, Sendable, CaseIterable {
-    case any, onnxruntime, pytorch, keras, openvino, litert, tract
+    /// One that is not known: as the widest of the others.
+    case any
+    /// ONNX Runtime.
+    case onnxruntime
+    /// PyTorch.
+    case pytorch
+    /// Keras, on TensorFlow.
+    case keras
+    /// OpenVINO.
+    case openvino
+    /// LiteRT, formerly TensorFlow Lite.
+    case litert
+    /// Sonos' tract.
+    case tract
 
     var rounding: RoundingModel {
       switch self {
@@ -53,6 +66,7 @@ public struct VerificationOptions: Sendable {
     }
   }
 
+  /// Made-up inputs of the standard suite, no tolerance and a runtime that is not known, unless said otherwise.
   public init(
     seed: UInt64 = 1, suite: ProbeSuite = .standard, inputs: [String: Tensor]? = nil,
     tolerance: Tolerance? = nil,
@@ -192,7 +206,11 @@ extension ModelFile {
 
   /// Compares the file with recorded outputs.
   ///
-  /// - Parameter expected: by output name.
+  /// - Parameters:
+  ///   - expected: by output name.
+  ///   - source: what reports call them, such as their file.
+  ///   - options: with the inputs that they were made with, and the runtime that made them.
+  /// - Throws: `RNNConvError.arguments` without inputs; `.comparison` where they cannot be compared.
   public func verify(
     expected: [String: Tensor], from source: String, _ options: VerificationOptions
   ) throws(RNNConvError) -> VerificationReport {

@@ -2,6 +2,7 @@
 ///
 /// Formulas are those of the ONNX operator specification, section RNN ("Activation functions").
 public struct Activation: Sendable, Hashable {
+  /// The formulas, by the parameters α and β that they have.
   public enum Kind: String, Sendable, CaseIterable, Hashable {
     /// x
     case identity
@@ -44,6 +45,7 @@ public struct Activation: Sendable, Hashable {
     }
   }
 
+  /// Which formula.
   public let kind: Kind
   /// α where the formula has one, else 0.
   public let alpha: Double
@@ -57,8 +59,11 @@ public struct Activation: Sendable, Hashable {
     self.beta = kind.parameterCount >= 2 ? beta : 0
   }
 
+  /// `tanh(x)`
   public static let tanh = Activation(.tanh)
+  /// `1 / (1 + e^{−x})`
   public static let sigmoid = Activation(.sigmoid)
+  /// `max(0, x)`
   public static let relu = Activation(.relu)
 }
 

@@ -5,6 +5,7 @@ internal import Tensors
 ///
 /// Names of layers, values and ports and the metadata do not count; structure, attributes and tensor bits do.
 public struct Fingerprint: Sendable, Hashable, CustomStringConvertible {
+  /// The 32 bytes of the hash.
   public let bytes: [UInt8]
 
   /// Lower-case hexadecimal.

@@ -2,11 +2,16 @@ public import Tensors
 
 /// An operation with the values that it reads and makes. A nil input or output is one left out.
 public struct Layer: Sendable, Equatable {
+  /// Of the layer, unique or not (in the body of a loop: unique); messages use it.
   public var name: String
+  /// What it computes.
   public var operation: Operation
+  /// Names of the values that it reads, in the order that its operation states.
   public var inputs: [String?]
+  /// Names that it gives to what it makes, in the order that its operation states.
   public var outputs: [String?]
 
+  /// A layer that reads the values `inputs` and makes the values `outputs`.
   public init(_ name: String, _ operation: Operation, inputs: [String?], outputs: [String?]) {
     self.name = name
     self.operation = operation
@@ -103,23 +108,30 @@ extension Layer.Operation {
 
 // In the words of what they hold.
 extension Layer.Operation {
+  /// Token ids `[T, B]` or `[B]` to the rows of `table`, `[V, F]`.
   public static func embedding(table: Tensor) -> Self { .embedding(Embedding(table: table)) }
 
+  /// `weight · x + bias` over the features: weight `[O, F]`, bias `[O]` or nil for none.
   public static func dense(weight: Tensor, bias: Tensor?) -> Self {
     .dense(Dense(weight: weight, bias: bias))
   }
 
+  /// Features `start ..< start + count`.
   public static func slice(start: Int, count: Int) -> Self {
     .slice(FeatureSlice(start: start, count: count))
   }
 
+  /// Pointwise on an input and `constant`, `[F]` or `[1]`; on two inputs where that is nil.
+  /// `constantFirst` makes the constant the left operand.
   public static func arithmetic(
     _ operator: Arithmetic.Operator, constant: Tensor?, constantFirst: Bool
   ) -> Self {
     .arithmetic(Arithmetic(`operator`, constant: constant, constantFirst: constantFirst))
   }
 
+  /// A value that no input makes: `[B, F]` or `[1, F]`, or integers `[B]` or `[1]`.
   public static func constant(_ value: Tensor) -> Self { .constant(Constant(value)) }
 
+  /// Identity at inference; `ratio` is kept for the round trip.
   public static func dropout(ratio: Double) -> Self { .dropout(Dropout(ratio: ratio)) }
 }

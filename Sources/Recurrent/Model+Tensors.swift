@@ -2,9 +2,11 @@ public import Tensors
 
 /// A tensor of a layer, by its role.
 public struct NamedTensor: Sendable, Equatable {
+  /// The layer's name.
   public let layer: String
   /// Such as `forward.inputWeight` or `table`.
   public let role: String
+  /// The tensor as the layer holds it.
   public let tensor: Tensor
 }
 
@@ -60,5 +62,6 @@ extension Model {
     }
   }
 
+  /// How many numbers all tensors hold.
   public var parameterCount: Int { tensors.reduce(0) { $0 + $1.tensor.count } }
 }

@@ -2,15 +2,25 @@ public import Tensors
 
 /// What makes a model meaningless. Each case names the layer or port.
 public enum ModelError: Error, Equatable, CustomStringConvertible {
+  /// A layer, or the output named as `layer`, reads a value that nothing before it makes.
   case unknownValue(layer: String, value: String)
+  /// A layer, or the input named as `layer`, makes a value that there is already.
   case duplicateValue(layer: String, value: String)
+  /// Two inputs, or two outputs, have this name.
   case duplicatePort(String)
+  /// An input is of another kind of value; `expected` and `found` are in words.
   case wrongInput(layer: String, input: String, expected: String, found: String)
+  /// A layer is not given an input that it needs.
   case missingInput(layer: String, input: String)
+  /// Too many or too few of `what` (such as inputs or outputs); `expected` is in words.
   case wrongArity(layer: String, what: String, expected: String, found: Int)
+  /// A tensor, by its role, has another shape; −1 in `expected` stands for any size.
   case wrongShape(layer: String, tensor: String, expected: [Int], found: [Int])
+  /// A tensor, or the value of the port named as `layer`, is of a type that may not stand there.
   case wrongElementType(layer: String, tensor: String, found: ElementType)
+  /// Anything else about a layer, in words.
   case invalid(layer: String, reason: String)
+  /// A port's axes do not hold its value.
   case invalidPort(port: String, reason: String)
 
   public var description: String {

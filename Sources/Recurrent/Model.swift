@@ -2,14 +2,18 @@ internal import Tensors
 
 /// A recurrent model, whatever format it came from: named inputs and outputs, and layers wired by value names.
 public struct Model: Sendable, Equatable {
+  /// What the source calls the model; may be empty. Not part of its fingerprint.
   public var name: String
+  /// What goes in, each under a name of its own.
   public var inputs: [Port]
+  /// What comes out, each under a name of its own.
   public var outputs: [Port]
   /// Each layer follows those whose outputs it reads.
   public var layers: [Layer]
   /// What the source said beyond the model itself; not part of its fingerprint.
   public var metadata: [String: String]
 
+  /// A model of these layers; nothing is checked before `validated()`.
   public init(
     name: String = "", inputs: [Port], outputs: [Port], layers: [Layer], metadata: [String: String] = [:]
   ) {

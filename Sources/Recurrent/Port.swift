@@ -7,10 +7,14 @@ extension Model {
     public var name: String
     /// The canonical value inside.
     public var value: String
+    /// Of the tensor outside: a float type for features, an integer type for tokens and indices.
     public var elementType: ElementType
+    /// What the value inside is.
     public var kind: ValueKind
+    /// The tensor's axes, outermost first. They hold each dimension of the value once; without batch there is one row.
     public var axes: [PortAxis]
 
+    /// A port that holds `value` in a tensor of these axes.
     public init(name: String, value: String, elementType: ElementType, kind: ValueKind, axes: [PortAxis]) {
       self.name = name
       self.value = value
@@ -29,7 +33,11 @@ extension Model.Port {
 extension Model.Port {
   /// A float32 sequence: axes `[T, B, features]`, or `[B, T, features]` where the batch comes first.
   ///
-  /// - Parameter value: what layers call it; nil for the port's name.
+  /// - Parameters:
+  ///   - name: the name outside.
+  ///   - features: F.
+  ///   - batchFirst: whether the batch comes before time.
+  ///   - value: what layers call it; nil for the port's name.
   public static func sequence(
     _ name: String, features: Int, batchFirst: Bool = false, value: String? = nil
   ) -> Model.Port {
@@ -72,6 +80,7 @@ public enum ValueKind: Sendable, Hashable {
   /// Integers `[B]`: token ids, or valid lengths of rows
   case indices
 
+  /// Whether it has steps: a sequence or tokens.
   public var hasTime: Bool {
     switch self {
     case .sequence, .tokens: true
@@ -87,6 +96,7 @@ public enum ValueKind: Sendable, Hashable {
     }
   }
 
+  /// Whether it is made of integers: tokens or indices.
   public var isInteger: Bool {
     switch self {
     case .tokens, .indices: true
@@ -99,12 +109,14 @@ public enum ValueKind: Sendable, Hashable {
 ///
 /// In normal form, so that one arrangement is written in one way: no features of count 1, and none that continue one another.
 public struct PortAxis: Sendable, Hashable {
+  /// What the axis holds, major first.
   public let factors: [AxisFactor]
   /// The size where the source fixes it; always set for axes of features only, or of nothing.
   public var size: Int?
   /// The source's name for a size that it leaves open, such as `batch`.
   public var symbol: String?
 
+  /// An axis of these factors, brought to normal form; `size` counts only where time or batch is one of them.
   public init(_ factors: [AxisFactor], size: Int? = nil, symbol: String? = nil) {
     self.factors = factors.normalised
     let count = self.factors.featureCount
@@ -158,7 +170,9 @@ extension [AxisFactor] {
 
 /// A dimension of a canonical value, or a regular part of its features.
 public enum AxisFactor: Sendable, Hashable {
+  /// T steps.
   case time
+  /// B rows.
   case batch
   /// `count` features, `stride` apart. D·O features as direction × unit: `(O, D)` and `(1, O)`.
   case features(stride: Int, count: Int)

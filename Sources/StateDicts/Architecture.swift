@@ -64,8 +64,21 @@ public struct Architecture: Sendable, Equatable {
     }
   }
 
+  /// What may follow a Linear, by PyTorch's names.
   public enum Activation: String, Sendable, CaseIterable {
-    case relu, tanh, sigmoid, gelu, silu, softmax
+    /// `nn.ReLU`
+    case relu
+    /// `nn.Tanh`
+    case tanh
+    /// `nn.Sigmoid`
+    case sigmoid
+    /// `nn.GELU`, with the error function.
+    case gelu
+    /// `nn.SiLU`
+    case silu
+    /// `nn.Softmax` over the features.
+    case softmax
+    /// `nn.LogSoftmax` over the features.
     case logSoftmax = "log_softmax"
   }
 
@@ -75,7 +88,9 @@ public struct Architecture: Sendable, Equatable {
     case last
     /// The final hidden state of the top layer, forward then backward.
     case hidden
+    /// The mean over the time steps.
     case mean
+    /// The maximum over the time steps.
     case max
   }
 

@@ -2,17 +2,20 @@ package import ByteIO
 
 /// What the user says where a state dict says nothing.
 public struct ArchitectureOptions: Sendable, Equatable {
-  /// `nn.RNN`'s nonlinearity: `relu` or `tanh`.
+  /// `nn.RNN`'s nonlinearity: `relu` or `tanh`; nil for what the file says, else `tanh`.
   public var nonlinearity: String?
+  /// Whether sequences are `[B, T, F]`; nil for what the file says, else `[T, B, F]`.
   public var batchFirst: Bool?
   /// What follows each Linear of the head, in order; nil for nothing.
   public var head: [Architecture.Activation?]?
+  /// How the sequence becomes a vector before the head; nil for a head on every step.
   public var select: Architecture.Selection?
   /// The modules that run one after another, by name; `embedding:x` and `linear:x` where a matrix could be both.
   public var modules: [String]?
   /// Where in a nested checkpoint the state dict is.
   public var key: String?
 
+  /// Nothing is said: the file and the usual decide.
   public init() {}
 }
 

@@ -1,17 +1,30 @@
 /// The element types that model files hold. Raw values are the names used in `.rnnw` and safetensors.
 public enum ElementType: String, Sendable, CaseIterable, Hashable {
+  /// IEEE 754 binary64.
   case float64 = "F64"
+  /// IEEE 754 binary32.
   case float32 = "F32"
+  /// IEEE 754 binary16.
   case float16 = "F16"
+  /// The upper half of a binary32.
   case bfloat16 = "BF16"
+  /// Signed, 8 bytes.
   case int64 = "I64"
+  /// Signed, 4 bytes.
   case int32 = "I32"
+  /// Signed, 2 bytes.
   case int16 = "I16"
+  /// Signed, 1 byte; may be quantised.
   case int8 = "I8"
+  /// Unsigned, 8 bytes.
   case uint64 = "U64"
+  /// Unsigned, 4 bytes.
   case uint32 = "U32"
+  /// Unsigned, 2 bytes.
   case uint16 = "U16"
+  /// Unsigned, 1 byte; may be quantised.
   case uint8 = "U8"
+  /// One byte: 0 is false, everything else true.
   case bool = "BOOL"
 
   /// Bytes of one element.
@@ -24,6 +37,7 @@ public enum ElementType: String, Sendable, CaseIterable, Hashable {
     }
   }
 
+  /// Whether it is a floating-point type.
   public var isFloat: Bool {
     switch self {
     case .float64, .float32, .float16, .bfloat16: true

@@ -39,6 +39,7 @@ extension Tensor {
       ranges.map { bytes.slice(offset: $0.lowerBound * rowBytes, count: $0.count * rowBytes)!.settled })
   }
 
+  /// The rows `range` of axis 0.
   public func rows(_ range: Range<Int>) -> Tensor { rows([range]) }
 
   /// Tensors of one element type, quantisation and trailing shape, joined along axis 0.

@@ -2,6 +2,7 @@ internal import ByteIO
 
 /// A number that a tensor is made of as it stands in memory.
 public protocol TensorElement: BitwiseCopyable, Sendable {
+  /// The type that a tensor of such numbers has: `I64` for `Int`.
   static var elementType: ElementType { get }
 }
 

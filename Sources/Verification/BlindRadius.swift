@@ -11,8 +11,11 @@ public struct BlindRadius: Sendable, Equatable {
   /// For each layer with weights how much one of them could have changed; empty where that was not measured.
   public var layers: [LayerRadius] = []
 
+  /// How much one weight of a layer could have changed.
   public struct LayerRadius: Sendable, Equatable {
+    /// The layer's name.
     public var layer: String
+    /// The role of its largest tensor, which was tried, such as `forward.recurrentWeight`.
     public var role: String
     /// As a share of the tensor's root mean square: the median of a few weights. ∞: most of them move no output here.
     public var share: Double

@@ -2,8 +2,9 @@ public import Recurrent
 
 /// Where two sides part, and which known mistake explains it.
 public struct Diagnosis: Sendable, Equatable {
-  /// The side that is judged, and the one that it is judged by.
+  /// Name of the side that is judged.
   public var suspect: String
+  /// Name of the side that it is judged by.
   public var reference: String
   /// Where they part, in words: output and step, layer, tensor, gate.
   public var places: [String] = []
@@ -18,11 +19,15 @@ public struct Diagnosis: Sendable, Equatable {
   /// What somebody can do who gave an option; nil where no option is behind it.
   public var suggestion: Suggestion?
 
+  /// One known mistake, made in one place, that explains the difference.
   public struct Explanation: Sendable, Equatable {
+    /// The mistake's id, such as `gate-order`.
     public var mistake: String
-    /// In plain words.
+    /// The mistake in plain words.
     public var name: String
+    /// Where it is made, in words: layers, tensors, gates.
     public var place: String
+    /// What shows it.
     public var evidence: Evidence
     /// Whether either side may be the one that suffered it: what can be taken back in one can be made in the other.
     public var isMutual = false

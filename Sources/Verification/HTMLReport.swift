@@ -4,6 +4,7 @@ internal import Recurrent
 
 /// One self-contained page: no script, nothing from the network, light and dark.
 public struct HTMLReport: Sendable {
+  /// What the page is about.
   public var report: VerificationReport
   /// Weights side by side; nil where a side has no canonical model.
   public var difference: ModelDifference?
@@ -19,12 +20,14 @@ public struct HTMLReport: Sendable {
   /// When that was.
   public var made = Moment.now
 
+  /// A page of a report, dated now; `tool` is what made it.
   public init(_ report: VerificationReport, difference: ModelDifference?, tool: String) {
     self.report = report
     self.difference = difference
     self.tool = tool
   }
 
+  /// The whole page.
   public var html: String {
     """
     <!doctype html>

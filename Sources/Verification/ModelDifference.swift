@@ -18,8 +18,11 @@ public struct ModelDifference: Sendable, Equatable {
 
 /// One attribute that differs; nil where that side has none.
 public struct AttributeDifference: Sendable, Equatable {
+  /// Such as `clip`, or `input x: axes` of a port.
   public var name: String
+  /// The left side's, in words.
   public var left: String?
+  /// The right side's, in words.
   public var right: String?
   /// A name or a fixed size: it does not change what the model computes.
   public var isNominal = false
@@ -27,17 +30,20 @@ public struct AttributeDifference: Sendable, Equatable {
 
 /// Two layers side by side, or one that the other side lacks.
 public struct LayerDifference: Sendable, Equatable {
-  /// The layer's name; nil where only the other side has it.
+  /// Name of the left model's layer; nil where only the right one has it.
   public var left: String?
+  /// Name of the right model's layer; nil where only the left one has it.
   public var right: String?
   /// Such as `LSTM`.
   public var operation: String
+  /// What differs beside the tensors.
   public var attributes: [AttributeDifference] = []
   /// Every tensor of either side.
   public var tensors: [TensorDifference] = []
   /// What explains a difference: gates in another order, biases merged.
   public var notes: [String] = []
 
+  /// Whether both sides have it and compute the same, names aside.
   public var isSame: Bool {
     left != nil && right != nil && attributes.allSatisfy(\.isNominal) && tensors.allSatisfy(\.isSame)
   }
@@ -47,14 +53,20 @@ public struct LayerDifference: Sendable, Equatable {
 public struct TensorDifference: Sendable, Equatable {
   /// Such as `forward.recurrentWeight`.
   public var role: String
+  /// On the left side; nil where that has none.
   public var left: Form?
+  /// On the right side; nil where that has none.
   public var right: Form?
   /// One for each gate, or a single one; empty where the shapes differ or one side is missing.
   public var blocks: [BlockDifference] = []
 
+  /// What a tensor is, its elements aside.
   public struct Form: Sendable, Equatable, CustomStringConvertible {
+    /// What each element is.
     public var elementType: ElementType
+    /// The size of each axis.
     public var shape: [Int]
+    /// Scale and zero point; nil where its elements are the numbers themselves.
     public var quantization: Tensor.Quantization?
 
     public var description: String {
@@ -63,12 +75,15 @@ public struct TensorDifference: Sendable, Equatable {
     }
   }
 
+  /// Whether both are of one form, and no element differs.
   public var isSame: Bool { left == right && blocks.allSatisfy { $0.differing == 0 } }
 }
 
 /// How the elements of one gate's rows (or of a whole tensor) differ.
 public struct BlockDifference: Sendable, Equatable {
+  /// Whose rows; nil for a whole tensor.
   public var gate: Gate?
+  /// Elements that were compared.
   public var elements: Int
   /// Elements whose bits differ; of two element types, those whose values do.
   public var differing = 0

@@ -15,6 +15,7 @@ public struct Moment: Sendable, Equatable, CustomStringConvertible {
 
   private init(clock: Int) { seconds = clock }
 
+  /// The second that it is.
   public static var now: Moment { Moment(clock: time(nil)) }
 
   /// Such as `2026-11-29 16:27 UTC`.

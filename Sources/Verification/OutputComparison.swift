@@ -2,7 +2,9 @@ internal import Tensors
 
 /// How one output compares between two sides, over all probes.
 public struct OutputComparison: Sendable, Equatable {
+  /// Of the output.
   public var name: String
+  /// Of this output alone; that of its worst element, or of all elements together.
   public var verdict = Verdict.identical
   /// Elements compared.
   public var elements = 0
@@ -27,8 +29,10 @@ public struct OutputComparison: Sendable, Equatable {
   public var firstOutside: Place?
   /// Whether that is a proof: outside a bound.
   public var isProven = false
-  /// Largest deviation, and root mean square of all, in multiples of the noise; 0 where noise was not asked for.
+  /// Largest deviation in multiples of the noise; 0 where noise was not asked for.
   public var noiseMultiple = 0.0
+  /// Root mean square of the deviations in multiples of the noise, of the elements that are decided.
+  /// 0 where noise was not asked for.
   public var noiseRMS: Double { noiseCount == 0 ? 0 : (noiseSquares / Double(noiseCount)).squareRoot() }
   /// The largest change of an element, as a share of its feature's range, that could have passed.
   public var blindShare = 0.0
@@ -39,18 +43,27 @@ public struct OutputComparison: Sendable, Equatable {
   var noiseSquares = 0.0
   var noiseCount = 0
 
+  /// One time step of an output, over all probes, rows and features.
   public struct Step: Sendable, Equatable {
+    /// The largest deviation between the sides.
     public var deviation = 0.0
+    /// The largest allowance.
     public var bound = 0.0
   }
 
+  /// One element, and what each side says there.
   public struct Place: Sendable, Equatable {
+    /// The probe's name.
     public var probe: String
+    /// In the output's tensor, a number for each axis.
     public var index: [Int]
+    /// The left side's number.
     public var left: Double
+    /// The right side's number; of a recording, the recorded one.
     public var right: Double
   }
 
+  /// A comparison of nothing yet.
   public init(name: String) { self.name = name }
 }
 

@@ -4,13 +4,20 @@ internal import Tensors
 
 /// Which known mistakes a set of inputs would notice in a model, and which it would let pass.
 public struct PowerReport: Sendable, Equatable {
+  /// What the model is called.
   public var model: String
+  /// Names of the inputs that were tried.
   public var probes: [String]
+  /// Of made-up inputs; nil for given ones.
   public var seed: UInt64?
+  /// One for each known mistake (`Mistake.all`).
   public var mistakes: [Item]
 
+  /// How one known mistake fares.
   public struct Item: Sendable, Equatable {
+    /// The mistake's id, such as `gate-order`.
     public var mistake: String
+    /// The mistake in plain words.
     public var name: String
     /// Ways in which the mistake can be made in this model; 0 where it cannot be made.
     public var ways: Int

@@ -9,6 +9,7 @@ public struct Probe: Sendable, Equatable {
   /// By port name.
   public var inputs: [String: Tensor]
 
+  /// Inputs by port name, under a name for reports.
   public init(name: String, inputs: [String: Tensor]) {
     self.name = name
     self.inputs = inputs
@@ -19,7 +20,11 @@ extension Probe {
   /// Seeded probes for a model: what a suite tries, such as ragged lengths, zeros, large and tiny numbers.
   ///
   /// Sizes that the model fixes are kept. Same seed, same probes.
-  /// - Parameter isBlind: whether a side has no model: then probes alone show what it does, and there are longer ones.
+  /// - Parameters:
+  ///   - model: whose inputs are made up.
+  ///   - seed: of the numbers.
+  ///   - suite: how much is tried.
+  ///   - isBlind: whether a side has no model: then probes alone show what it does, and there are longer ones.
   /// - Throws: `.inputTooLarge` where the fixed sizes ask for more than a probe should take.
   public static func generated(
     for model: Model, seed: UInt64, suite: ProbeSuite = .standard, isBlind: Bool = false

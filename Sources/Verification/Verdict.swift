@@ -29,9 +29,12 @@ public enum Verdict: String, Sendable, Comparable, CaseIterable {
 
 /// A tolerance that the user gave: `|Δ| ≤ absolute + relative·|reference|`.
 public struct Tolerance: Sendable, Equatable {
+  /// In the unit of the output.
   public var absolute: Double
+  /// As a share of the reference.
   public var relative: Double
 
+  /// A tolerance of both parts; what is left out allows nothing.
   public init(absolute: Double = 0, relative: Double = 0) {
     self.absolute = absolute
     self.relative = relative

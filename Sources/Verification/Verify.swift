@@ -40,16 +40,23 @@ package struct Subject: Sendable {
 
 /// What verification found, with everything that a report shows.
 public struct VerificationReport: Sendable, Equatable {
+  /// Name of the left side, such as its path.
   public var left: String
+  /// Name of the right side, such as its path.
   public var right: String
+  /// What all of it comes to.
   public var verdict: Verdict
+  /// Of the left and the right model; nil where a side has none.
   public var fingerprints: [String?]
   /// The two models side by side; nil where one side has none, or is a recording.
   public var structure: Structure?
+  /// One for each output, over all probes.
   public var outputs: [OutputComparison]
   /// Each side's evaluator against its canonical model: does the importer understand the file?
   public var roads: [Road]
+  /// Names of the inputs that were tried.
   public var probes: [String]
+  /// Of made-up inputs; nil for given ones.
   public var seed: UInt64?
   /// Why the verdict is no better, in words.
   public var reasons: [String]
@@ -58,11 +65,15 @@ public struct VerificationReport: Sendable, Equatable {
   /// Where and why the sides differ; nil where they do not.
   public var diagnosis: Diagnosis?
 
+  /// One side's evaluator held against its canonical model.
   public struct Road: Sendable, Equatable {
+    /// The side's name.
     public var side: String
+    /// One for each output, over all probes.
     public var outputs: [OutputComparison]
     /// Whether two roads were held against each other, or one with itself.
     public var isSecond = true
+    /// The worst of its outputs'.
     public var verdict: Verdict { outputs.map(\.verdict).max() ?? .equal }
   }
 }
@@ -77,11 +88,17 @@ extension VerificationReport: CustomStringConvertible {
 
 /// Why no comparison could be made.
 public enum VerificationError: Error, Equatable, CustomStringConvertible {
+  /// There are no inputs to compare on, for this reason.
   case noProbes(String)
+  /// A weight of this side is NaN or ∞.
   case notFinite(side: String, NotFinite)
+  /// An input's fixed sizes ask for more elements than the `limit` of what is made up.
   case inputTooLarge(String, sizes: [Int], limit: Int)
+  /// The sides have other outputs, by name.
   case outputsDiffer(left: [String], right: [String])
+  /// The sides have other inputs, by name.
   case inputsDiffer(left: [String], right: [String])
+  /// A side does not run on a probe.
   case cannotRun(side: String, probe: String, reason: String)
 
   public var description: String {

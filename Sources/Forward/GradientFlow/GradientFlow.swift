@@ -9,6 +9,7 @@ public import Tensors
 public struct GradientFlow: Sendable, Equatable {
   /// The layer's name.
   public let layer: String
+  /// The layer's recurrence.
   public let cell: Cell
   /// Whether this direction runs from the last step to the first; its "last state" is then that at the first step.
   public let isReverse: Bool
@@ -35,13 +36,17 @@ public struct GradientFlow: Sendable, Equatable {
   /// Nil unless asked for.
   public let jacobians: Tensor?
 
+  /// The spectral radius of one gate's recurrent kernel.
   public struct KernelRadius: Sendable, Equatable {
+    /// Whose kernel.
     public let gate: Gate
+    /// max |λ|.
     public let radius: Double
   }
 
   /// A gate's value: 0 is shut, 1 is open.
   public struct GateOpenness: Sendable, Equatable {
+    /// Which gate.
     public let gate: Gate
     /// Over all units and steps.
     public let mean: Double
@@ -49,6 +54,7 @@ public struct GradientFlow: Sendable, Equatable {
     public let units: ClosedRange<Double>
   }
 
+  /// What becomes of the gradient, by `stateNorms`.
   public var verdict: GradientVerdict { GradientVerdict(stateNorms) }
 }
 
@@ -61,6 +67,7 @@ public struct GradientFlowOptions: Sendable {
   /// Keep every step's Jacobian: T·S²·8 bytes, at most 1 GiB a direction.
   public var keepsJacobians = false
 
+  /// Row 0, up to 64 exponents, no Jacobians kept.
   public init() {}
 }
 

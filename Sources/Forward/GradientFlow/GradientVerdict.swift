@@ -9,6 +9,7 @@ internal import ByteIO
 public enum GradientVerdict: Sendable, Equatable {
   /// It falls at least tenfold over the sequence, and halves every `halfLife` steps.
   case vanishes(halfLife: Double)
+  /// It changes by less than a factor of ten over the sequence.
   case stable
   /// It grows at least tenfold over the sequence, and doubles every `doubling` steps.
   case explodes(doubling: Double)

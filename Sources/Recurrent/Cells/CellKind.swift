@@ -41,7 +41,9 @@ public enum Cell: Sendable, Hashable {
 
   /// Its gates, in canonical order.
   public var gateOrder: GateOrder { kind.gateOrder }
+  /// G: the blocks of rows in W and R.
   public var gateCount: Int { gateOrder.gates.count }
+  /// `RNN`, `LSTM` or `GRU`.
   public var name: String { kind.name.rawValue }
   /// Whether it has a state c beside h.
   public var hasCellState: Bool { kind.hasCellState }

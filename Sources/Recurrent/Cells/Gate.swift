@@ -24,13 +24,17 @@ public enum Gate: String, Sendable, CaseIterable, Hashable {
 ///
 /// Formats state theirs as data, for example `GateOrder(.input, .output, .forget, .candidate)` for ONNX.
 public struct GateOrder: Sendable, Hashable, CustomStringConvertible {
+  /// The gates from the first block of rows to the last.
   public let gates: [Gate]
 
+  /// These gates, from the first block of rows to the last.
   public init(_ gates: Gate...) { self.gates = gates }
 
-  /// The canonical orders: those of the equations in the README.
+  /// Canonical, as in the equations in the README: h alone.
   public static let rnn = GateOrder(.hidden)
+  /// Canonical: f, i, o, g.
   public static let lstm = GateOrder(.forget, .input, .output, .candidate)
+  /// Canonical: r, z, n.
   public static let gru = GateOrder(.reset, .update, .new)
   /// The LSTM gates that peepholes reach, in canonical order; `[3·H]`.
   public static let peepholes = GateOrder(.forget, .input, .output)

@@ -2,16 +2,26 @@ public import Tensors
 
 /// Pointwise on two inputs, or on one input and a constant.
 public struct Arithmetic: Sendable, Equatable {
+  /// What is done with operands a and b.
   public enum Operator: String, Sendable, CaseIterable, Hashable {
-    case add, subtract, multiply, divide
+    /// `a + b`
+    case add
+    /// `a − b`
+    case subtract
+    /// `a · b`
+    case multiply
+    /// `a ÷ b`
+    case divide
   }
 
+  /// What is done with each pair of elements.
   public var `operator`: Operator
   /// `[F]` or `[1]`; nil where there are two inputs.
   public var constant: Tensor?
   /// Whether the constant is the first operand.
   public var constantFirst: Bool
 
+  /// On an input and a constant, or on two inputs where `constant` is nil.
   public init(_ operator: Operator, constant: Tensor? = nil, constantFirst: Bool = false) {
     self.operator = `operator`
     self.constant = constant

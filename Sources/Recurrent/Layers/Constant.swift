@@ -5,6 +5,7 @@ public struct Constant: Sendable, Equatable {
   /// A vector `[B, F]`, or `[1, F]` for every row alike; or integers `[B]` or `[1]`.
   public var value: Tensor
 
+  /// A vector `[B, F]` or `[1, F]`, or integers `[B]` or `[1]`.
   public init(_ value: Tensor) { self.value = value }
 }
 

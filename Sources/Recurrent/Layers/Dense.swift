@@ -4,9 +4,10 @@ public import Tensors
 public struct Dense: Sendable, Equatable {
   /// `[O, F]`
   public var weight: Tensor
-  /// `[O]`
+  /// `[O]`; nil for none.
   public var bias: Tensor?
 
+  /// Weight `[O, F]`, bias `[O]` or nil for none.
   public init(weight: Tensor, bias: Tensor? = nil) { (self.weight, self.bias) = (weight, bias) }
 }
 

@@ -2,8 +2,10 @@ package import Tensors
 
 /// Identity at inference; kept so that a round trip loses nothing.
 public struct Dropout: Sendable, Equatable {
+  /// The share of elements that training drops.
   public var ratio: Double
 
+  /// A dropout that drops this share of elements in training.
   public init(ratio: Double) { self.ratio = ratio }
 }
 

@@ -5,6 +5,7 @@ public struct Embedding: Sendable, Equatable {
   /// `[V, F]`
   public var table: Tensor
 
+  /// A table `[V, F]`: a row for each token id.
   public init(table: Tensor) { self.table = table }
 }
 

@@ -2,9 +2,12 @@ package import Tensors
 
 /// Features `start ..< start + count`.
 public struct FeatureSlice: Sendable, Equatable {
+  /// The first feature.
   public var start: Int
+  /// How many features, at least 1.
   public var count: Int
 
+  /// Features `start ..< start + count`.
   public init(start: Int, count: Int) { (self.start, self.count) = (start, count) }
 }
 

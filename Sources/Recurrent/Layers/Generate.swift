@@ -12,6 +12,7 @@ package import Tensors
 public struct Generate: Sendable, Equatable {
   /// Run in order once a step; its values are its own, and sequences among them have one step.
   public var body: [Layer]
+  /// At least one; the layer's inputs are what they start as, in this order.
   public var carried: [Carried]
   /// Values of the body: sequences and vectors become a sequence `[N, B, F]`, tokens and indices tokens `[N, B]`.
   public var collected: [String]
@@ -23,6 +24,7 @@ public struct Generate: Sendable, Equatable {
   /// More steps than this are refused.
   public static let mostSteps = 1 << 20
 
+  /// A loop over `body`; without `stop` it runs all of `maxSteps` steps.
   public init(
     body: [Layer], carried: [Carried], collected: [String], stop: Stop? = nil, maxSteps: Int
   ) {
@@ -42,6 +44,7 @@ public struct Generate: Sendable, Equatable {
     /// In the body. A sequence or tokens: what is fed back. A vector: a state.
     public var kind: ValueKind
 
+    /// The body reads it as `input`, and makes the next one as `output`.
     public init(input: String, output: String, kind: ValueKind) {
       self.input = input
       self.output = output
@@ -60,11 +63,14 @@ public struct Generate: Sendable, Equatable {
 
   /// A row ends with the step in which the body's value `value` (one token a row) is `token`.
   public struct Stop: Sendable, Equatable {
+    /// The body's value that is compared: one token a row.
     public var value: String
+    /// The token that ends a row.
     public var token: Int64
     /// Stands for tokens behind a row's last step.
     public var padding: Int64
 
+    /// A row ends where `value` is `token`; behind it its tokens are `padding`.
     public init(value: String, token: Int64, padding: Int64) {
       self.value = value
       self.token = token

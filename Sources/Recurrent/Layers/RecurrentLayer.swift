@@ -1,7 +1,13 @@
 public import Tensors
 
+/// Which way a recurrent layer goes through its sequence.
 public enum Direction: String, Sendable, CaseIterable, Hashable {
-  case forward, reverse, bidirectional
+  /// From the first step to the last.
+  case forward
+  /// From the last step to the first.
+  case reverse
+  /// Both ways, each with its own weights; features of the forward direction come first.
+  case bidirectional
 
   /// D: 2 for bidirectional, else 1.
   public var count: Int { self == .bidirectional ? 2 : 1 }
@@ -30,6 +36,7 @@ public struct DirectionParameters: Sendable, Equatable {
   /// Of `c_t` on its way to the output (LSTM); unused by the others.
   public var outputActivation: Activation
 
+  /// The weights of one direction; by default without biases, peepholes and projection, and with σ and tanh.
   public init(
     inputWeight: Tensor, recurrentWeight: Tensor, inputBias: Tensor? = nil, recurrentBias: Tensor? = nil,
     peepholes: Tensor? = nil, projection: Tensor? = nil, gateActivation: Activation = .sigmoid,
@@ -55,7 +62,9 @@ public struct DirectionParameters: Sendable, Equatable {
 /// With lengths, row b runs over its first `lengths[b]` steps only; y is 0 behind them, the last states are those of
 /// the last valid step (the initial ones for a length of 0), and the reverse direction starts at the last valid step.
 public struct RecurrentLayer: Sendable, Equatable {
+  /// The recurrence of every direction.
   public var cell: Cell
+  /// Which way it goes; `directions` holds a set of weights for each.
   public var direction: Direction
   /// I
   public var inputSize: Int
@@ -69,6 +78,7 @@ public struct RecurrentLayer: Sendable, Equatable {
   /// One for each direction: forward before reverse.
   public var directions: [DirectionParameters]
 
+  /// A layer of these weights, one `DirectionParameters` for each direction; without `clip` nothing is clipped.
   public init(
     cell: Cell, direction: Direction, inputSize: Int, hiddenSize: Int, clip: Double? = nil,
     inputForget: Bool = false, directions: [DirectionParameters]

@@ -4,9 +4,13 @@ internal import Tensors
 
 /// A number of a weight that is NaN or ∞, and where it is.
 public struct NotFinite: Sendable, Equatable, CustomStringConvertible {
+  /// The layer's name.
   public let layer: String
+  /// The tensor's role, such as `forward.inputWeight`.
   public let role: String
+  /// In the tensor, a number for each axis.
   public let index: [Int]
+  /// NaN, ∞ or −∞.
   public let value: Double
 
   public var description: String {

@@ -3,8 +3,9 @@ public import Recurrent
 /// How two models are built, side by side: which of their parameters are the same, which are one rounding apart, and which
 /// differ. It is read off the models; nothing is run.
 public struct Structure: Sendable, Equatable {
-  /// Numbers that were compared, and the tensors that hold them.
+  /// Numbers that were compared.
   public var parameters = 0
+  /// How many tensors hold them; two biases that are added count as one.
   public var tensors = 0
   /// Every tensor whose numbers are not all the same on both sides, in the order of the left model's layers.
   public var differences: [ParameterDifference] = []
@@ -32,6 +33,7 @@ public struct Structure: Sendable, Equatable {
     public static func < (left: Outcome, right: Outcome) -> Bool { left.rank < right.rank }
   }
 
+  /// What all of it comes to.
   public var outcome: Outcome {
     if unaligned != nil { return .unaligned }
     if differences.contains(where: { $0.relation == .different }) { return .different }
@@ -46,10 +48,13 @@ public struct Structure: Sendable, Equatable {
 
 /// Something that two corresponding layers do otherwise.
 public struct AttributeMismatch: Sendable, Equatable {
+  /// The left model's layer, by name.
   public var layer: String
   /// Such as `clip` or `forward.gateActivation`.
   public var name: String
+  /// The left side's, in words.
   public var left: String
+  /// The right side's, in words.
   public var right: String
   /// Whether both are one number in Float32.
   public var isRounding = false
@@ -57,12 +62,15 @@ public struct AttributeMismatch: Sendable, Equatable {
 
 /// The numbers of one tensor (or of two biases that are added) that are not the same on both sides.
 public struct ParameterDifference: Sendable, Equatable {
-  /// The layer's name on either side.
+  /// The layer's name on the left side.
   public var left: String
+  /// The layer's name on the right side.
   public var right: String
   /// Such as `forward.recurrentWeight`; `forward.bias` where two biases are added.
   public var role: String
+  /// What explains all that differ.
   public var relation: Relation
+  /// Elements that were compared.
   public var elements: Int
   /// Elements that are not the same number.
   public var differing: Int
@@ -70,18 +78,24 @@ public struct ParameterDifference: Sendable, Equatable {
   public var unexplained: Int
   /// The largest difference in units in the last place of the narrower type at the term that it came from.
   public var largestUlps: Double
+  /// The largest difference of two numbers.
   public var largestDifference: Double
   /// Whose rows hold what no rounding explains.
   public var gates: [Gate]
-  /// Rows (of axis 0) with such elements, of all.
+  /// Rows (of axis 0) with such elements.
   public var rows: Int
+  /// All rows.
   public var rowCount: Int
   /// The first of the worst kind.
   public var first: Place
 
+  /// One element, and its number on each side.
   public struct Place: Sendable, Equatable {
+    /// In the tensor, a number for each axis.
     public var index: [Int]
+    /// The left side's number.
     public var left: Double
+    /// The right side's number.
     public var right: Double
   }
 
@@ -91,6 +105,7 @@ public struct ParameterDifference: Sendable, Equatable {
     case rounded(Rounding)
     /// Off by at most `Structure.nearUlps`.
     case near
+    /// Another number.
     case different
   }
 
