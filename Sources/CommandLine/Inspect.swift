@@ -119,6 +119,8 @@ struct Inspect: ParsableCommand {
       let stop = generate.stop.map { ", until \($0.value) = \($0.token)" } ?? ""
       return "Generate \(generate.body.map(\.operation.name).joined(separator: " → "))"
         + ", \(generate.maxSteps) steps at most\(stop)"
+    case .layerNormalization(let layer):
+      return "LayerNormalization \(layer.scale.count), epsilon \(layer.epsilon.brief)"
     case .dropout(let dropout): return "Dropout \(dropout.ratio.brief) (identity at inference)"
     case .softmax, .logSoftmax, .concat, .constant, .reverse, .argMax: return operation.name
     }

@@ -121,6 +121,13 @@ extension Affine: Scalar {
     Bounded.logSoftmax(x.map(\.center)[...], rules, into: &y)
     result.append(contentsOf: y.map { Affine($0) })
   }
+  static func normalise(
+    _ x: ArraySlice<Affine>, epsilon: Double, _ rules: RoundingModel, into result: inout [Affine]
+  ) {
+    var y: [Bounded<Format>] = []
+    Bounded.normalise(x.map(\.center)[...], epsilon: epsilon, rules, into: &y)
+    result.append(contentsOf: y.map { Affine($0) })
+  }
   static func argMax(_ x: ArraySlice<Affine>) -> (offset: Int, isDecided: Bool) {
     Bounded.argMax(x.map(\.center)[...])
   }

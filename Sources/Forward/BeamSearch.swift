@@ -122,7 +122,8 @@ private struct BeamSearch<Number: Native> {
     switch generate.body.first(where: { $0.outputs.contains(seen) })?.operation {
     case .softmax: scores = .probabilities
     case .logSoftmax: scores = .logProbabilities
-    case nil, .recurrent, .embedding, .dense, .activation, .select, .concat, .slice, .arithmetic, .reverse,
+    case nil, .recurrent, .embedding, .dense, .activation, .layerNormalization, .select, .concat, .slice,
+      .arithmetic, .reverse,
       .constant,
       .dropout, .argMax, .generate:
       scores = .logits

@@ -145,6 +145,17 @@ extension Native {
     for x in x { result.append((x - shift) - logarithm) }
   }
 
+  /// Sums in Float64, in order: one rounding a number is left.
+  static func normalise(
+    _ x: ArraySlice<Self>, epsilon: Double, _ rules: Execution, into result: inout [Self]
+  ) {
+    let n = Double(x.count)
+    let mean = x.reduce(0.0) { $0 + Double($1) } / n
+    let variance = x.reduce(0.0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / n
+    let root = (variance + epsilon).squareRoot()
+    for x in x { result.append(Self((Double(x) - mean) / root)) }
+  }
+
   static func argMax(_ x: ArraySlice<Self>) -> (offset: Int, isDecided: Bool) {
     var best = x.startIndex
     for index in x.indices.dropFirst() where x[index] > x[best] { best = index }

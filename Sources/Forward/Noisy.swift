@@ -230,6 +230,20 @@ extension Noisy {
     }
   }
 
+  /// In half of the passes as x/s − m/s, as PyTorch computes it.
+  static func normalise(
+    _ x: ArraySlice<Noisy>, epsilon: Double, _ rules: NoiseRules, into result: inout [Noisy]
+  ) {
+    let seed = rules.seed.value
+    let n = Noisy(value: Double(x.count), seed: seed)
+    let mean = x.reduce(zero) { $0 + $1 } / n
+    let variance = x.reduce(zero) { $0 + ($1 - mean) * ($1 - mean) } / n
+    let inverse =
+      one / Noisy(value: (variance + Noisy(value: epsilon, seed: seed)).value.squareRoot(), seed: seed)
+    let shift = mean * inverse
+    result += x.map { seed & 2 == 0 ? ($0 - mean) * inverse : $0 * inverse - shift }
+  }
+
   static func argMax(_ x: ArraySlice<Noisy>) -> (offset: Int, isDecided: Bool) {
     Double.argMax(x.map(\.value)[...])
   }

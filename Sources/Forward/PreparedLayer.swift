@@ -27,7 +27,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     case .generate(let generate): generation = GeneratePass(generate, rules)
     // Rows that are looked up are converted one by one, but where all of the table has to be narrowed.
     case .embedding where !rules.narrowsWeights: break
-    case .embedding, .arithmetic, .constant:
+    case .embedding, .arithmetic, .constant, .layerNormalization:
       weights = layer.operation.tensors.map { Number.stored($0.tensor, rules) }
     case .activation, .softmax, .logSoftmax, .select, .concat, .slice, .reverse, .dropout, .argMax: break
     }
@@ -51,6 +51,8 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     case .logSoftmax:
       let x = inputs[0]!.numbers
       return [.numbers(x.mapGroups(features: x.features) { Number.logSoftmax($0, rules, into: &$1) })]
+    case .layerNormalization(let normalization):
+      return [.numbers(normalise(inputs[0]!.numbers, normalization))]
     case .select(let selection): return [try select(selection, inputs)]
     case .concat: return [.numbers(try concatenate(inputs.map { $0!.numbers }))]
     case .slice(let slice):
@@ -303,6 +305,19 @@ struct PreparedLayer<Number: Scalar>: Sendable {
       if !isDecided { result.undecided![group] = true }
     }
     return result
+  }
+
+  private func normalise(_ x: Numbers<Number>, _ layer: LayerNormalization) -> Numbers<Number> {
+    let scale = Number.elements(weights[0])
+    let bias = layer.bias.map { _ in Number.elements(weights[1]) }
+    return x.mapGroups(features: x.features) { group, result in
+      let first = result.count
+      Number.normalise(group, epsilon: layer.epsilon, rules, into: &result)
+      for k in 0..<x.features {
+        let y = result[first + k] * scale[k]
+        result[first + k] = bias.map { y + $0[k] } ?? y
+      }
+    }
   }
 
   private func requireSameSteps(

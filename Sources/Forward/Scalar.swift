@@ -66,6 +66,8 @@ protocol Scalar: Sendable {
   static func softmax(_ x: ArraySlice<Self>, _ rules: Rules, into result: inout [Self])
   /// Appends x_i − ln Σ e^{x_j}.
   static func logSoftmax(_ x: ArraySlice<Self>, _ rules: Rules, into result: inout [Self])
+  /// Appends (x_i − mean) / √(var + epsilon) of at least one number.
+  static func normalise(_ x: ArraySlice<Self>, epsilon: Double, _ rules: Rules, into result: inout [Self])
   /// The offset of the largest of at least one number, the first of equals; and whether no rounding changes it.
   static func argMax(_ x: ArraySlice<Self>) -> (offset: Int, isDecided: Bool)
 

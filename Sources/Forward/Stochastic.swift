@@ -170,6 +170,26 @@ extension Stochastic {
     result += x.map { ($0 - shift) - logarithm }
   }
 
+  /// The variance in two passes or in one, the quotient in one of three forms, by chance.
+  static func normalise(
+    _ x: ArraySlice<Stochastic>, epsilon: Double, _ rules: RoundingModel, into result: inout [Stochastic]
+  ) {
+    let n = Stochastic(value: Double(x.count))
+    let mean = x.reduce(zero) { $0 + $1 } / n
+    let chance = NoiseSource.current.bits()
+    let variance =
+      chance % 2 == 0
+      ? x.reduce(zero) { $0 + ($1 - mean) * ($1 - mean) } / n
+      : x.reduce(zero) { $0 + $1 * $1 } / n - mean * mean
+    let root = rounded((variance + Stochastic(value: epsilon)).value.squareRoot())
+    let (inverse, shift) = (one / root, mean / root)
+    switch chance / 2 % 3 {
+    case 0: result += x.map { ($0 - mean) / root }
+    case 1: result += x.map { ($0 - mean) * inverse }
+    default: result += x.map { $0 * inverse - shift }
+    }
+  }
+
   static func argMax(_ x: ArraySlice<Stochastic>) -> (offset: Int, isDecided: Bool) {
     Double.argMax(x.map(\.value)[...])
   }

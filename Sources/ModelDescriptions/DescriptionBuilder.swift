@@ -70,6 +70,13 @@ struct DescriptionBuilder {
     "LogSoftmax": { (builder, name, object) throws(DescriptionError) in
       try builder.simple(.logSoftmax, name, &object)
     },
+    "LayerNormalization": { (builder, name, object) throws(DescriptionError) in
+      let scale = try builder.array(object.required("scale"))
+      let bias = try object.optional("bias").map { node throws(DescriptionError) in try builder.array(node) }
+      let epsilon = try object.optional("epsilon")?.number() ?? 1e-5
+      return try builder.simple(
+        .layerNormalization(LayerNormalization(scale: scale, bias: bias, epsilon: epsilon)), name, &object)
+    },
     "ArgMax": { (builder, name, object) throws(DescriptionError) in try builder.simple(.argMax, name, &object)
     },
     "Concat": { (builder, name, object) throws(DescriptionError) in try builder.simple(.concat, name, &object)

@@ -246,6 +246,7 @@ struct Checkpoint {
     var result = Hyperparameters(className: record.className)
     if case .bool(let flag)? = heap.value("batch_first", in: record.state) { result.batchFirst = flag }
     if case .bool(let flag)? = heap.value("bidirectional", in: record.state) { result.isBidirectional = flag }
+    if case .real(let epsilon)? = heap.value("eps", in: record.state) { result.epsilon = epsilon }
     result.nonlinearity = heap.value("nonlinearity", in: record.state)?.text
     switch heap.value("mode", in: record.state)?.text {
     case "RNN_TANH": result.nonlinearity = "tanh"

@@ -37,6 +37,8 @@ extension Layer {
     case softmax
     /// Over the features.
     case logSoftmax
+    /// Over the features.
+    case layerNormalization(LayerNormalization)
     /// Sequence to vector: one step, or a reduction over the steps.
     case select(Selection)
     /// Features of all inputs, one after another.
@@ -68,6 +70,7 @@ extension Layer.Operation {
     case .activation(let layer): layer
     case .softmax: Softmax()
     case .logSoftmax: LogSoftmax()
+    case .layerNormalization(let layer): layer
     case .select(let layer): layer
     case .concat: Concat()
     case .slice(let layer): layer
@@ -90,6 +93,7 @@ extension Layer.Operation {
       case .activation: .activation(try Activation(name, from: &fields))
       case .softmax: .softmax
       case .logSoftmax: .logSoftmax
+      case .layerNormalization: .layerNormalization(try LayerNormalization(name, from: &fields))
       case .select: .select(try Selection(name, from: &fields))
       case .concat: .concat
       case .slice: .slice(try FeatureSlice(name, from: &fields))

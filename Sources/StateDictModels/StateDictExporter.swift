@@ -52,7 +52,8 @@ public struct StateDictExporter {
         joined[layer.outputs[0]!] = layer.inputs.compactMap { $0 }
       case .slice(let slice) where part(of: layer.inputs[0] ?? "", slice) != nil:
         renamed[layer.outputs[0]!] = part(of: layer.inputs[0]!, slice)
-      case .recurrent, .embedding, .dense, .activation, .softmax, .logSoftmax, .select, .concat, .slice,
+      case .recurrent, .embedding, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .select,
+        .concat, .slice,
         .arithmetic,
         .reverse, .constant, .dropout, .argMax, .generate:
         try export(layer)
@@ -200,13 +201,23 @@ public struct StateDictExporter {
       if let bias = dense.bias { state.entries.append(.init(name + ".bias", bias)) }
       architecture.steps.append(
         .linear(.init(name: name, weight: name + ".weight", bias: dense.bias.map { _ in name + ".bias" })))
+    case .layerNormalization(let normalization):
+      let name = unique(layer.name, or: "norm")
+      state.entries.append(.init(name + ".weight", normalization.scale))
+      if let bias = normalization.bias { state.entries.append(.init(name + ".bias", bias)) }
+      architecture.steps.append(
+        .layerNorm(
+          .init(
+            name: name, weight: name + ".weight", bias: normalization.bias.map { _ in name + ".bias" }),
+          epsilon: normalization.epsilon))
     case .select(.step(-1)): architecture.steps.append(.select(.last))
     case .select(.mean): architecture.steps.append(.select(.mean))
     case .select(.max): architecture.steps.append(.select(.max))
     case .dropout:
       notes.append(
         ConversionNote(layer: layer.name, .exact, "Dropout is the identity at inference; left out"))
-    case .activation, .softmax, .logSoftmax, .recurrent, .select, .concat, .slice, .arithmetic, .reverse,
+    case .activation, .softmax, .logSoftmax, .recurrent, .select, .concat, .slice,
+      .arithmetic, .reverse,
       .constant,
       .argMax, .generate:
       guard let known = TorchActivations.table.first(where: { $0.operation == layer.operation }) else {

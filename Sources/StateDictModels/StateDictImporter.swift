@@ -88,7 +88,8 @@ public struct StateDictImporter {
         throw .wrongShape(names.weight, expected: [-1, -1], found: weight.shape)
       }
       return .sequence(features: weight.shape[1])
-    default: throw .badArchitecture(reason: "it does not begin with a module")
+    case .layerNorm(let names, _): return .sequence(features: try tensor(names.weight).count)
+    case nil, .activation, .select: throw .badArchitecture(reason: "it does not begin with a module")
     }
   }
 
@@ -187,6 +188,11 @@ public struct StateDictImporter {
     case .linear(let names):
       let bias = try names.bias.map { (name) throws(StateDictError) in try tensor(name) }
       try append(names.name, .dense(weight: tensor(names.weight), bias: bias))
+    case .layerNorm(let names, let epsilon):
+      let bias = try names.bias.map { (name) throws(StateDictError) in try tensor(name) }
+      try append(
+        names.name,
+        .layerNormalization(LayerNormalization(scale: tensor(names.weight), bias: bias, epsilon: epsilon)))
     case .activation(let activation):
       let operation = TorchActivations.table.first { $0.torch == activation }!.operation
       try append(activation.rawValue, operation)

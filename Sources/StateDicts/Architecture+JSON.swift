@@ -13,6 +13,8 @@ extension Architecture {
       switch step {
       case .embedding(let names): .object([JSONMember("embedding", .string(names.name))])
       case .linear(let names): .object([JSONMember("linear", .string(names.name))])
+      case .layerNorm(let names, let epsilon):
+        .object([JSONMember("layer_norm", .string(names.name)), JSONMember("eps", .string("\(epsilon)"))])
       case .activation(let activation): .object([JSONMember("activation", .string(activation.rawValue))])
       case .select(let selection): .object([JSONMember("select", .string(selection.rawValue))])
       case .recurrent(let module):
@@ -95,6 +97,11 @@ extension Architecture.Step {
       }
       module.mode = mode
       self = .recurrent(module)
+    } else if let name = json.text("layer_norm"), let epsilon = json.text("eps").flatMap(Double.init) {
+      guard let found = index.vector(name) else {
+        throw .badArchitecture(reason: "there is no LayerNorm '\(name)'")
+      }
+      self = .layerNorm(found.names, epsilon: epsilon)
     } else if let name = json.text("embedding") ?? json.text("linear") {
       let found = index.modules.lazy.compactMap { module -> Architecture.Parameters? in
         if module.name == name, case .matrix(let names, _, _) = module.kind { names } else { nil }

@@ -47,6 +47,8 @@ public struct Architecture: Sendable, Equatable {
     case recurrent(Recurrent)
     /// `nn.Linear`.
     case linear(Parameters)
+    /// `nn.LayerNorm` over the features.
+    case layerNorm(Parameters, epsilon: Double)
     case activation(Activation)
     case select(Selection)
   }
@@ -181,7 +183,8 @@ public struct Architecture: Sendable, Equatable {
   package var tensorNames: [String] {
     steps.flatMap { step -> [String] in
       switch step {
-      case .embedding(let names), .linear(let names): [names.weight] + (names.bias.map { [$0] } ?? [])
+      case .embedding(let names), .linear(let names), .layerNorm(let names, _):
+        [names.weight] + (names.bias.map { [$0] } ?? [])
       case .recurrent(let module): module.layers.joined().flatMap(\.all)
       case .activation, .select: []
       }

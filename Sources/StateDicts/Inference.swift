@@ -43,14 +43,15 @@ package struct Inference: Sendable, Equatable {
   }
 
   /// A module with the part that it plays.
-  private enum Link {
+  fileprivate enum Link {
     case embedding(Architecture.Parameters, rows: Int, columns: Int)
     case recurrent(Architecture.Recurrent)
     case linear(Architecture.Parameters, rows: Int, columns: Int)
+    case layerNorm(Architecture.Parameters, size: Int)
 
     var name: String {
       switch self {
-      case .embedding(let names, _, _), .linear(let names, _, _): names.name
+      case .embedding(let names, _, _), .linear(let names, _, _), .layerNorm(let names, _): names.name
       case .recurrent(let module): module.name
       }
     }
@@ -66,6 +67,7 @@ package struct Inference: Sendable, Equatable {
       case .embedding: nil
       case .recurrent(let module): module.inputSize
       case .linear(_, _, let columns): columns
+      case .layerNorm(_, let size): size
       }
     }
 
@@ -74,8 +76,11 @@ package struct Inference: Sendable, Equatable {
       case .embedding(_, _, let columns): columns
       case .recurrent(let module): module.directions * module.outputSize
       case .linear(_, let rows, _): rows
+      case .layerNorm(_, let size): size
       }
     }
+
+    var isLinear: Bool { if case .linear = self { true } else { false } }
   }
 
   // MARK: The chain
@@ -97,8 +102,9 @@ package struct Inference: Sendable, Equatable {
         chain.append(
           isEmbedding
             ? .embedding(names, rows: rows, columns: columns) : .linear(names, rows: rows, columns: columns))
+      case .vector(let names, let size): chain.append(.layerNorm(names, size: size))
       case .other:
-        throw .doesNotFit(module: name, reason: "it is no recurrent module, Linear or Embedding")
+        throw .doesNotFit(module: name, reason: "it is no recurrent module, Linear, LayerNorm or Embedding")
       }
       let link = chain.last!
       if chain.count > 1, link.input == nil {
@@ -118,10 +124,18 @@ package struct Inference: Sendable, Equatable {
     guard let start = modules.firstIndex(where: { $0.recurrent != nil }) else { return [] }
     var chain: [Link] = [.recurrent(modules[start].recurrent!)]
     var end = start
-    while end + 1 < modules.count, let next = modules[end + 1].recurrent, next.inputSize == chain.last!.output
-    {
-      chain.append(.recurrent(next))
-      end += 1
+    while end + 1 < modules.count {
+      if let next = modules[end + 1].recurrent, next.inputSize == chain.last!.output {
+        chain.append(.recurrent(next))
+        end += 1
+      } else if isOrdered, end + 2 < modules.count, let norm = modules[end + 1].layerNorm(chain.last!.output),
+        let next = modules[end + 2].recurrent, next.inputSize == chain.last!.output
+      {
+        chain += [norm, .recurrent(next)]
+        end += 2
+      } else {
+        break
+      }
     }
     let others = modules.indices.filter { modules[$0].recurrent != nil && !(start...end).contains($0) }
     guard others.isEmpty else {
@@ -135,6 +149,11 @@ package struct Inference: Sendable, Equatable {
       isOrdered ? (0..<start).reversed().map { $0 } : modules.indices.filter { !(start...end).contains($0) }
     var used = Set(start...end)
     for place in before {
+      if isOrdered, let width = chain[0].input, let norm = modules[place].layerNorm(width) {
+        chain.insert(norm, at: 0)
+        used.insert(place)
+        continue
+      }
       guard case .matrix(let names, let rows, let columns) = modules[place].kind else {
         if isOrdered { break }
         continue
@@ -152,6 +171,10 @@ package struct Inference: Sendable, Equatable {
     }
     let after = modules.indices.filter { isOrdered ? $0 > end : !used.contains($0) }
     for place in after {
+      if isOrdered, let norm = modules[place].layerNorm(chain.last!.output) {
+        chain.append(norm)
+        continue
+      }
       guard case .matrix(let names, let rows, let columns) = modules[place].kind,
         columns == chain.last!.output
       else {
@@ -169,12 +192,16 @@ package struct Inference: Sendable, Equatable {
     _ chain: [Link], _ state: StateDict, _ options: ArchitectureOptions
   ) throws(StateDictError) {
     let lastRecurrent = chain.lastIndex { if case .recurrent = $0 { true } else { false } }!
-    let head = chain.count - 1 - lastRecurrent
+    let linears = chain[(lastRecurrent + 1)...].filter(\.isLinear).map(\.name)
+    let head = linears.count
     if let word = options.nonlinearity, !chain.contains(where: \.isPlainRecurrent) {
       throw .undecided("\(Setting.nonlinearity) \(word): no module is an nn.RNN, which alone has a choice")
     }
-    let activations = try headActivations(options.head, chain.suffix(head).map(\.name))
-    for (place, link) in chain.enumerated() {
+    let activations = try headActivations(options.head, linears)
+    // How many of these are passed.
+    var place = -1
+    for (index, link) in chain.enumerated() {
+      if index == lastRecurrent || index > lastRecurrent && link.isLinear { place += 1 }
       switch link {
       case .embedding(let names, let rows, let columns):
         architecture.steps.append(.embedding(names))
@@ -182,11 +209,24 @@ package struct Inference: Sendable, Equatable {
       case .linear(let names, let rows, let columns):
         architecture.steps.append(.linear(names))
         findings.append(Finding(.inferred, names.name, "Linear \(columns) → \(rows)"))
-        if place < lastRecurrent {
+        if index < lastRecurrent {
           findings.append(
             Finding(
               .assumed, names.name, "runs right before the recurrent module, with nothing between",
               setting: .modules))
+        }
+      case .layerNorm(let names, let size):
+        let stated = state.modules[names.name]
+        let epsilon = stated?.epsilon
+        architecture.steps.append(.layerNorm(names, epsilon: epsilon ?? 1e-5))
+        if stated == nil {
+          findings.append(
+            Finding(
+              .assumed, names.name,
+              "LayerNorm over \(size) features with eps 1e-5: its names and shapes are those of other norms, too",
+              setting: .modules))
+        } else {
+          findings.append(Finding(.inferred, names.name, "LayerNorm over \(size) features"))
         }
       case .recurrent(var module):
         if module.mode == .rnnTanh { nonlinearity(&module, state, options) }
@@ -198,21 +238,22 @@ package struct Inference: Sendable, Equatable {
             "\(module.mode.rawValue) \(module.inputSize) → \(module.hiddenSize)\(size), \(module.layers.count) \(module.layers.count == 1 ? "layer" : "layers"), "
               + (module.isBidirectional ? "bidirectional" : "forward")))
       }
-      if place == lastRecurrent, let select = options.select { architecture.steps.append(.select(select)) }
-      if place >= lastRecurrent, let activation = activations[place - lastRecurrent] {
+      if index == lastRecurrent, let select = options.select { architecture.steps.append(.select(select)) }
+      if index == lastRecurrent || index > lastRecurrent && link.isLinear, let activation = activations[place]
+      {
         architecture.steps.append(.activation(activation))
       }
     }
     if options.select == nil, head > 0 {
       findings.append(
         Finding(
-          .assumed, chain[lastRecurrent + 1].name, "applied to every time step, not to the last one alone",
+          .assumed, linears[0], "applied to every time step, not to the last one alone",
           setting: .select))
     }
     if head > 0, options.head == nil {
       findings.append(
         Finding(
-          .assumed, chain.last!.name, "nothing follows it, neither softmax nor another activation",
+          .assumed, linears.last!, "nothing follows it, neither softmax nor another activation",
           setting: .head))
     }
     if !state.isOrdered, chain.count > 1 {
@@ -278,5 +319,13 @@ package struct Inference: Sendable, Equatable {
           .assumed, "input", "sequences are [T, B, F], nn.RNN's own default batch_first=False",
           setting: .batchFirst))
     }
+  }
+}
+
+extension ModuleIndex.Module {
+  /// Itself as a LayerNorm over so many features, with a bias or by its own word; nil for anything else.
+  fileprivate func layerNorm(_ features: Int) -> Inference.Link? {
+    guard case .vector(let names, let size) = kind, size == features, names.bias != nil else { return nil }
+    return .layerNorm(names, size: size)
   }
 }

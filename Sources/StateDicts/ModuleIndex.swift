@@ -6,6 +6,8 @@ struct ModuleIndex {
     case recurrent(Architecture.Recurrent)
     /// `[rows, columns]`, with or without a bias `[rows]`: a Linear or an Embedding.
     case matrix(Architecture.Parameters, rows: Int, columns: Int)
+    /// `[size]`, with or without a bias `[size]`: a LayerNorm, unless a pickled module says that it is something else.
+    case vector(Architecture.Parameters, size: Int)
     /// Anything else, such as a convolution.
     case other
   }
@@ -19,6 +21,13 @@ struct ModuleIndex {
   }
 
   let modules: [Module]
+
+  /// The module of this name that is made of vectors.
+  func vector(_ name: String) -> (names: Architecture.Parameters, size: Int)? {
+    modules.lazy.compactMap { module in
+      if module.name == name, case .vector(let names, let size) = module.kind { (names, size) } else { nil }
+    }.first
+  }
 
   init(_ state: StateDict) throws(StateDictError) {
     var names: [String] = []
@@ -38,7 +47,7 @@ struct ModuleIndex {
       }
       let rest = entries.filter { TorchNames.parse($0.name) == nil }
       if !rest.isEmpty {
-        let kind = recurrent.isEmpty ? Self.matrix(name, rest) : .other
+        let kind = recurrent.isEmpty ? Self.weighted(name, rest, state.modules[name]?.className) : .other
         modules.append(Module(name: name, kind: kind, tensors: rest.map(\.name)))
       }
     }
@@ -60,7 +69,9 @@ struct ModuleIndex {
     return (name, "weight")
   }
 
-  private static func matrix(_ name: String, _ entries: [StateDict.Entry]) -> Kind {
+  private static func weighted(
+    _ name: String, _ entries: [StateDict.Entry], _ className: String?
+  ) -> Kind {
     var weight: StateDict.Entry?
     var bias: StateDict.Entry?
     for entry in entries {
@@ -70,7 +81,15 @@ struct ModuleIndex {
       default: return .other
       }
     }
-    guard let weight, weight.tensor.shape.count == 2, weight.tensor.elementType.isFloat else { return .other }
+    guard let weight, weight.tensor.elementType.isFloat else { return .other }
+    if weight.tensor.shape.count == 1 {
+      guard className?.hasSuffix("LayerNorm") ?? true,
+        bias.map({ $0.tensor.shape == weight.tensor.shape }) ?? true
+      else { return .other }
+      return .vector(
+        Architecture.Parameters(name: name, weight: weight.name, bias: bias?.name), size: weight.tensor.count)
+    }
+    guard weight.tensor.shape.count == 2 else { return .other }
     let (rows, columns) = (weight.tensor.shape[0], weight.tensor.shape[1])
     if let bias, bias.tensor.shape != [rows] { return .other }
     return .matrix(

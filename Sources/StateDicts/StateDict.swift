@@ -62,6 +62,8 @@ package struct Hyperparameters: Sendable, Equatable {
   /// `relu` or `tanh`.
   package var nonlinearity: String?
   package var isBidirectional: Bool?
+  /// `eps` of a normalisation.
+  package var epsilon: Double?
 
   package init(
     className: String, batchFirst: Bool? = nil, nonlinearity: String? = nil, isBidirectional: Bool? = nil

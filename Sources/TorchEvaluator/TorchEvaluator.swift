@@ -154,6 +154,25 @@ struct TorchRun<S: ReferenceScalar> {
         }
         return b.map { x • kernel + $0 } ?? x • kernel
       }
+    case .layerNorm(let names, let epsilon):
+      // y = (x − E[x]) / √(Var[x] + ε)·γ + β, the variance without Bessel's correction; ε is a number of Float32, as the module's
+      // weights are.
+      let weight = try row(names.weight)
+      let bias = try names.bias.map { (name) throws(TorchEvaluatorError) in
+        try row(name, columns: weight.columns)
+      }
+      try map(names.name) { (x) throws(TorchEvaluatorError) in
+        guard x.columns == weight.columns else {
+          throw .badStep(names.name, reason: "it takes \(weight.columns) features, found \(x.columns)")
+        }
+        let y = Self.rows(x) { row in
+          let mean = row.reduce(0, +) / S(row.count)
+          let variance = row.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / S(row.count)
+          let root = (variance + S(Float(epsilon))).squareRoot()
+          return zip(row, weight.elements).map { ($0 - mean) / root * $1 }
+        }
+        return bias.map { y + $0 } ?? y
+      }
     case .activation(let activation):
       let function = Self.function(activation)
       try map(activation.rawValue) { (x) throws(TorchEvaluatorError) in function(x) }
@@ -238,8 +257,10 @@ struct TorchRun<S: ReferenceScalar> {
     return tensor
   }
 
-  func row(_ name: String, columns: Int) throws(TorchEvaluatorError) -> Matrix<S> {
+  /// A tensor of one axis, of this size where one is asked for.
+  func row(_ name: String, columns wanted: Int? = nil) throws(TorchEvaluatorError) -> Matrix<S> {
     guard let tensor = try stored(name) else { throw .missingTensor(name) }
+    let columns = wanted ?? tensor.count
     guard tensor.shape == [columns] else {
       throw .wrongShape(name, expected: "[\(columns)]", found: tensor.shape)
     }

@@ -171,6 +171,7 @@ extension Layer.Operation {
       return [
         ("arithmetic", arithmetic.operator.rawValue), ("constantFirst", "\(arithmetic.constantFirst)"),
       ]
+    case .layerNormalization(let layer): return [("epsilon", "\(layer.epsilon)")]
     case .dropout(let dropout): return [("ratio", "\(dropout.ratio)")]
     case .generate(let generate): return generate.attributes
     case .embedding, .dense, .softmax, .logSoftmax, .concat, .reverse, .constant, .argMax: return []

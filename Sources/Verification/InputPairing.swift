@@ -80,7 +80,8 @@ extension Model {
           case .recurrent, .select, .reverse: position > 0
           case .slice, .concat:
             layer.outputs.allSatisfy { $0.map { read.contains($0) && !readOtherwise.contains($0) } ?? true }
-          case .embedding, .dense, .activation, .softmax, .logSoftmax, .arithmetic, .constant, .argMax,
+          case .embedding, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .arithmetic,
+            .constant, .argMax,
             .dropout,
             .generate:
             false

@@ -186,7 +186,8 @@ extension Mistake {
         inputs = [inputs[0], value]
       case .reverse where (inputs.count > 1) != (value != nil):
         inputs = value.map { [inputs[0], $0] } ?? [inputs[0]]
-      case .embedding, .dense, .activation, .softmax, .logSoftmax, .select, .concat, .slice, .arithmetic,
+      case .embedding, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .select, .concat,
+        .slice, .arithmetic,
         .reverse,
         .constant, .dropout, .argMax, .generate:
         return false

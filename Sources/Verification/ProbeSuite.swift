@@ -136,7 +136,8 @@ extension Model {
       switch layer.operation {
       case .recurrent(let recurrent): weight = recurrent.directions[0].inputWeight
       case .dense(let dense): weight = dense.weight
-      case .embedding, .activation, .softmax, .logSoftmax, .select, .concat, .slice, .arithmetic, .reverse,
+      case .embedding, .activation, .softmax, .logSoftmax, .layerNormalization, .select, .concat, .slice,
+        .arithmetic, .reverse,
         .constant,
         .dropout, .argMax, .generate:
         continue
@@ -191,7 +192,8 @@ extension Model {
           }
         }
         return nil
-      case .embedding, .recurrent, .dense, .activation, .softmax, .logSoftmax, .select, .concat, .slice,
+      case .embedding, .recurrent, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .select,
+        .concat, .slice,
         .arithmetic, .reverse,
         .constant, .dropout, .argMax:
         return nil

@@ -252,6 +252,31 @@ import Testing
     }
   }
 
+  @Test func `LayerNormalization lies within its bound, near constant features and far from 0 too`() throws {
+    var generator = SeededGenerator(seed: 22)
+    let normalization = LayerNormalization(scale: generator.tensor([12]), bias: generator.tensor([12]))
+    for scale in [1e-4, 0.01, 1, 100, 1e5] as [Float] {
+      for offset in [0, 1, 100] as [Double] {
+        let weights = generator.floats(12 * 4, scale: scale).map { Double($0) * (1 + 0x1p-27) }
+        var network = model(
+          .dense(
+            weight: Tensor(weights, shape: [12, 4]),
+            bias: Tensor([Double](repeating: offset * Double(scale), count: 12), shape: [12])),
+          [.vector("x", features: 4)], .vector("y", features: 12))
+        network.layers[0].outputs = ["a"]
+        network.layers.append(
+          Layer("head", .layerNormalization(normalization), inputs: ["a"], outputs: ["y"]))
+        let x = generator.tensor([20, 4])
+        for (rounding, precision) in [(RoundingModel.float32, Precision.float32), (.float64, .float64)] {
+          let bound = try boundedForward(network, inputs: ["x": x], rounding: rounding)["y"]!
+          let found = try forward(network, inputs: ["x": x], precision: precision)["y"]!.doubles
+          #expect(isWithin(found, bound), "scale \(scale), offset \(offset)")
+          if scale >= 0.01, offset == 0 { #expect(bound.errors.allSatisfy { $0 < 1e-3 }) }
+        }
+      }
+    }
+  }
+
   @Test func `Every arithmetic lies within its bound, and a divisor around 0 has none`() throws {
     var generator = SeededGenerator(seed: 31)
     for arithmetic in Arithmetic.Operator.allCases {

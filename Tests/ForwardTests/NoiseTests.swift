@@ -73,13 +73,16 @@ import Testing
   @Test func `Every activation and head has noise about as large as what Float32 does`() throws {
     for kind in Activation.Kind.allCases {
       let activation = Activation(kind, alpha: 0.4, beta: 0.3)
+      let ones = Tensor([1, 1, 1, 1] as [Float], shape: [4])
+      let normalization = LayerNormalization(scale: ones, bias: ones, epsilon: 0.1)
       let model = Model(
         inputs: [.sequence("x", features: 4)],
-        outputs: [.sequence("a", features: 4), .sequence("s", features: 4), .sequence("l", features: 4)],
+        outputs: ["a", "s", "l", "n"].map { .sequence($0, features: 4) },
         layers: [
           Layer("activation", .activation(activation), inputs: ["x"], outputs: ["a"]),
           Layer("softmax", .softmax, inputs: ["a"], outputs: ["s"]),
           Layer("logSoftmax", .logSoftmax, inputs: ["a"], outputs: ["l"]),
+          Layer("norm", .layerNormalization(normalization), inputs: ["x"], outputs: ["n"]),
         ])
       let inputs = randomInputs(model, steps: 50, batch: 2, seed: 11)
       let found = try forward(model, inputs: inputs, precision: .float32)

@@ -149,6 +149,30 @@ import Testing
     for (y, k) in zip(logarithms, [1.0, 2, 3, 1, 2, 3]) { #expect(abs(y - (k - log(sum))) < 1e-12) }
   }
 
+  @Test func `LayerNormalization has mean 0 and variance 1 before scale and bias`() throws {
+    let x = ["x": Tensor([1, 2, 6, 1000, 1000, 1006] as [Double], shape: [2, 3])]
+    let ports = [Model.Port.vector("x", features: 3)]
+    func run(_ layer: LayerNormalization) throws -> [Double] {
+      try self.run(.layerNormalization(layer), x, ports, .vector("y", features: 3))
+    }
+    let ones = Tensor([1, 1, 1] as [Double], shape: [3])
+    let y = try run(LayerNormalization(scale: ones, epsilon: 0))
+    // Variances of (1, 2, 6) and (0, 0, 6): 14/3 and 8.
+    let expected =
+      [-2, -1, 3].map { $0 / (14.0 / 3).squareRoot() } + [-2, -2, 4].map { $0 / 8.0.squareRoot() }
+    for (y, expected) in zip(y, expected) { #expect(abs(y - expected) < 1e-14) }
+    let scaled = try run(
+      LayerNormalization(
+        scale: Tensor([2, 3, -1] as [Double], shape: [3]), bias: Tensor([1, 0, 5] as [Double], shape: [3]),
+        epsilon: 0))
+    for (k, (y, expected)) in zip(scaled, expected).enumerated() {
+      #expect(abs(y - (expected * [2, 3, -1][k % 3] + [1, 0, 5][k % 3])) < 1e-13)
+    }
+    // The variance counts beside an epsilon of 1.
+    let damped = try run(LayerNormalization(scale: ones, epsilon: 1))
+    #expect(abs(damped[2] - 3 / (14.0 / 3 + 1).squareRoot()) < 1e-14)
+  }
+
   @Test func `A constant of one row serves every row, one of B rows fixes the batch`() throws {
     func added(_ constant: Tensor) throws -> [Double] {
       let model = Model(

@@ -32,6 +32,16 @@ import Testing
     for gain in [0.1, 1, 10, 1000] { try check(operation, features: 5, gain: gain) }
   }
 
+  @Test func `A normalisation of uncertain features`() throws {
+    var generator = SeededGenerator(seed: 3)
+    for epsilon in [1e-5, 0.1] {
+      let layer = LayerNormalization(scale: generator.tensor([6]), bias: nil, epsilon: epsilon)
+      for gain in [0.01, 0.1, 1, 10, 1000] {
+        try check(.layerNormalization(layer), features: 6, gain: gain)
+      }
+    }
+  }
+
   @Test(arguments: [Selection.max, .mean])
   func `Every reduction of uncertain steps`(_ selection: Selection) throws {
     try check(.select(selection), features: 8, gain: 3)

@@ -71,6 +71,14 @@ enum Samples {
       Layer("concat", .concat, inputs: ["s3", "t6", "s3"], outputs: ["s12"]),
       Layer("softmax", .softmax, inputs: ["s12"], outputs: ["p"]),
       Layer("logSoftmax", .logSoftmax, inputs: ["s12"], outputs: ["logp"]),
+      Layer(
+        "norm",
+        .layerNormalization(
+          LayerNormalization(scale: generator.tensor([12]), bias: generator.tensor([12]), epsilon: 1e-3)),
+        inputs: ["s12"], outputs: ["n12"]),
+      Layer(
+        "norm", .layerNormalization(LayerNormalization(scale: generator.tensor([12]))), inputs: ["n12"],
+        outputs: ["m12"]),
       Layer("argMax", .argMax, inputs: ["p"], outputs: ["best"]),
       Layer("constant", .constant(generator.tensor([1, 12])), inputs: [], outputs: ["k"]),
       Layer("token", .select(.step(0)), inputs: ["ids"], outputs: ["first"]),

@@ -174,11 +174,43 @@ import Testing
   @Test func `what stands between modules and is none of ours ends the chain`() throws {
     let normalised = state([
       "rnn.weight_ih_l0": [16, 5], "rnn.weight_hh_l0": [16, 4], "norm.weight": [4], "norm.bias": [4],
-      "fc.weight": [3, 4], "fc.bias": [3],
+      "norm.running_mean": [4], "norm.running_var": [4], "fc.weight": [3, 4], "fc.bias": [3],
     ])
     let inference = try Inference(normalised)
     #expect(inference.architecture.steps.count == 1)
-    #expect(inference.findings.filter { $0.kind == .unread }.count == 4)
+    #expect(inference.findings.filter { $0.kind == .unread }.count == 6)
+  }
+
+  @Test func `norms of the width that flows are taken for LayerNorm, and that is said`() throws {
+    let shapes: KeyValuePairs<String, [Int]> = [
+      "before.weight": [5], "before.bias": [5], "a.weight_ih_l0": [16, 5], "a.weight_hh_l0": [16, 4],
+      "between.weight": [4], "between.bias": [4], "b.weight_ih_l0": [12, 4], "b.weight_hh_l0": [12, 4],
+      "after.weight": [4], "after.bias": [4], "fc.weight": [3, 4], "last.weight": [3], "last.bias": [3],
+    ]
+    let inference = try Inference(state(shapes))
+    let norms = inference.architecture.steps.enumerated().compactMap { index, step in
+      if case .layerNorm(let names, let epsilon) = step, epsilon == 1e-5 {
+        "\(index) \(names.name)"
+      } else {
+        nil
+      }
+    }
+    #expect(norms == ["0 before", "2 between", "4 after", "6 last"])
+    #expect(inference.architecture.steps.count == 7)
+    let assumed = inference.findings.filter { $0.kind == .assumed }.map(\.subject)
+    #expect(assumed.filter { ["before", "between", "after", "last"].contains($0) }.count == 4)
+    #expect(inference.findings.allSatisfy { $0.kind != .unread })
+    // A weight alone may be an RMSNorm's; a norm of another width belongs elsewhere.
+    for other in [["norm.weight": [4]], ["norm.weight": [3], "norm.bias": [3]]] as [KeyValuePairs] {
+      var all: [(String, [Int])] = [("rnn.weight_ih_l0", [16, 5]), ("rnn.weight_hh_l0", [16, 4])]
+      all += other.map { ($0.key, $0.value) }
+      let left = try Inference(
+        StateDict(
+          entries: all.map {
+            .init($0.0, Tensor([Float](repeating: 0, count: $0.1.reduce(1, *)), shape: $0.1))
+          }))
+      #expect(left.findings.contains { $0.kind == .unread && $0.subject == "norm.weight" })
+    }
   }
 
   @Test func `sorted names are put in order by sizes, and that is said`() throws {

@@ -11,6 +11,7 @@ extension ONNXExporter {
     case .embedding(let embedding): try exportEmbedding(layer, embedding)
     case .activation(let activation): try exportActivation(layer, activation)
     case .softmax, .logSoftmax: try exportSoftmax(layer)
+    case .layerNormalization(let layerNormalization): try exportLayerNormalization(layer, layerNormalization)
     case .concat: try exportConcat(layer)
     case .slice(let slice): try exportSlice(layer, slice)
     case .arithmetic(let arithmetic): try exportArithmetic(layer, arithmetic)

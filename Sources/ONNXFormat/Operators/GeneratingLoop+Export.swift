@@ -165,7 +165,8 @@ extension Layer {
     switch operation {
     case .constant: true
     case .recurrent(let layer): layer.projectionSize != nil
-    case .embedding, .dense, .activation, .softmax, .logSoftmax, .select, .concat, .slice, .arithmetic,
+    case .embedding, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .select, .concat,
+      .slice, .arithmetic,
       .reverse,
       .dropout, .argMax, .generate:
       false

@@ -59,7 +59,8 @@ struct ONNXOperator: Sendable {
     [
       argMax, cast, choose, concat, constant, constantOfShape, dropout, equal, expand, flatten, gather,
       gatherElements,
-      gemm, greater, gru, identity, less, logSoftmax, loop, lstm, matMul, reduceMax, reduceMean, reduceProd,
+      gemm, greater, gru, identity, layerNormalization, less, logSoftmax, loop, lstm, matMul, reduceMax,
+      reduceMean, reduceProd,
       reshape,
       reverseSequence, rnn, scan, shape, slice, softmax, split, squeeze, tile, transpose, unsqueeze,
     ] + arithmetic + pointwise + unknownFunctions

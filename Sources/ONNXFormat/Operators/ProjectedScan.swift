@@ -157,7 +157,8 @@ extension Model {
           layers[index].inputs = [first.base]
           parts[output] = (first.base, first.start, count)
         }
-      case .recurrent, .embedding, .dense, .activation, .softmax, .logSoftmax, .select, .arithmetic, .reverse,
+      case .recurrent, .embedding, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .select,
+        .arithmetic, .reverse,
         .constant, .dropout, .argMax, .generate:
         break
       }

@@ -59,6 +59,7 @@ package enum LayerName: String, CaseIterable, Sendable {
   case activation = "Activation"
   case softmax = "Softmax"
   case logSoftmax = "LogSoftmax"
+  case layerNormalization = "LayerNormalization"
   case select = "Select"
   case concat = "Concat"
   case slice = "Slice"

@@ -85,7 +85,8 @@ struct Alignment {
         case .select(let selection):
           guard let state = lastState(layer, selection) else { break }
           return state
-        case .recurrent, .embedding, .dense, .activation, .softmax, .logSoftmax, .concat, .slice, .arithmetic,
+        case .recurrent, .embedding, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .concat,
+          .slice, .arithmetic,
           .reverse,
           .constant, .argMax, .generate:
           break
@@ -251,6 +252,9 @@ struct Alignment {
       note(
         "stop", "\(x.stop?.token ?? 0), \(x.stop?.padding ?? 0)",
         "\(y.stop?.token ?? 0), \(y.stop?.padding ?? 0)")
+    case .layerNormalization(let x):
+      guard case .layerNormalization(let y) = b.operation else { return other }
+      note("epsilon", [x.epsilon], [y.epsilon])
     case .softmax, .logSoftmax, .concat, .reverse, .argMax, .dropout:
       if a.operation.name != b.operation.name { return other }
     }

@@ -26,7 +26,8 @@ extension Model {
       let allowsInfinity =
         switch layer.operation {
         case .arithmetic, .constant: true
-        case .recurrent, .embedding, .dense, .activation, .softmax, .logSoftmax, .select, .concat, .slice,
+        case .recurrent, .embedding, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .select,
+          .concat, .slice,
           .reverse,
           .dropout, .argMax, .generate:
           false

@@ -115,6 +115,12 @@ struct ParameterPair {
       if x.bias != nil || y.bias != nil {
         add("bias", x.bias.map { Numbers($0) }, y.bias.map { Numbers($0) })
       }
+    case .layerNormalization(let x):
+      guard case .layerNormalization(let y) = b.operation else { break }
+      add("scale", Numbers(x.scale), Numbers(y.scale))
+      if x.bias != nil || y.bias != nil {
+        add("bias", x.bias.map { Numbers($0) }, y.bias.map { Numbers($0) })
+      }
     case .arithmetic(let x):
       guard case .arithmetic(let y) = b.operation, let mine = x.constant, let theirs = y.constant else {
         break
