@@ -25,5 +25,6 @@ if [ -n "$python" ]; then
   say "Building rnnconv"
   build_release
   show "$bench" processes --python "$python" --rnnconv .build/release/rnnconv
+  show "$bench" serving --python "$python"
   show "$bench" check --python "$python" --rnnconv .build/release/rnnconv
 fi
