@@ -55,6 +55,13 @@ package struct JSONNode<Failure: JSONFailure> {
     }
   }
 
+  /// A finite number that is at least zero.
+  package func amount() throws(Failure) -> Double {
+    let number = try number()
+    guard number >= 0 else { throw wrong("\(number) is negative") }
+    return number
+  }
+
   package func list() throws(Failure) -> [JSONNode] {
     guard case .array(let elements) = value else { throw expected("an array") }
     return elements.enumerated().map { JSONNode($1, path: "\(path)[\($0)]", place: place?.parts[$0]) }

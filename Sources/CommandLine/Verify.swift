@@ -142,14 +142,6 @@ struct Verify: ParsableCommand {
 
   var request: VerificationRequest {
     get throws {
-      guard let runtime = VerificationOptions.Runtime(rawValue: runtime) else {
-        throw RNNConvError.arguments(
-          "--runtime \(runtime): use \(VerificationOptions.Runtime.allCases.map(\.rawValue).joined(separator: ", "))"
-        )
-      }
-      guard let suite = ProbeSuite(rawValue: suite) else {
-        throw RNNConvError.arguments("--suite \(suite): use quick, standard or thorough")
-      }
       var request = VerificationRequest(files)
       request.inputs = input.map { TensorArgument($0) }
       request.expected = expected.map { TensorArgument($0) }
@@ -159,20 +151,39 @@ struct Verify: ParsableCommand {
       request.limits = try source.limits
       request.architecture = try source.architecture.options
       (request.leftArchitecture, request.rightArchitecture) = try paired.options(source.architecture)
-      request.options = VerificationOptions(seed: seed, suite: suite, runtime: runtime)
-      request.options.isDiagnosing = !noDiagnosis
-      request.options.activationError = activationError
-      if let storage {
-        guard let known = WeightStorage(rawValue: storage.uppercased()), files.count == 2 else {
-          throw RNNConvError.arguments("--storage \(storage): use F16, BF16 or I8, and two files")
-        }
-        request.options.storage = known
-      }
-      if atol != nil || rtol != nil {
-        request.options.tolerance = Tolerance(absolute: atol ?? 0, relative: rtol ?? 0)
-      }
+      for option in VerificationOption.allCases { try tell(option, &request.options) }
       request.alreadyOpen = RNNConvCommand.headStart?.opened ?? [:]
       return request
+    }
+  }
+
+  /// Sets one option as it was given on the command line.
+  private func tell(_ option: VerificationOption, _ options: inout VerificationOptions) throws {
+    switch option {
+    case .runtime:
+      let known = VerificationOptions.Runtime.allCases.map(\.rawValue)
+      guard let named = VerificationOptions.Runtime(rawValue: runtime) else {
+        throw RNNConvError.arguments("--runtime \(runtime): use \(known.joined(separator: ", "))")
+      }
+      options.runtime = named
+    case .tolerance:
+      if atol != nil || rtol != nil {
+        options.tolerance = Tolerance(absolute: atol ?? 0, relative: rtol ?? 0)
+      }
+    case .seed: options.seed = seed
+    case .suite:
+      guard let named = ProbeSuite(rawValue: suite) else {
+        throw RNNConvError.arguments("--suite \(suite): use quick, standard or thorough")
+      }
+      options.suite = named
+    case .storage:
+      guard let storage else { return }
+      guard let known = WeightStorage(rawValue: storage.uppercased()), files.count == 2 else {
+        throw RNNConvError.arguments("--storage \(storage): use F16, BF16 or I8, and two files")
+      }
+      options.storage = known
+    case .activationError: options.activationError = activationError
+    case .isDiagnosing: options.isDiagnosing = !noDiagnosis
     }
   }
 

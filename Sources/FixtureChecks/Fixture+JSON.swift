@@ -22,7 +22,8 @@ extension Manifest {
           throw node.wrong("version \(version); this rnnconv reads \(Manifest.version)")
         }
       case "defaults":
-        let known = ["verdict", "runtime", "tolerance", "seed", "suite", "timeout"]
+        let known =
+          ["verdict"] + VerificationOption.allCases.filter(\.isOfFixtures).map(\.manifestKey) + ["timeout"]
         for (key, value) in try node.entries() where !known.contains(key) {
           throw value.wrong("only \(known.joined(separator: ", ")) can have a default")
         }
@@ -65,10 +66,6 @@ extension Fixture {
       case "inputs": inputs = try value.tensorFiles()
       case "expected": expected = try value.tensorFiles()
       case "verdict": verdict = try value.word(Verdict.self)
-      case "runtime": runtime = try value.word(VerificationOptions.Runtime.self)
-      case "tolerance": tolerance = try Tolerance(value)
-      case "seed": seed = UInt64(bitPattern: Int64(try value.integer()))
-      case "suite": suite = try value.word(ProbeSuite.self)
       case "timeout":
         timeout = try value.amount()
         guard timeout! > 0, timeout! <= 86_400 else {
@@ -83,7 +80,12 @@ extension Fixture {
         }
       case "refused": refused = try Refusal(value)
       case "skip": skip = try value.words()
-      default: return false
+      default:
+        guard
+          let option = VerificationOption.allCases.first(where: { $0.isOfFixtures && $0.manifestKey == key })
+        else { return false }
+        try options.set(option, value)
+        if option == .suite { triesBoth = true }
       }
       return true
     }
@@ -93,7 +95,7 @@ extension Fixture {
     if refused != nil, models.count > 1 || !expected.isEmpty || verdict == .different {
       throw node.wrong("a file that is refused has no counterparts, expected outputs or verdict")
     }
-    if verdict == .close, tolerance == nil {
+    if verdict == .close, options.tolerance == nil {
       throw node.wrong("the verdict 'close' needs a tolerance")
     }
   }
@@ -111,16 +113,11 @@ extension Fixture {
     add("inputs", list(inputs))
     add("expected", list(expected))
     if verdict != .equal { add("verdict", .string(verdict.rawValue)) }
-    if runtime != .any { add("runtime", .string(runtime.rawValue)) }
-    add(
-      "tolerance",
-      tolerance.map {
-        .object([
-          JSONMember("absolute", .number($0.absolute)), JSONMember("relative", .number($0.relative)),
-        ])
-      })
-    if seed != 1 { add("seed", .integer(Int64(bitPattern: seed))) }
-    add("suite", suite.map { .string($0.rawValue) })
+    for option in VerificationOption.allCases where option.isOfFixtures {
+      if !options.isStandard(option) || option == .suite && triesBoth {
+        add(option.manifestKey, options.json(option))
+      }
+    }
     add("timeout", timeout.map(JSONValue.number))
     if !blindTo.isEmpty {
       add(
@@ -160,7 +157,7 @@ extension Fixture.Model {
         }
         architecture = options
       case "bindings": bindings = try value.tensorFiles()
-      case "storage": storage = try value.word(WeightStorage.self)
+      case VerificationOption.storage.manifestKey: storage = try value.word(WeightStorage.self)
       default: return false
       }
       return true
@@ -205,16 +202,13 @@ extension Fixture.Refusal {
   }
 }
 
-extension Tolerance {
-  fileprivate init(_ node: ManifestNode) throws(ManifestFault) {
-    self.init()
-    try node.object(requiring: []) { (key, value) throws(ManifestFault) in
-      switch key {
-      case "absolute": absolute = try value.amount()
-      case "relative": relative = try value.amount()
-      default: return false
-      }
-      return true
+extension VerificationOption {
+  /// Whether a fixture says it, of all its models.
+  fileprivate var isOfFixtures: Bool {
+    switch self {
+    case .runtime, .tolerance, .seed, .suite, .activationError, .isDiagnosing: true
+    // Each counterpart says its own.
+    case .storage: false
     }
   }
 }

@@ -14,12 +14,10 @@ public struct Fixture: Sendable, Equatable {
   public var expected: [TensorArgument] = []
   /// The worst verdict that passes. `different` stands for models that must differ.
   public var verdict = Verdict.equal
-  /// What made the expected outputs.
-  public var runtime = VerificationOptions.Runtime.any
-  public var tolerance: Tolerance?
-  public var seed: UInt64 = 1
-  /// Of made-up inputs; where `inputs` are given too, both are tried. Nil: standard, and only without `inputs`.
-  public var suite: ProbeSuite?
+  /// How its files are verified; its own inputs and storage are those of the files.
+  public var options = VerificationOptions()
+  /// Whether made-up inputs are tried where `inputs` are given, too: where it names a suite.
+  public var triesBoth = false
   /// Seconds after which a check counts as hanging; nil for the run's own.
   public var timeout: Double?
   /// Mistakes that the inputs need not notice, by id or `all`, each with the reason.

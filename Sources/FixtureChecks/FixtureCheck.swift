@@ -185,13 +185,12 @@ struct FixtureCheck {
 
   /// The inputs given, and made-up ones where there are none or the fixture asks for both.
   private func tried(_ inputs: [String: Tensor]?) -> [[String: Tensor]?] {
-    inputs == nil ? [nil] : fixture.suite == nil ? [inputs] : [inputs, nil]
+    inputs == nil ? [nil] : fixture.triesBoth ? [inputs, nil] : [inputs]
   }
 
   func options(_ inputs: [String: Tensor]?) -> VerificationOptions {
-    var options = VerificationOptions(
-      seed: fixture.seed, suite: fixture.suite ?? .standard, inputs: inputs, tolerance: fixture.tolerance,
-      runtime: fixture.runtime)
+    var options = fixture.options
+    options.inputs = inputs
     options.isMeasuringRadius = false
     return options
   }

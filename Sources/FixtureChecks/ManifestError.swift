@@ -58,13 +58,6 @@ extension ManifestNode {
     return text
   }
 
-  /// A finite number that is at least zero.
-  func amount() throws(ManifestFault) -> Double {
-    let number = try number()
-    guard number >= 0 else { throw wrong("\(number) is negative") }
-    return number
-  }
-
   /// A path below the manifest's folder.
   func file() throws(ManifestFault) -> String {
     let path = try words()

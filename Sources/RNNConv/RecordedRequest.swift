@@ -11,33 +11,23 @@ package struct RecordedRequest: Sendable, Equatable {
     func list(_ arguments: [TensorArgument]) -> JSONValue {
       .array(arguments.map { .string($0.description) })
     }
-    let tolerance = request.options.tolerance.map { tolerance -> JSONValue in
-      .object([
-        JSONMember("absolute", .number(tolerance.absolute)),
-        JSONMember("relative", .number(tolerance.relative)),
-      ])
-    }
     // Evidence of models that hold their architecture stays as it was before there were others.
     let architecture =
       (request.architecture == ArchitectureOptions()
         ? [] : [JSONMember("architecture", request.architecture.json)])
       + (request.leftArchitecture.map { [JSONMember("leftArchitecture", $0.json)] } ?? [])
       + (request.rightArchitecture.map { [JSONMember("rightArchitecture", $0.json)] } ?? [])
-    let activationError =
-      request.options.activationError.map { [JSONMember("activationError", .number($0))] } ?? []
+    let options = VerificationOption.allCases.compactMap { option in
+      option.isAlwaysRecorded || !request.options.isStandard(option)
+        ? JSONMember(option.rawValue, request.options.json(option)) : nil
+    }
     json = .object(
       [
         JSONMember("files", .array(request.files.map(JSONValue.string))),
         JSONMember("inputs", list(request.inputs)), JSONMember("expected", list(request.expected)),
         JSONMember("bindings", list(request.bindings)),
         JSONMember("format", request.format.map { .string($0.name) } ?? .null),
-        JSONMember("seed", .integer(Int64(bitPattern: request.options.seed))),
-        JSONMember("suite", .string(request.options.suite.rawValue)),
-        JSONMember("runtime", .string(request.options.runtime.rawValue)),
-        JSONMember("storage", request.options.storage.map { .string($0.rawValue) } ?? .null),
-        JSONMember("tolerance", tolerance ?? .null),
-      ] + architecture + activationError + (request.allowsLoss ? [JSONMember("allowsLoss", .bool(true))] : [])
-        + (request.options.isDiagnosing ? [] : [JSONMember("isDiagnosing", .bool(false))])
+      ] + options + architecture + (request.allowsLoss ? [JSONMember("allowsLoss", .bool(true))] : [])
     )
   }
 
@@ -55,19 +45,11 @@ package struct RecordedRequest: Sendable, Equatable {
         request.architecture = try object.optional("architecture")?.architecture() ?? ArchitectureOptions()
         request.leftArchitecture = try object.optional("leftArchitecture")?.architecture()
         request.rightArchitecture = try object.optional("rightArchitecture")?.architecture()
-        request.options.seed = UInt64(bitPattern: Int64(try object.required("seed").integer()))
-        request.options.suite = try object.required("suite").word(ProbeSuite.self)
-        request.options.runtime = try object.required("runtime").word(VerificationOptions.Runtime.self)
-        request.options.activationError = try object.optional("activationError")?.real()
         request.allowsLoss = try object.optional("allowsLoss")?.flag() ?? false
-        request.options.isDiagnosing = try object.optional("isDiagnosing")?.flag() ?? true
-        request.options.storage = try object.optional("storage")?.given?.word(WeightStorage.self)
-        if let tolerance = try object.required("tolerance").given {
-          request.options.tolerance = try tolerance.object { object throws(EvidenceError) in
-            Tolerance(
-              absolute: try object.required("absolute").real(),
-              relative: try object.required("relative").real())
-          }
+        for option in VerificationOption.allCases {
+          let node =
+            option.isRequired ? try object.required(option.rawValue) : try object.optional(option.rawValue)
+          if let given = node?.given { try request.options.set(option, given) }
         }
         return request
       }

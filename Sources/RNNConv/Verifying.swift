@@ -5,7 +5,7 @@ public import Tensors
 public import Verification
 
 /// How verification is done.
-public struct VerificationOptions: Sendable {
+public struct VerificationOptions: Sendable, Equatable {
   /// Of the generated probes.
   public var seed: UInt64
   /// What the second file may have stored the first one's weights as.

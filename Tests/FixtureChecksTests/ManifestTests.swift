@@ -23,6 +23,7 @@ import Verification
       ],
       "inputs": ["x=x.npy", "more.npz"], "expected": ["y.npz"], "verdict": "close", "runtime": "pytorch",
       "tolerance": { "absolute": 1e-6, "relative": 0 }, "seed": 7, "suite": "quick", "timeout": 1.5,
+      "activation_error": 1e-4, "diagnosis": false,
       "blind_to": { "gate-order": "one unit" } },
     { "name": "bad", "models": ["bad.onnx"], "refused": { "code": 4, "words": ["cut short"] } },
     { "name": "later", "models": ["later.onnx"], "skip": "not yet" }
@@ -34,12 +35,14 @@ import Verification
     let all = manifest.fixtures[0]
     #expect(all.models.map(\.path) == ["a.onnx", "b/c.pt"])
     #expect(all.models[1].architecture.head == [.relu, nil] && all.models[1].recordsFingerprint)
-    #expect(all.verdict == .close && all.tolerance == Tolerance(absolute: 1e-6, relative: 0))
-    #expect(all.runtime == .pytorch && all.timeout == 1.5 && all.seed == 7 && all.suite == .quick)
+    #expect(all.verdict == .close && all.options.tolerance == Tolerance(absolute: 1e-6, relative: 0))
+    #expect(all.options.runtime == .pytorch && all.timeout == 1.5 && all.options.seed == 7)
+    #expect(all.options.suite == .quick && all.triesBoth && all.options.activationError == 1e-4)
+    #expect(!all.options.isDiagnosing)
     #expect(all.blindTo == ["gate-order": "one unit"])
     #expect(manifest.fixtures[1].refused == .init(code: 4, words: ["cut short"]))
-    #expect(manifest.fixtures[2].runtime == .onnxruntime && manifest.fixtures[2].timeout == 9)
-    #expect(manifest.lines == [3, 13, 14])
+    #expect(manifest.fixtures[2].options.runtime == .onnxruntime && manifest.fixtures[2].timeout == 9)
+    #expect(manifest.lines == [3, 14, 15])
     for fixture in manifest.fixtures {
       let copy = try Fixture(ManifestNode(fixture.json, path: "copy"))
       #expect(copy == fixture)
@@ -164,6 +167,24 @@ import Verification
     let error = #expect(throws: ManifestError.self) { try manifest(parts.joined()) }
     let place = "models/rnnconv.json:\(lines.count):\(lines.last!.count + 1): "
     #expect(error?.description.hasPrefix(place + words) ?? false, "\(place)\(words)\n\(error!)")
+  }
+
+  @Test func `the schema knows every runtime, suite and option`() throws {
+    let json = try JSONValue(parsing: .open(path: schemaPath("check-manifest.schema.json")))
+    func words(_ name: String) -> JSONValue? { json["$defs"]?[name]?["enum"] }
+    #expect(words("runtime") == .array(VerificationOptions.Runtime.allCases.map { .string($0.rawValue) }))
+    #expect(words("suite") == .array(ProbeSuite.allCases.map { .string($0.rawValue) }))
+    for option in VerificationOption.allCases {
+      let isOfModels = option == .storage
+      let properties =
+        isOfModels
+        ? json["$defs"]?["model"]?["oneOf"].flatMap { if case .array(let all) = $0 { all.last } else { nil } }
+        : json["$defs"]?["fixture"]
+      #expect(properties?["properties"]?[option.manifestKey] != nil, "\(option)")
+      if !isOfModels {
+        #expect(json["properties"]?["defaults"]?["properties"]?[option.manifestKey] != nil, "\(option)")
+      }
+    }
   }
 
   @Test func `our own manifest keeps to the schema`() throws {

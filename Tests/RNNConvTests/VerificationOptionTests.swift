@@ -1,0 +1,36 @@
+import ByteIO
+import Forward
+import Testing
+import Verification
+
+@testable import RNNConv
+
+@Suite struct VerificationOptionTests {
+  /// What only code sets: the tensors that files hold, and two economies of conversions and checks.
+  private static let ofCode: Set = ["inputs", "isMeasuringRadius", "isSingleNeeded"]
+
+  @Test func `every property is an option, or is set by code alone`() {
+    let properties = Set(Mirror(reflecting: VerificationOptions()).children.compactMap(\.label))
+    #expect(properties.subtracting(Self.ofCode) == Set(VerificationOption.allCases.map(\.rawValue)))
+  }
+
+  @Test func `what is told is read back, and counts as told`() throws {
+    var told = VerificationOptions(
+      seed: .max, suite: .thorough, tolerance: Tolerance(absolute: 1e-7, relative: 0.1), runtime: .keras)
+    told.storage = .bfloat16
+    told.activationError = 1e-4
+    told.isDiagnosing = false
+    var copy = VerificationOptions()
+    for option in VerificationOption.allCases {
+      #expect(copy.isStandard(option) && !told.isStandard(option), "\(option)")
+      try copy.set(option, JSONNode<EvidenceError>(told.json(option), path: option.rawValue))
+    }
+    #expect(copy == told)
+    // Evidence holds them all.
+    var request = VerificationRequest(["a.onnx", "b.onnx"])
+    request.options = told
+    #expect(try RecordedRequest(request).request.options == told)
+    request.options = VerificationOptions()
+    #expect(try RecordedRequest(request).request.options == VerificationOptions())
+  }
+}
