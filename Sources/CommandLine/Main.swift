@@ -59,8 +59,19 @@ struct RNNConvCommand: ParsableCommand {
   private static func parsed() throws -> any ParsableCommand {
     try requireText()
     let words = PairedArchitectureArguments.rewritten(Array(Swift.CommandLine.arguments.dropFirst()))
-    guard let word = words.first, !word.hasPrefix("-"), word != "help" else { return try parseAsRoot(words) }
-    let named = configuration.subcommands.first { $0.configuration.commandName == word }
+    func command(_ name: String) -> (any ParsableCommand.Type)? {
+      configuration.subcommands.first { $0.configuration.commandName == name }
+    }
+    guard let word = words.first, !word.hasPrefix("-"), word != "help" else {
+      // Help on a command that there is not would be help on all of them.
+      if words.first == "help", let topic = words.dropFirst().first, !topic.hasPrefix("-"), topic != "help",
+        command(topic) == nil
+      {
+        throw RNNConvError.arguments(unknown(topic))
+      }
+      return try parseAsRoot(words)
+    }
+    let named = command(word)
     guard let named else { throw RNNConvError.arguments(unknown(word)) }
     let rest = Array(words.dropFirst())
     let parse = { @Sendable () throws -> any ParsableCommand in

@@ -27,10 +27,10 @@ public struct Format: Sendable {
       @Sendable ([String: Tensor], Precision) throws(RNNConvError) -> [String: Tensor]
 
     /// Made when first asked for: an import may have to read every weight, opening a file need not.
-    private let imported: Lazy<Result<Model, RNNConvError>>
+    private var imported: Lazy<Result<Model, RNNConvError>>
     let notes: [ConversionNote]
     /// Runs the file by its own format's rules; shares no mapping with the import.
-    let evaluate: Evaluate
+    private(set) var evaluate: Evaluate
     /// The same where what the file fixes may be shorter (`Model.shortened`); nil where it fixes nothing.
     let evaluateShort: Evaluate?
     /// Whether `evaluate` goes by other rules than the canonical model's.
@@ -51,7 +51,7 @@ public struct Format: Sendable {
     var check: @Sendable () throws(RNNConvError) -> Void = {}
 
     /// Runs of the canonical model, which share what they packed.
-    let passes = Passes()
+    private(set) var passes = Passes()
 
     /// The canonical model, or why the file cannot be imported.
     var model: Result<Model, RNNConvError> { imported.value }
@@ -93,11 +93,10 @@ public struct Format: Sendable {
 
     /// The same of a shorter model (`Model.shortened`).
     var shortened: Content {
-      var content = Content(
-        model: model.map(\.shortened), notes: notes, evaluate: evaluateShort ?? evaluate,
-        evaluateShort: evaluateShort, inputNames: inputNames, outputNames: outputNames, findings: findings,
-        tensors: tensors, facts: facts, companions: companions, check: check)
-      content.hasSecondRoad = hasSecondRoad
+      var content = self
+      content.imported = Lazy { [imported] in imported.value.map(\.shortened) }
+      content.evaluate = evaluateShort ?? evaluate
+      content.passes = Passes()
       return content
     }
   }
@@ -138,9 +137,7 @@ public struct Format: Sendable {
 
   /// By a path's extension.
   static func forPath(_ path: String) throws(RNNConvError) -> Format {
-    let suffix =
-      path.split(separator: "/").last.flatMap { $0.split(separator: ".").last }.map(String.init) ?? ""
-    guard let format = all.first(where: { $0.extensions.contains(suffix.lowercased()) }) else {
+    guard let format = all.first(where: { $0.isNamed(by: path) }) else {
       throw .arguments(
         "\(path): the extension names no format; use one of "
           + "\(all.filter(\.isWritten).flatMap(\.extensions).map { ".\($0)" }.joined(separator: ", ")), or \(Setting.targetFormat)"

@@ -8,6 +8,7 @@ import Testing
     (["inspect"], "file"),
     (["inspect", "--nonsense", Sample.demo], "--nonsense"),
     (["frobnicate"], "frobnicate"),
+    (["help", "verfy"], "did you mean 'verify'?"),
     (["import", Sample.demo], "--output"),
     (["convert", Sample.demo], "output"),
     (["convert", Sample.demo, "m.rnnw", "--dtype", "F8"], "--dtype F8"),
