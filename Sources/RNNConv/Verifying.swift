@@ -1,6 +1,7 @@
 internal import ByteIO
 public import Forward
 internal import Recurrent
+internal import Synchronization
 public import Tensors
 public import Verification
 
@@ -89,7 +90,9 @@ extension ModelFile {
       name: path, model: model, inputNames: model?.inputs.map(\.name) ?? inputNames,
       roundedTo: notes.compactMap(\.roundedTo).filter(\.isFloat).max { $0.unitRoundoff < $1.unitRoundoff },
       hasSecondRoad: content.hasSecondRoad,
-      evaluate: { inputs, precision in try file.evaluate(inputs, precision: precision) })
+      evaluate: OwnFault().remembering { (inputs, precision) throws(RNNConvError) in
+        try file.evaluate(inputs, precision: precision)
+      })
   }
 
   func probes(_ other: ModelFile?, _ options: VerificationOptions) throws(RNNConvError) -> [Probe] {
@@ -238,6 +241,24 @@ extension ModelFile {
       return try Verification.power(
         of: model, name: path, probes: probes, seed: options.inputs == nil ? options.seed : nil)
     } catch { throw RNNConvError(error, isMadeUp: options.inputs == nil) }
+  }
+}
+
+/// What a file asks for beyond the limits it asks for on every probe that is no smaller: one is tried, not all.
+final class OwnFault: Sendable {
+  private let smallest = Mutex<(elements: Int, error: RNNConvError)?>(nil)
+
+  func remembering(_ evaluate: @escaping Format.Content.Evaluate) -> Format.Content.Evaluate {
+    { (inputs, precision) throws(RNNConvError) in
+      let elements = inputs.values.reduce(0) { $0 + $1.count }
+      if let known = self.smallest.withLock({ $0 }), known.elements <= elements { throw known.error }
+      do throws(RNNConvError) { return try evaluate(inputs, precision) } catch {
+        if case .unreadable = error {
+          self.smallest.withLock { if $0.map({ $0.elements > elements }) ?? true { $0 = (elements, error) } }
+        }
+        throw error
+      }
+    }
   }
 }
 
