@@ -49,7 +49,14 @@ package struct RecordedRequest: Sendable, Equatable {
         for option in VerificationOption.allCases {
           let node =
             option.isRequired ? try object.required(option.rawValue) : try object.optional(option.rawValue)
-          if let given = node?.given { try request.options.set(option, given) }
+          guard let node, node.value != .null || !option.isRecordedAsNull else { continue }
+          try request.options.set(option, node)
+          // People leave out what is standard; we never did.
+          if option == .tolerance {
+            for key in ["absolute", "relative"] where node.value[key] == nil {
+              throw node.failure(.missing(key: key))
+            }
+          }
         }
         return request
       }

@@ -24,6 +24,9 @@ package enum VerificationOption: String, CaseIterable, Sendable {
     }
   }
 
+  /// Whether evidence says null where it was not given.
+  var isRecordedAsNull: Bool { isAlwaysRecorded && VerificationOptions().json(self) == .null }
+
   /// Whether evidence without it is wrong: none was ever written so.
   var isRequired: Bool {
     switch self {

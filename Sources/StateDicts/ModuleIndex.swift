@@ -83,7 +83,7 @@ struct ModuleIndex {
     }
     guard let weight, weight.tensor.elementType.isFloat else { return .other }
     if weight.tensor.shape.count == 1 {
-      guard className?.hasSuffix("LayerNorm") ?? true,
+      guard className?.hasSuffix("torch.nn.modules.normalization.LayerNorm") ?? true,
         bias.map({ $0.tensor.shape == weight.tensor.shape }) ?? true
       else { return .other }
       return .vector(

@@ -33,4 +33,24 @@ import Verification
     request.options = VerificationOptions()
     #expect(try RecordedRequest(request).request.options == VerificationOptions())
   }
+
+  @Test func `evidence that says less than was written is refused by name`() throws {
+    func changed(_ key: String, _ value: JSONValue) throws -> RecordedRequest {
+      var request = VerificationRequest(["a.onnx"])
+      request.options.tolerance = Tolerance(absolute: 1, relative: 0.5)
+      guard case .object(let members) = RecordedRequest(request).json else { throw CancellationError() }
+      return RecordedRequest(.object(members.map { $0.key == key ? JSONMember(key, value) : $0 }))
+    }
+    #expect(try changed("tolerance", .null).request.options.tolerance == nil)
+    #expect(try changed("storage", .null).request.options.storage == nil)
+    for (key, value, word) in [
+      ("seed", JSONValue.null, "request.seed"), ("suite", .null, "request.suite"),
+      ("runtime", .null, "request.runtime"),
+      ("tolerance", .object([JSONMember("absolute", .number(1))]), "relative"),
+      ("tolerance", .object([JSONMember("relative", .number(1))]), "absolute"),
+    ] {
+      let error = #expect(throws: EvidenceError.self, "\(key)") { try changed(key, value).request }
+      #expect(error?.description.contains(word) ?? false, "\(error.map { "\($0)" } ?? "")")
+    }
+  }
 }

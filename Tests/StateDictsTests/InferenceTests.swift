@@ -213,6 +213,30 @@ import Testing
     }
   }
 
+  @Test func `a pickled module's class says whether it is a LayerNorm, and with what eps`() throws {
+    func inference(_ className: String) throws -> Inference {
+      var given = state([
+        "rnn.weight_ih_l0": [16, 5], "rnn.weight_hh_l0": [16, 4], "norm.weight": [4], "norm.bias": [4],
+      ])
+      var module = Hyperparameters(className: className)
+      module.epsilon = 1e-3
+      given.modules["norm"] = module
+      return try Inference(given)
+    }
+    let own = try inference("torch.nn.modules.normalization.LayerNorm")
+    guard case .layerNorm(_, epsilon: 1e-3)? = own.architecture.steps.last else {
+      Issue.record("\(own.architecture.steps)")
+      return
+    }
+    #expect(!own.findings.contains { $0.kind == .assumed && $0.subject == "norm" })
+    // Others compute something else under that name: T5's is a root mean square.
+    for name in [
+      "__main__.LayerNorm", "transformers.models.t5.T5LayerNorm", "torch.nn.modules.normalization.GroupNorm",
+    ] {
+      #expect(try inference(name).findings.filter { $0.kind == .unread }.count == 2, "\(name)")
+    }
+  }
+
   @Test func `sorted names are put in order by sizes, and that is said`() throws {
     let sorted = state(
       [
