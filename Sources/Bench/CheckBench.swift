@@ -28,13 +28,12 @@ struct CheckBench: ParsableCommand {
   }
 
   func run() throws {
-    guard let python = python ?? ProcessInfo.processInfo.environment["RNNCONV_PYTHON"] else {
+    guard let python = Peers.python(python) else {
       throw ValidationError(
         "--python PATH, or RNNCONV_PYTHON, names the Python that makes the fixtures and is compared with")
     }
     let rnnconv = rnnconv ?? Program.rnnconv
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("rnnconv-check-\(getpid())")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    let folder = try FileManager.default.scratch("check")
     defer { try? FileManager.default.removeItem(at: folder) }
     let script = String(decoding: PackageResources.check_peer_py, as: UTF8.self)
     _ = try Program.seconds([python, "-c", script, "generate", folder.path, "\(count)"])

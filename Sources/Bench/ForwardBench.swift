@@ -60,8 +60,7 @@ struct ForwardBench: ParsableCommand {
   private func measure(
     _ item: ForwardCase, threads: Int, roof: Double, _ peers: Peers?
   ) throws -> ForwardResult {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("rnnconv-bench-\(getpid())")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    let folder = try FileManager.default.scratch("bench")
     defer { try? FileManager.default.removeItem(at: folder) }
     var names: [String] = []
     if let peers {

@@ -58,8 +58,7 @@ struct GrowthBench: ParsableCommand {
 
   /// The quickest of some times: a .rnnw file of so many MiB, with every checksum, in the cache and not synced.
   private func seconds(_ step: FileStep, mebibytes: Int) throws -> Double {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("rnnconv-growth-\(getpid())")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    let folder = try FileManager.default.scratch("growth")
     defer { try? FileManager.default.removeItem(at: folder) }
     try FileStep.prepare(folder, mebibytes: mebibytes)
     let work = FileWork(folder)

@@ -21,6 +21,15 @@ extension String {
   }
 }
 
+extension FileManager {
+  /// A folder of this process for what it measures; the caller removes it.
+  func scratch(_ name: String) throws -> URL {
+    let folder = temporaryDirectory.appendingPathComponent("rnnconv-\(name)-\(getpid())")
+    try createDirectory(at: folder, withIntermediateDirectories: true)
+    return folder
+  }
+}
+
 enum Machine {
   /// Processor, cores, memory, kernel.
   static var text: String {

@@ -28,18 +28,8 @@ struct MemoryBench: ParsableCommand {
     var generator = RandomNumbers()
     let lower = generator.layer("LSTM", size)
     let upper = generator.layer("LSTM", size)
-    let features = PortAxis([.features(stride: 1, count: 5)], size: 5)
     let model = Model(
-      inputs: [
-        Model.Port(
-          name: "ids", value: "ids", elementType: .int64, kind: .tokens,
-          axes: [PortAxis([.time]), PortAxis([.batch])])
-      ],
-      outputs: [
-        Model.Port(
-          name: "scores", value: "scores", elementType: .float32, kind: .vector(features: 5),
-          axes: [PortAxis([.batch]), features])
-      ],
+      inputs: [.tokens("ids")], outputs: [.vector("scores", features: 5)],
       layers: [
         Layer("table", .embedding(table: generator.tensor([100, size], 1)), inputs: ["ids"], outputs: ["x"]),
         Layer("lower", .recurrent(lower), inputs: ["x"], outputs: ["y"]),

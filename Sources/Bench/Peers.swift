@@ -39,6 +39,16 @@ final class Peers {
     option ?? ProcessInfo.processInfo.environment["RNNCONV_PYTHON"]
   }
 
+  /// onnxruntime, and what else runs forward passes, for commands that measure nothing without it.
+  static func forward(python option: String?) throws -> Peers {
+    let peers = open(
+      python: option, script: PackageResources.forward_peers_py, needs: ["numpy", "onnx", "onnxruntime"])
+    guard let peers else {
+      throw Failure(description: "--python PATH, or RNNCONV_PYTHON, names the Python that is compared with")
+    }
+    return peers
+  }
+
   /// The peers, or nil; says on standard error what they are, or why there are none.
   static func open(python option: String?, script: [UInt8], needs packages: [String]) -> Peers? {
     guard let path = python(option) else {

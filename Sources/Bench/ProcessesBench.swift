@@ -32,14 +32,10 @@ struct ProcessesBench: ParsableCommand {
 
   func run() throws {
     let rnnconv = rnnconv ?? Program.rnnconv
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
-      "rnnconv-processes-\(getpid())")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    let folder = try FileManager.default.scratch("processes")
     defer { try? FileManager.default.removeItem(at: folder) }
-    guard let path = Peers.python(python),
-      let peers = Peers.open(
-        python: python, script: PackageResources.forward_peers_py, needs: ["numpy", "onnx", "onnxruntime"])
-    else { throw ValidationError("--python PATH, or RNNCONV_PYTHON, names the Python that is compared with") }
+    let peers = try Peers.forward(python: python)
+    let path = Peers.python(python)!
     _ = try peers.ask([
       "op": "prepare", "cell": "LSTM", "T": 32, "B": 4, "I": 64, "H": 128, "threads": 1,
       "folder": folder.path,

@@ -32,11 +32,7 @@ extension ForwardCase {
   func random(layers: Int) -> (Model, [String: Tensor]) {
     var numbers = RandomNumbers()
     func port(_ name: String) -> Model.Port {
-      Model.Port(
-        name: name, value: name, elementType: .float32, kind: .sequence(features: size),
-        axes: [
-          PortAxis([.time]), PortAxis([.batch]), PortAxis([.features(stride: 1, count: size)], size: size),
-        ])
+      .sequence(name, features: size)
     }
     let stack = (0..<layers).map { k in
       Layer("layer\(k)", .recurrent(numbers.layer(cell, size)), inputs: ["v\(k)"], outputs: ["v\(k + 1)"])

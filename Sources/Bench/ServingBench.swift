@@ -32,13 +32,9 @@ struct ServingBench: ParsableCommand {
   }
 
   func run() throws {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("rnnconv-serving-\(getpid())")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    let folder = try FileManager.default.scratch("serving")
     defer { try? FileManager.default.removeItem(at: folder) }
-    guard
-      let peers = Peers.open(
-        python: python, script: PackageResources.forward_peers_py, needs: ["numpy", "onnx", "onnxruntime"])
-    else { throw ValidationError("--python PATH, or RNNCONV_PYTHON, names the Python that is compared with") }
+    let peers = try Peers.forward(python: python)
     _ = try peers.ask([
       "op": "prepare", "cell": "LSTM", "T": 32, "B": 1, "I": 64, "H": 128, "threads": 1,
       "folder": folder.path,

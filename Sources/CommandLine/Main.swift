@@ -62,18 +62,16 @@ struct RNNConvCommand: ParsableCommand {
     func command(_ name: String) -> (any ParsableCommand.Type)? {
       configuration.subcommands.first { $0.configuration.commandName == name }
     }
-    guard let word = words.first, !word.hasPrefix("-"), word != "help" else {
+    guard let word = words.first, !word.hasPrefix("-") else { return try parseAsRoot(words) }
+    let rest = Array(words.dropFirst())
+    if word == "help" {
       // Help on a command that there is not would be help on all of them.
-      if words.first == "help", let topic = words.dropFirst().first, !topic.hasPrefix("-"), topic != "help",
-        command(topic) == nil
-      {
+      if let topic = rest.first, !topic.hasPrefix("-"), topic != "help", command(topic) == nil {
         throw RNNConvError.arguments(unknown(topic))
       }
       return try parseAsRoot(words)
     }
-    let named = command(word)
-    guard let named else { throw RNNConvError.arguments(unknown(word)) }
-    let rest = Array(words.dropFirst())
+    guard let named = command(word) else { throw RNNConvError.arguments(unknown(word)) }
     let parse = { @Sendable () throws -> any ParsableCommand in
       if let command = try? named.parseAsRoot(rest), type(of: command) == named { return command }
       return try parseAsRoot(words)

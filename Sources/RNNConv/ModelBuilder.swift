@@ -109,17 +109,9 @@ public struct ModelBuilder: Sendable {
   public mutating func output(
     _ name: String, _ value: Value, batchFirst: Bool = false
   ) throws(RNNConvError) {
-    let port: Model.Port =
-      switch value.kind {
-      case .sequence(let features):
-        .sequence(name, features: features, batchFirst: batchFirst, value: value.name)
-      case .vector(let features): .vector(name, features: features, value: value.name)
-      case .tokens: .tokens(name, batchFirst: batchFirst, value: value.name)
-      case .indices: .indices(name, value: value.name)
-      }
     guard kinds[value.name] == value.kind else { throw .model(.unknownValue(layer: name, value: value.name)) }
     guard !model.outputs.contains(where: { $0.name == name }) else { throw .model(.duplicatePort(name)) }
-    model.outputs.append(port)
+    model.outputs.append(Model.Port(name, value.kind, batchFirst: batchFirst, value: value.name))
   }
 
   private mutating func append(

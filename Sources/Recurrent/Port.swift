@@ -31,6 +31,24 @@ extension Model.Port {
 }
 
 extension Model.Port {
+  /// A port whose axes are those of the value: `[T, B, F]`, or what is left of them; time and batch change places where the
+  /// batch comes first.
+  ///
+  /// - Parameters:
+  ///   - value: what layers call it; nil for the port's name.
+  ///   - elementType: nil for float32, and int64 where the value is made of integers.
+  package init(
+    _ name: String, _ kind: ValueKind, batchFirst: Bool = false, value: String? = nil,
+    elementType: ElementType? = nil
+  ) {
+    let rows = [PortAxis([.batch])]
+    let steps = kind.hasTime ? [PortAxis([.time])] : []
+    self.init(
+      name: name, value: value ?? name, elementType: elementType ?? (kind.isInteger ? .int64 : .float32),
+      kind: kind,
+      axes: (batchFirst ? rows + steps : steps + rows) + (kind.isInteger ? [] : [.features(kind.features)]))
+  }
+
   /// A float32 sequence: axes `[T, B, features]`, or `[B, T, features]` where the batch comes first.
   ///
   /// - Parameters:
@@ -41,31 +59,22 @@ extension Model.Port {
   public static func sequence(
     _ name: String, features: Int, batchFirst: Bool = false, value: String? = nil
   ) -> Model.Port {
-    let axes = [PortAxis([.time]), PortAxis([.batch])]
-    return Model.Port(
-      name: name, value: value ?? name, elementType: .float32, kind: .sequence(features: features),
-      axes: (batchFirst ? axes.reversed() : axes) + [.features(features)])
+    Model.Port(name, .sequence(features: features), batchFirst: batchFirst, value: value)
   }
 
   /// A float32 vector: axes `[B, features]`.
   public static func vector(_ name: String, features: Int, value: String? = nil) -> Model.Port {
-    Model.Port(
-      name: name, value: value ?? name, elementType: .float32, kind: .vector(features: features),
-      axes: [PortAxis([.batch]), .features(features)])
+    Model.Port(name, .vector(features: features), value: value)
   }
 
   /// Int64 tokens: axes `[T, B]`, or `[B, T]` where the batch comes first.
   public static func tokens(_ name: String, batchFirst: Bool = false, value: String? = nil) -> Model.Port {
-    let axes = [PortAxis([.time]), PortAxis([.batch])]
-    return Model.Port(
-      name: name, value: value ?? name, elementType: .int64, kind: .tokens,
-      axes: batchFirst ? axes.reversed() : axes)
+    Model.Port(name, .tokens, batchFirst: batchFirst, value: value)
   }
 
   /// Int64 numbers of rows, such as lengths: axis `[B]`.
   public static func indices(_ name: String, value: String? = nil) -> Model.Port {
-    Model.Port(
-      name: name, value: value ?? name, elementType: .int64, kind: .indices, axes: [PortAxis([.batch])])
+    Model.Port(name, .indices, value: value)
   }
 }
 

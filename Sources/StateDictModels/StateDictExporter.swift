@@ -192,23 +192,13 @@ public struct StateDictExporter {
     if input != current { architecture.steps.append(.select(.hidden)) }
     switch layer.operation {
     case .embedding(let embedding):
-      let name = unique(layer.name, or: "embedding")
-      state.entries.append(.init(name + ".weight", embedding.table))
-      architecture.steps.append(.embedding(.init(name: name, weight: name + ".weight")))
+      architecture.steps.append(.embedding(parameters(layer, "embedding", embedding.table, bias: nil)))
     case .dense(let dense):
-      let name = unique(layer.name, or: "linear")
-      state.entries.append(.init(name + ".weight", dense.weight))
-      if let bias = dense.bias { state.entries.append(.init(name + ".bias", bias)) }
-      architecture.steps.append(
-        .linear(.init(name: name, weight: name + ".weight", bias: dense.bias.map { _ in name + ".bias" })))
+      architecture.steps.append(.linear(parameters(layer, "linear", dense.weight, bias: dense.bias)))
     case .layerNormalization(let normalization):
-      let name = unique(layer.name, or: "norm")
-      state.entries.append(.init(name + ".weight", normalization.scale))
-      if let bias = normalization.bias { state.entries.append(.init(name + ".bias", bias)) }
       architecture.steps.append(
         .layerNorm(
-          .init(
-            name: name, weight: name + ".weight", bias: normalization.bias.map { _ in name + ".bias" }),
+          parameters(layer, "norm", normalization.scale, bias: normalization.bias),
           epsilon: normalization.epsilon))
     case .select(.step(-1)): architecture.steps.append(.select(.last))
     case .select(.mean): architecture.steps.append(.select(.mean))
@@ -227,6 +217,16 @@ public struct StateDictExporter {
     }
     notes.append(ConversionNote(layer: layer.name, .exact, layer.operation.name))
     current = output
+  }
+
+  /// Adds a module of a weight and perhaps a bias, named as the layer is.
+  private mutating func parameters(
+    _ layer: Layer, _ standard: String, _ weight: Tensor, bias: Tensor?
+  ) -> Architecture.Parameters {
+    let name = unique(layer.name, or: standard)
+    state.entries.append(.init(name + ".weight", weight))
+    if let bias { state.entries.append(.init(name + ".bias", bias)) }
+    return .init(name: name, weight: name + ".weight", bias: bias.map { _ in name + ".bias" })
   }
 
   /// A name for a module: the layer's own where it is one for PyTorch.

@@ -96,18 +96,9 @@ public struct StateDictImporter {
   private var floatType: ElementType { isDouble ? .float64 : .float32 }
 
   private func port(_ name: String, _ value: String, _ kind: ValueKind) -> Model.Port {
-    let features = PortAxis([.features(stride: 1, count: kind.features)], size: kind.features)
-    let (time, batch) = (PortAxis([.time]), PortAxis([.batch]))
-    let sequence = architecture.batchFirst ? [batch, time] : [time, batch]
-    let axes: [PortAxis] =
-      switch kind {
-      case .sequence: sequence + [features]
-      case .tokens: sequence
-      case .vector: [batch, features]
-      case .indices: [batch]
-      }
-    return Model.Port(
-      name: name, value: value, elementType: kind.isInteger ? .int64 : floatType, kind: kind, axes: axes)
+    Model.Port(
+      name, kind, batchFirst: architecture.batchFirst, value: value,
+      elementType: kind.isInteger ? nil : floatType)
   }
 
   /// The port with what the file's architecture fixes.
@@ -133,7 +124,7 @@ public struct StateDictImporter {
       name: name, value: value, elementType: floatType, kind: .vector(features: width * count),
       axes: [
         PortAxis([.features(stride: width, count: count)], size: count), PortAxis([.batch]),
-        PortAxis([.features(stride: 1, count: width)], size: width),
+        .features(width),
       ])
   }
 
@@ -186,13 +177,12 @@ public struct StateDictImporter {
     switch step {
     case .embedding(let names): try append(names.name, .embedding(table: tensor(names.weight)))
     case .linear(let names):
-      let bias = try names.bias.map { (name) throws(StateDictError) in try tensor(name) }
-      try append(names.name, .dense(weight: tensor(names.weight), bias: bias))
+      try append(names.name, .dense(weight: tensor(names.weight), bias: bias(of: names)))
     case .layerNorm(let names, let epsilon):
-      let bias = try names.bias.map { (name) throws(StateDictError) in try tensor(name) }
       try append(
         names.name,
-        .layerNormalization(LayerNormalization(scale: tensor(names.weight), bias: bias, epsilon: epsilon)))
+        .layerNormalization(
+          LayerNormalization(scale: tensor(names.weight), bias: bias(of: names), epsilon: epsilon)))
     case .activation(let activation):
       let operation = TorchActivations.table.first { $0.torch == activation }!.operation
       try append(activation.rawValue, operation)
@@ -210,6 +200,10 @@ public struct StateDictImporter {
       }
     case .recurrent(let module): try append(module)
     }
+  }
+
+  private func bias(of names: Architecture.Parameters) throws(StateDictError) -> Tensor? {
+    try names.bias.map { (name) throws(StateDictError) in try tensor(name) }
   }
 
   private mutating func append(_ wanted: String, _ operation: Layer.Operation) throws(StateDictError) {

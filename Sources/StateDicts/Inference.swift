@@ -197,11 +197,8 @@ package struct Inference: Sendable, Equatable {
     if let word = options.nonlinearity, !chain.contains(where: \.isPlainRecurrent) {
       throw .undecided("\(Setting.nonlinearity) \(word): no module is an nn.RNN, which alone has a choice")
     }
-    let activations = try headActivations(options.head, linears)
-    // How many of these are passed.
-    var place = -1
+    var activations = try headActivations(options.head, linears)[...]
     for (index, link) in chain.enumerated() {
-      if index == lastRecurrent || index > lastRecurrent && link.isLinear { place += 1 }
       switch link {
       case .embedding(let names, let rows, let columns):
         architecture.steps.append(.embedding(names))
@@ -239,7 +236,8 @@ package struct Inference: Sendable, Equatable {
               + (module.isBidirectional ? "bidirectional" : "forward")))
       }
       if index == lastRecurrent, let select = options.select { architecture.steps.append(.select(select)) }
-      if index == lastRecurrent || index > lastRecurrent && link.isLinear, let activation = activations[place]
+      if index == lastRecurrent || index > lastRecurrent && link.isLinear,
+        let activation = activations.removeFirst()
       {
         architecture.steps.append(.activation(activation))
       }

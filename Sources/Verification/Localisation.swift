@@ -152,15 +152,9 @@ extension Model {
     for (index, layer) in layers.enumerated() {
       for (number, value) in layer.outputs.enumerated() {
         guard let value, let kind = kinds[value] else { continue }
-        var axes = [PortAxis([.batch])]
-        if kind.hasTime { axes.insert(PortAxis([.time]), at: 0) }
-        if !kind.isInteger {
-          axes.append(PortAxis([.features(stride: 1, count: kind.features)], size: kind.features))
-        }
         model.outputs.append(
           Model.Port(
-            name: "\(index).\(number)", value: value, elementType: kind.isInteger ? .int64 : .float64,
-            kind: kind, axes: axes))
+            "\(index).\(number)", kind, value: value, elementType: kind.isInteger ? nil : .float64))
       }
     }
     return model
