@@ -114,7 +114,8 @@ extension Affine {
       let a = alpha * x + beta
       return a.through(a.center.slopes(ofClipTo: 0...1), .unitClamp(a.center))
     case .silu: return x * activate(.sigmoid, x, rules)
-    default:
+    case .tanh, .sigmoid, .relu, .leakyRelu, .thresholdedRelu, .inclusiveThresholdedRelu, .elu, .softsign,
+      .softplus, .gelu:
       let y = Bounded.activate(activation, x.center, rules)
       guard let slopes = x.center.slopes(of: activation) else { return Affine(y) }
       return x.through(slopes, y)

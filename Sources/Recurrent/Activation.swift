@@ -40,7 +40,7 @@ public struct Activation: Sendable, Hashable {
       switch self {
       case .affine, .scaledTanh, .hardSigmoid: 2
       case .leakyRelu, .thresholdedRelu, .inclusiveThresholdedRelu, .elu: 1
-      default: 0
+      case .identity, .tanh, .sigmoid, .relu, .softsign, .softplus, .gelu, .silu: 0
       }
     }
   }
