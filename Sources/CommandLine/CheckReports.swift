@@ -6,7 +6,8 @@ internal import RNNConv
 /// Where the outcome of `check` is written for machines.
 struct CheckReports: ParsableArguments {
   @Option(
-    help: "What standard output is for: text, github (annotations), json, junit, markdown, sarif or tap.")
+    help:
+      "What standard output is for: text, \(ReportFormat.allCases.map(\.rawValue).joined(separator: ", ")).")
   var format = "text"
 
   @Flag(help: "The same as --format json.")
@@ -50,15 +51,25 @@ struct CheckReports: ParsableArguments {
     getenv("GITHUB_STEP_SUMMARY").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
   }
 
+  /// The file that a format is also written to.
+  private func path(of format: ReportFormat) -> String? {
+    switch format {
+    // Annotations are read from what is printed.
+    case .github: nil
+    case .json: jsonReport
+    case .junit: junit
+    case .markdown: markdown
+    case .sarif: sarif
+    case .tap: tap
+    }
+  }
+
   func write(_ run: CheckRun) throws {
     func text(_ format: ReportFormat) -> String { format.text(run).withFlags }
     if let standardOutput { Terminal.write(text(standardOutput), to: 1) }
-    let files: [(ReportFormat, String?)] = [
-      (.junit, junit), (.sarif, sarif), (.tap, tap), (.markdown, markdown), (.json, jsonReport),
-    ]
     do {
-      for case (let format, let path?) in files {
-        try AtomicFile.write(Array(text(format).utf8), to: path)
+      for format in ReportFormat.allCases {
+        if let path = path(of: format) { try AtomicFile.write(Array(text(format).utf8), to: path) }
       }
       if stepSummary, let summaryPath {
         // Other steps write there, too: appended, not replaced.

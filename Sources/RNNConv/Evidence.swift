@@ -51,7 +51,7 @@ public struct Evidence: Sendable, Equatable {
   }
 
   private static func rounding(_ request: VerificationRequest) -> JSONValue {
-    let single = request.expected.isEmpty ? RoundingModel.float32 : request.options.runtime.rounding
+    let single = request.expected.isEmpty ? RoundingModel.float32 : request.options.rounding
     return .array([single.json, RoundingModel.float64.json])
   }
 

@@ -1,9 +1,16 @@
+import ByteIO
 import Foundation
 import TestSupport
 import Testing
 
 /// docs/SECURITY.md says which test shows each of its sentences; here, that there is such a test.
 @Suite struct SecurityDocumentTests {
+  @Test func `every limit has a name, and a row in the document`() throws {
+    #expect(Mirror(reflecting: Limits()).children.count == Limits.names.count)
+    let text = try String(contentsOf: Repository.root.appending(path: "docs/SECURITY.md"), encoding: .utf8)
+    for limit in Limits.names { #expect(text.contains("\n| `\(limit.name)` |"), "\(limit.name)") }
+  }
+
   /// The last cell of every row of the tables whose last column names tests.
   private static let cells: [String] = {
     let text = try! String(contentsOf: Repository.root.appending(path: "docs/SECURITY.md"), encoding: .utf8)

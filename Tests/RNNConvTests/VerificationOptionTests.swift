@@ -1,5 +1,7 @@
 import ByteIO
 import Forward
+import Foundation
+import TestSupport
 import Testing
 import Verification
 
@@ -32,6 +34,16 @@ import Verification
     #expect(try RecordedRequest(request).request.options == told)
     request.options = VerificationOptions()
     #expect(try RecordedRequest(request).request.options == VerificationOptions())
+  }
+
+  @Test func `evidence states the arithmetic that was used`() throws {
+    let folder = "\(Repository.root.path())/fixtures/demo"
+    var request = VerificationRequest(["\(folder)/model.onnx"])
+    request.inputs = [TensorArgument("\(folder)/inputs.npz")]
+    request.expected = [TensorArgument("\(folder)/outputs.npz")]
+    request.options.activationError = 0x1p-7
+    let evidence = try Evidence(request, request.run()).json
+    #expect("\(evidence["rounding"] ?? .null)".contains("0.0078125"))
   }
 
   @Test func `evidence that says less than was written is refused by name`() throws {

@@ -1,44 +1,45 @@
 internal import ReferenceMath
 
-/// The activation functions that RNN, LSTM and GRU may name, and how their α and β are handed out.
-enum RecurrentActivation {
-  /// Operator specification, RNN, "Activation functions": what each takes, and the default where it defines one.
-  ///
-  /// "Default values are the same as of corresponding ONNX operators". Affine and ScaledTanh have no operator in any
-  /// opset supported here, so that they must be given their parameters (only Affine's β is 0, as everywhere).
-  static let parameters: [String: (alpha: Parameter, beta: Parameter)] = [
-    "relu": (.none, .none),
-    "tanh": (.none, .none),
-    "sigmoid": (.none, .none),
-    "affine": (.required, .standard(0)),
-    "leakyrelu": (.standard(0.01), .none),
-    "thresholdedrelu": (.standard(1), .none),
-    "scaledtanh": (.required, .required),
-    "hardsigmoid": (.standard(0.2), .standard(0.5)),
-    "elu": (.standard(1), .none),
-    "softsign": (.none, .none),
-    "softplus": (.none, .none),
-  ]
+/// The activation functions that RNN, LSTM and GRU may name, in lower case, and how their α and β are handed out.
+enum RecurrentActivation: String {
+  case relu, tanh, sigmoid, affine, leakyrelu, thresholdedrelu, scaledtanh, hardsigmoid, elu, softsign,
+    softplus
 
   enum Parameter {
     case none, required
     case standard(Float)
   }
 
-  static func function<S: ReferenceScalar>(_ name: String, _ alpha: S, _ beta: S) -> (S) -> S {
-    switch name {
-    case "relu": Functions.relu
-    case "tanh": Functions.tanh
-    case "sigmoid": Functions.sigmoid
-    case "affine": { Functions.affine($0, alpha, beta) }
-    case "leakyrelu": { Functions.leakyRelu($0, alpha) }
+  /// Operator specification, RNN, "Activation functions": what each takes, and the default where it defines one.
+  ///
+  /// "Default values are the same as of corresponding ONNX operators". Affine and ScaledTanh have no operator in any
+  /// opset supported here, so that they must be given their parameters (only Affine's β is 0, as everywhere).
+  private var parameters: (alpha: Parameter, beta: Parameter) {
+    switch self {
+    case .relu, .tanh, .sigmoid, .softsign, .softplus: (.none, .none)
+    case .affine: (.required, .standard(0))
+    case .leakyrelu: (.standard(0.01), .none)
+    case .thresholdedrelu: (.standard(1), .none)
+    case .scaledtanh: (.required, .required)
+    case .hardsigmoid: (.standard(0.2), .standard(0.5))
+    case .elu: (.standard(1), .none)
+    }
+  }
+
+  private func function<S: ReferenceScalar>(_ alpha: S, _ beta: S) -> (S) -> S {
+    switch self {
+    case .relu: Functions.relu
+    case .tanh: Functions.tanh
+    case .sigmoid: Functions.sigmoid
+    case .affine: { Functions.affine($0, alpha, beta) }
+    case .leakyrelu: { Functions.leakyRelu($0, alpha) }
     // x if x >= alpha else 0: unlike the operator ThresholdedRelu, x = alpha passes. A NaN passes too.
-    case "thresholdedrelu": { $0 < alpha ? 0 : $0 }
-    case "scaledtanh": { Functions.scaledTanh($0, alpha, beta) }
-    case "hardsigmoid": { Functions.hardSigmoid($0, alpha, beta) }
-    case "elu": { Functions.elu($0, alpha) }
-    case "softsign": Functions.softsign
-    default: Functions.softplus
+    case .thresholdedrelu: { $0 < alpha ? 0 : $0 }
+    case .scaledtanh: { Functions.scaledTanh($0, alpha, beta) }
+    case .hardsigmoid: { Functions.hardSigmoid($0, alpha, beta) }
+    case .elu: { Functions.elu($0, alpha) }
+    case .softsign: Functions.softsign
+    case .softplus: Functions.softplus
     }
   }
 
@@ -73,12 +74,13 @@ enum RecurrentActivation {
     var functions: [(S) -> S] = []
     for name in names {
       // Case does not matter to onnxruntime's LSTM and GRU.
-      guard let (alpha, beta) = parameters[name.lowercased()] else {
+      guard let activation = RecurrentActivation(rawValue: name.lowercased()) else {
         throw call.unsupported("activations", "'\(name)' is none of ONNX's activation functions")
       }
+      let (alpha, beta) = activation.parameters
       functions.append(
-        function(
-          name.lowercased(), try next(&alphas, alpha, "activation_alpha", name),
+        activation.function(
+          try next(&alphas, alpha, "activation_alpha", name),
           try next(&betas, beta, "activation_beta", name)))
     }
     for (attribute, rest) in [("activation_alpha", alphas), ("activation_beta", betas)] where !rest.isEmpty {
