@@ -144,37 +144,24 @@ private func list(_ values: [String?]) -> String {
 extension Layer.Operation {
   /// What counts beside tensors and wiring: the same that the fingerprint hashes.
   fileprivate var attributes: [(String, String)] {
+    if case .generate(let generate) = self { return generate.attributes }
+    let texts = identity.compactMap { key, value in value.text.map { (key, $0) } }
+    // Cells differ where layers of two cells stand in the same place.
+    if case .recurrent(let layer) = self { return [("cell", layer.cell.name)] + texts }
+    return texts
+  }
+}
+
+extension FieldList.Value {
+  /// Nil where there is nothing to say; tensors are compared by their numbers.
+  fileprivate var text: String? {
     switch self {
-    case .recurrent(let layer):
-      var all = [
-        ("cell", layer.cell.name), ("direction", layer.direction.rawValue),
-        ("inputSize", "\(layer.inputSize)"),
-        ("hiddenSize", "\(layer.hiddenSize)"),
-      ]
-      if let resetAfter = layer.cell.kind.resetAfter { all.append(("resetAfter", "\(resetAfter)")) }
-      if let clip = layer.clip { all.append(("clip", "\(clip)")) }
-      if layer.inputForget { all.append(("inputForget", "true")) }
-      for (name, direction) in zip(layer.directionNames, layer.directions) {
-        if layer.cell.hasGateActivation {
-          all.append(("\(name).gateActivation", "\(direction.gateActivation)"))
-        }
-        all.append(("\(name).candidateActivation", "\(direction.candidateActivation)"))
-        if layer.cell.hasOutputActivation {
-          all.append(("\(name).outputActivation", "\(direction.outputActivation)"))
-        }
-      }
-      return all
-    case .activation(let activation): return [("activation", "\(activation)")]
-    case .select(let selection): return [("selection", "\(selection)")]
-    case .slice(let slice): return [("start", "\(slice.start)"), ("count", "\(slice.count)")]
-    case .arithmetic(let arithmetic):
-      return [
-        ("arithmetic", arithmetic.operator.rawValue), ("constantFirst", "\(arithmetic.constantFirst)"),
-      ]
-    case .layerNormalization(let layer): return [("epsilon", "\(layer.epsilon)")]
-    case .dropout(let dropout): return [("ratio", "\(dropout.ratio)")]
-    case .generate(let generate): return generate.attributes
-    case .embedding, .dense, .softmax, .logSoftmax, .concat, .reverse, .constant, .argMax: return []
+    case .integer(let value): "\(value)"
+    case .real(let value): value.map { "\($0)" }
+    case .flag(let value): "\(value)"
+    case .text(let value): value
+    case .activation(let value): "\(value)"
+    case .tensor: nil
     }
   }
 }

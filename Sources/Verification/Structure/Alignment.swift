@@ -196,10 +196,11 @@ struct Alignment {
       note(name, left.kind.rawValue, right.kind.rawValue)
       if left.kind == right.kind { note(name, [left.alpha, left.beta], [right.alpha, right.beta]) }
     }
-    let other = "\(a.operation.name) against \(b.operation.name)"
-    switch a.operation {
-    case .recurrent(let x):
-      guard case .recurrent(let y) = b.operation, x.cell.name == y.cell.name else { return other }
+    guard a.operation.name == b.operation.name else {
+      return "\(a.operation.name) against \(b.operation.name)"
+    }
+    switch (a.operation, b.operation) {
+    case (.recurrent(let x), .recurrent(let y)):
       guard x.direction.count == y.direction.count, x.inputSize == y.inputSize, x.hiddenSize == y.hiddenSize,
         x.projectionSize == y.projectionSize
       else { return "sizes or directions are others" }
@@ -216,35 +217,7 @@ struct Alignment {
           note("\(name).outputActivation", p.outputActivation, q.outputActivation)
         }
       }
-    case .embedding(let x):
-      guard case .embedding(let y) = b.operation else { return other }
-      if x.table.shape != y.table.shape { return "tables of \(x.table.shape) and \(y.table.shape)" }
-    case .dense(let x):
-      guard case .dense(let y) = b.operation else { return other }
-      if x.weight.shape != y.weight.shape { return "weights of \(x.weight.shape) and \(y.weight.shape)" }
-    case .activation(let x):
-      guard case .activation(let y) = b.operation else { return other }
-      note("activation", x, y)
-    case .select(let x):
-      guard case .select(let y) = b.operation else { return other }
-      note("selection", "\(x)", "\(y)")
-    case .slice(let x):
-      guard case .slice(let y) = b.operation else { return other }
-      if x.count != y.count { return "\(x.count) and \(y.count) features are taken" }
-      note("start", x.start, y.start)
-    case .arithmetic(let x):
-      guard case .arithmetic(let y) = b.operation, (x.constant == nil) == (y.constant == nil) else {
-        return other
-      }
-      note("arithmetic", x.operator.rawValue, y.operator.rawValue)
-      if x.constant != nil, x.operator == .subtract || x.operator == .divide {
-        note("constantFirst", x.constantFirst, y.constantFirst)
-      }
-    case .constant(let x):
-      guard case .constant(let y) = b.operation else { return other }
-      if x.value.shape != y.value.shape { return "constants of \(x.value.shape) and \(y.value.shape)" }
-    case .generate(let x):
-      guard case .generate(let y) = b.operation else { return other }
+    case (.generate(let x), .generate(let y)):
       guard x.carried.map(\.kind) == y.carried.map(\.kind), x.collected.count == y.collected.count,
         (x.stop == nil) == (y.stop == nil)
       else { return "the loops carry other values" }
@@ -252,12 +225,38 @@ struct Alignment {
       note(
         "stop", "\(x.stop?.token ?? 0), \(x.stop?.padding ?? 0)",
         "\(y.stop?.token ?? 0), \(y.stop?.padding ?? 0)")
-    case .layerNormalization(let x):
-      guard case .layerNormalization(let y) = b.operation else { return other }
-      note("epsilon", [x.epsilon], [y.epsilon])
-    case .softmax, .logSoftmax, .concat, .reverse, .argMax, .dropout:
-      if a.operation.name != b.operation.name { return other }
+    // What layers say of themselves; the name is the same, so that the other side says as much.
+    case (let x, let y):
+      for ((key, mine), (otherKey, theirs)) in zip(x.fields, y.fields) {
+        // As where one selects a step, and the other the greatest.
+        guard key == otherKey else { break }
+        switch (mine, theirs) {
+        case (.tensor(let p), .tensor(let q)):
+          // A bias of zeros is none.
+          if key == "bias", p == nil || q == nil { continue }
+          guard p?.shape == q?.shape else {
+            func text(_ tensor: Tensor?) -> String { tensor.map { "of \($0.shape)" } ?? "none" }
+            return "its \(key) is \(text(p)) and \(text(q))"
+          }
+        case (.activation(let p), .activation(let q)): note(key, p, q)
+        case (.real(let p), .real(let q)): note(key, p.map { [$0] } ?? [], q.map { [$0] } ?? [])
+        case (.integer(let p), .integer(let q)): note(key, p, q)
+        case (.text(let p), .text(let q)): note(key, p, q)
+        // a + b is b + a.
+        case (.flag, .flag) where key == "constantFirst" && x.commutes && y.commutes: break
+        case (.flag(let p), .flag(let q)): note(key, p, q)
+        case (let p, let q): note(key, "\(p)", "\(q)")
+        }
+      }
     }
     return nil
+  }
+}
+
+extension Layer.Operation {
+  /// Whether its operands may change places.
+  fileprivate var commutes: Bool {
+    guard case .arithmetic(let arithmetic) = self else { return false }
+    return arithmetic.constant == nil || arithmetic.operator == .add || arithmetic.operator == .multiply
   }
 }

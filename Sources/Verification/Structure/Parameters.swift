@@ -53,9 +53,7 @@ struct ParameterPair {
     func add(_ role: String, _ x: Numbers?, _ y: Numbers?, _ gates: [Gate] = []) {
       pairs.append(ParameterPair(layers: (a.name, b.name), role: role, left: x, right: y, gates: gates))
     }
-    switch a.operation {
-    case .recurrent(let x):
-      guard case .recurrent(let y) = b.operation else { break }
+    if case (.recurrent(let x), .recurrent(let y)) = (a.operation, b.operation) {
       let gates = x.cell.gateOrder.gates
       for (name, (p, q)) in zip(x.directionNames, zip(x.directions, y.directions)) {
         // Coupled gates leave the rows of f unread.
@@ -65,7 +63,9 @@ struct ParameterPair {
           tensor.map { Numbers($0, from: skipped * x.hiddenSize) }
         }
         add("\(name).inputWeight", rows(p.inputWeight), rows(q.inputWeight), read)
-        add("\(name).recurrentWeight", rows(p.recurrentWeight), rows(q.recurrentWeight), read)
+        if x.cell.kind.hasRecurrentWeight {
+          add("\(name).recurrentWeight", rows(p.recurrentWeight), rows(q.recurrentWeight), read)
+        }
         if p.peepholes != nil || q.peepholes != nil {
           let peepholes = GateOrder.peepholes.gates
           add("\(name).peepholes", rows(p.peepholes), rows(q.peepholes), Array(peepholes.dropFirst(skipped)))
@@ -106,32 +106,12 @@ struct ParameterPair {
           "\(name).recurrentBias", p.recurrentBias.map { Numbers($0, apart) },
           q.recurrentBias.map { Numbers($0, apart) }, twofold)
       }
-    case .embedding(let x):
-      guard case .embedding(let y) = b.operation else { break }
-      add("table", Numbers(x.table), Numbers(y.table))
-    case .dense(let x):
-      guard case .dense(let y) = b.operation else { break }
-      add("weight", Numbers(x.weight), Numbers(y.weight))
-      if x.bias != nil || y.bias != nil {
-        add("bias", x.bias.map { Numbers($0) }, y.bias.map { Numbers($0) })
-      }
-    case .layerNormalization(let x):
-      guard case .layerNormalization(let y) = b.operation else { break }
-      add("scale", Numbers(x.scale), Numbers(y.scale))
-      if x.bias != nil || y.bias != nil {
-        add("bias", x.bias.map { Numbers($0) }, y.bias.map { Numbers($0) })
-      }
-    case .arithmetic(let x):
-      guard case .arithmetic(let y) = b.operation, let mine = x.constant, let theirs = y.constant else {
-        break
-      }
-      add("constant", Numbers(mine), Numbers(theirs))
-    case .constant(let x):
-      guard case .constant(let y) = b.operation else { break }
-      add("value", Numbers(x.value), Numbers(y.value))
-    // The layers of a loop's body are aligned on their own; the others have no tensors.
-    case .generate, .activation, .softmax, .logSoftmax, .select, .concat, .slice, .reverse, .dropout, .argMax:
-      break
+      return pairs
+    }
+    // The layers of a loop's body are aligned on their own.
+    for ((key, mine), (_, theirs)) in zip(a.operation.fields, b.operation.fields) {
+      guard case (.tensor(let x), .tensor(let y)) = (mine, theirs), x != nil || y != nil else { continue }
+      add(key, x.map { Numbers($0) }, y.map { Numbers($0) })
     }
     return pairs
   }
