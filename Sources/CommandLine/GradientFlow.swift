@@ -109,7 +109,7 @@ struct GradientFlowCommand: ParsableCommand {
       let more = flow.exponents.count > 6 ? ", … (\(flow.exponents.count))" : ""
       Terminal.print("    Lyapunov exponents  \(exponents)\(more)")
       let radii = flow.radii.map { "\($0.gate.rawValue) \($0.radius.brief)" }.joined(separator: ", ")
-      Terminal.print("    spectral radius     \(radii)")
+      if !radii.isEmpty { Terminal.print("    spectral radius     \(radii)") }
       for gate in flow.gates {
         Terminal.print(
           "    gate \(gate.gate.rawValue)              open \(gate.mean.brief) in the mean, "

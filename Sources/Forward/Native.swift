@@ -19,6 +19,8 @@ where Weights == [Self], Sum == Self, Rules == Execution {
 func power(_ base: Double, _ exponent: Double) -> Double { pow(base, exponent) }
 
 extension Float: Native {
+  typealias Sum = Float
+  typealias Rules = Execution
   static func weights(_ tensor: Tensor) -> [Float] { tensor.floats }
   static func copy(_ elements: Range<Int>, of tensor: Tensor, to target: UnsafeMutablePointer<Float>) {
     tensor.copy(elements, to: target)
@@ -32,6 +34,8 @@ extension Float: Native {
 }
 
 extension Double: Native {
+  typealias Sum = Double
+  typealias Rules = Execution
   static func weights(_ tensor: Tensor) -> [Double] { tensor.doubles }
   static func copy(_ elements: Range<Int>, of tensor: Tensor, to target: UnsafeMutablePointer<Double>) {
     tensor.copy(elements, to: target)

@@ -15,23 +15,20 @@ protocol PassRules: Sendable {
   var narrowsWeights: Bool { get }
 }
 
-/// The arithmetic of a forward pass, written once for Float, Double, `Bounded` and `Affine`.
+/// The arithmetic of a forward pass, written once for Float, Double, `Bounded`, `Affine`, `Noisy` and `Stochastic`: that of cells' equations,
+/// and what the other layers need. `Rules` say how native numbers run, or the rounding model for bounds.
 ///
 /// A `Sum` is a sum of products under way. Native numbers round as they go; `Bounded` keeps what it needs to
 /// bound every order of summation, and turns into a number at the end.
-protocol Scalar: Sendable {
+protocol Scalar: CellNumber where Rules: PassRules {
   /// A tensor's numbers, converted once a pass.
   associatedtype Weights: Sendable
-  associatedtype Sum: SumOfProducts
   associatedtype Sums: Products<Self, Weights, Sum> = ProductsOnDemand<Self>
-  /// What the arithmetic must be told: how native numbers run, the rounding model for bounds.
-  associatedtype Rules: PassRules
   /// A recurrent and a dense layer ready for passes.
   associatedtype Recurrence: Sendable = RecurrentPass<Self>
   associatedtype Dense: DenseLayer<Self> = DensePass<Self>
 
   static var zero: Self { get }
-  static var one: Self { get }
   static var emptySum: Sum { get }
   /// Stands where a value depends on an undecided integer.
   static var unknown: Self { get }
@@ -49,19 +46,8 @@ protocol Scalar: Sendable {
   /// Row `row` of the weights `[…, count]` times `x[at ..< at + count]`.
   static func dot(_ weights: Weights, row: Int, _ x: [Self], at: Int, count: Int) -> Sum
 
-  init(_ sum: Sum)
-  static func + (left: Sum, right: Self) -> Sum
-  static func + (left: Self, right: Self) -> Self
-  static func - (left: Self, right: Self) -> Self
-  static func * (left: Self, right: Self) -> Self
   static func / (left: Self, right: Self) -> Self
-
-  /// (1 − z)·n + z·h, however the runtime factors it; z comes from the activation `gate`.
-  static func blend(_ n: Self, _ h: Self, _ z: Self, _ gate: Activation, _ rules: Rules) -> Self
-  /// min(max(x, −limit), limit)
-  static func clip(_ x: Self, _ limit: Self) -> Self
   static func maximum(_ left: Self, _ right: Self) -> Self
-  static func activate(_ activation: Activation, _ x: Self, _ rules: Rules) -> Self
   /// Appends e^{x_i} / Σ e^{x_j}.
   static func softmax(_ x: ArraySlice<Self>, _ rules: Rules, into result: inout [Self])
   /// Appends x_i − ln Σ e^{x_j}.

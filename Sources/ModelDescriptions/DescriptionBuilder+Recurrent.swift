@@ -3,7 +3,7 @@ internal import Recurrent
 internal import Tensors
 
 extension DescriptionBuilder {
-  /// An RNN, LSTM or GRU; sizes are those of its arrays.
+  /// An RNN, LSTM, GRU or minGRU; sizes are those of its arrays.
   func recurrent(
     _ cell: Cell, _ name: String, _ object: inout DescriptionObject
   ) throws(DescriptionError) -> Layer {
@@ -20,12 +20,12 @@ extension DescriptionBuilder {
       try parameters(node, cell, order, activations)
     }
     let first = directions[0]
-    guard first.inputWeight.shape.count == 2, first.recurrentWeight.shape.count == 2 else {
+    guard first.inputWeight.shape.count == 2, first.recurrentWeight?.shape.count ?? 2 == 2 else {
       throw weights.wrong("W and R are matrices")
     }
     let layer = RecurrentLayer(
       cell: cell, direction: direction, inputSize: first.inputWeight.shape[1],
-      hiddenSize: first.recurrentWeight.shape[0] / cell.gateCount,
+      hiddenSize: first.inputWeight.shape[0] / cell.gateCount,
       clip: try object.optional("clip")?.number(),
       inputForget: cell.kind.isCouplable
         ? try object.optional("couple_forget_and_input")?.flag() ?? false : false,
@@ -48,7 +48,7 @@ extension DescriptionBuilder {
   private func activations(_ cell: Cell, _ object: inout DescriptionObject) throws(DescriptionError)
     -> Activations
   {
-    var result: Activations = (.sigmoid, .tanh, .tanh)
+    var result: Activations = (.sigmoid, cell.kind.candidateActivation, .tanh)
     guard let node = object.optional("activations") else { return result }
     try node.object { object throws(DescriptionError) in
       if cell.hasGateActivation, let gate = object.optional("gates") { result.gate = try activation(gate) }
@@ -60,7 +60,7 @@ extension DescriptionBuilder {
     return result
   }
 
-  /// `W`, `R`, and where there are such `b_W`, `b_R`, `P`, `projection`.
+  /// `W`, `R` (which a minGRU has not), and where there are such `b_W`, `b_R`, `P`, `projection`.
   private func parameters(
     _ node: DescriptionNode, _ cell: Cell, _ order: [Gate]?, _ activations: Activations
   ) throws(DescriptionError) -> DirectionParameters {
@@ -79,9 +79,10 @@ extension DescriptionBuilder {
         inputWeight: try gates(object.required("W"), cell.gateOrder) { node throws(DescriptionError) in
           try matrix(node)
         },
-        recurrentWeight: try gates(object.required("R"), cell.gateOrder) { node throws(DescriptionError) in
-          try matrix(node)
-        },
+        recurrentWeight: cell.kind.hasRecurrentWeight
+          ? try gates(object.required("R"), cell.gateOrder) { node throws(DescriptionError) in
+            try matrix(node)
+          } : nil,
         inputBias: try vector(object.optional("b_W"), cell.gateOrder),
         recurrentBias: try vector(object.optional("b_R"), cell.gateOrder),
         peepholes: try vector(object.optional("P"), .peepholes),

@@ -51,6 +51,9 @@ struct DescriptionBuilder {
       let reset = try object.required("reset").word(["before", "after"])
       return try builder.recurrent(.gru(resetAfter: reset == "after"), name, &object)
     },
+    "minGRU": { (builder, name, object) throws(DescriptionError) in
+      try builder.recurrent(.minGRU, name, &object)
+    },
     "Generate": { (builder, name, object) throws(DescriptionError) in try builder.generate(name, &object) },
     "Embedding": { (builder, name, object) throws(DescriptionError) in
       try builder.simple(.embedding(table: builder.array(object.required("table"))), name, &object)

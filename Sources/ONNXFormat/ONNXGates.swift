@@ -14,11 +14,27 @@ struct ONNXGates: Sendable {
 
   static let specification = ONNXGates()
 
-  func order(_ cell: Cell) -> GateOrder {
+  /// Nil where no operator computes the cell.
+  func order(_ cell: Cell) -> GateOrder? {
     switch cell {
     case .rnn: rnn
     case .lstm: lstm
     case .gru: gru
+    case .minGRU: nil
+    }
+  }
+}
+
+extension Cell {
+  /// What the attribute `activations` of the cell's operator names for each direction, in its order, and what it means when it is not there.
+  var onnxActivations:
+    [(path: any WritableKeyPath<DirectionParameters, Activation> & Sendable, standard: Activation)]
+  {
+    switch self {
+    case .rnn: [(\.candidateActivation, .tanh)]
+    case .lstm: [(\.gateActivation, .sigmoid), (\.candidateActivation, .tanh), (\.outputActivation, .tanh)]
+    case .gru: [(\.gateActivation, .sigmoid), (\.candidateActivation, .tanh)]
+    case .minGRU: []
     }
   }
 }

@@ -65,6 +65,8 @@ public struct Activation: Sendable, Hashable {
   public static let sigmoid = Activation(.sigmoid)
   /// `max(0, x)`
   public static let relu = Activation(.relu)
+  /// `x`
+  public static let identity = Activation(.identity)
 }
 
 extension Activation: CustomStringConvertible {

@@ -87,7 +87,7 @@ extension Layer.Operation {
   package init<Fields: FieldReader>(_ name: LayerName, from fields: inout Fields) throws(Fields.Failure) {
     self =
       switch name {
-      case .rnn, .lstm, .gru: .recurrent(try RecurrentLayer(name, from: &fields))
+      case .rnn, .lstm, .gru, .minGRU: .recurrent(try RecurrentLayer(name, from: &fields))
       case .embedding: .embedding(try Embedding(name, from: &fields))
       case .dense: .dense(try Dense(name, from: &fields))
       case .activation: .activation(try Activation(name, from: &fields))

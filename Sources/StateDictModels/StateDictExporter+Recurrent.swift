@@ -76,7 +76,7 @@ extension StateDictExporter {
       notes.append(
         ConversionNote(
           layer: layer.name, .exact,
-          "gates \(recurrent.cell.gateOrder) reordered to \(gates.order(recurrent.cell))"))
+          "gates \(recurrent.cell.gateOrder) reordered to \(gates.order(module.mode))"))
       let outputs = layer.outputs + [nil, nil, nil]
       current = outputs[0] ?? "\(layer.name) y"
       hidden.append(outputs[1] ?? "\(layer.name) h")
@@ -108,7 +108,9 @@ extension StateDictExporter {
       case .gru(true) where isStandard: modes.insert(.gru)
       case .gru(false):
         throw refuse(layer.name, "PyTorch's GRU resets after the matrix product, this one before")
-      default: throw refuse(layer.name, "PyTorch's modules know no other activations than their own")
+      case .minGRU: throw refuse(layer.name, "PyTorch has no module that computes a minGRU")
+      case .rnn, .lstm, .gru:
+        throw refuse(layer.name, "PyTorch's modules know no other activations than their own")
       }
     }
     guard modes.count == 1 else { throw refuse(layer.name, "its directions have different activations") }
@@ -139,7 +141,7 @@ extension StateDictExporter {
   private mutating func export(
     _ layer: Layer, _ recurrent: RecurrentLayer, module: String, depth: Int, hasBiases: Bool
   ) throws(StateDictError) -> [Architecture.Names] {
-    let order = gates.order(recurrent.cell)
+    let order = gates.order(try mode(layer, recurrent))
     let prefix = module.isEmpty ? "" : module + "."
     var directions: [Architecture.Names] = []
     for (side, direction) in zip(["", "_reverse"], recurrent.directions) {
@@ -152,7 +154,7 @@ extension StateDictExporter {
       }
       var names = Architecture.Names(
         inputWeight: append("weight_ih", direction.inputWeight),
-        hiddenWeight: append("weight_hh", direction.recurrentWeight))
+        hiddenWeight: append("weight_hh", direction.recurrentWeight!))
       if hasBiases {
         let zeros = Tensor(
           [Float](repeating: 0, count: recurrent.cell.gateCount * recurrent.hiddenSize),

@@ -210,10 +210,11 @@ public struct StateDictExporter {
       .arithmetic, .reverse,
       .constant,
       .argMax, .generate:
-      guard let known = TorchActivations.table.first(where: { $0.operation == layer.operation }) else {
+      guard let known = Architecture.Activation.allCases.first(where: { $0.operation == layer.operation })
+      else {
         throw refuse(layer.name, "\(layer.operation.name) is no step that can be written beside a state dict")
       }
-      architecture.steps.append(.activation(known.torch))
+      architecture.steps.append(.activation(known))
     }
     notes.append(ConversionNote(layer: layer.name, .exact, layer.operation.name))
     current = output

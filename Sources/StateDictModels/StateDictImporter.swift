@@ -184,8 +184,7 @@ public struct StateDictImporter {
         .layerNormalization(
           LayerNormalization(scale: tensor(names.weight), bias: bias(of: names), epsilon: epsilon)))
     case .activation(let activation):
-      let operation = TorchActivations.table.first { $0.torch == activation }!.operation
-      try append(activation.rawValue, operation)
+      try append(activation.rawValue, activation.operation)
     case .select(let selection):
       switch selection {
       case .last: try append("last", .select(.step(-1)))
@@ -262,7 +261,7 @@ public struct StateDictImporter {
   ) throws(StateDictError) -> DirectionParameters {
     func reordered(_ name: String?) throws(StateDictError) -> Tensor? {
       guard let name else { return nil }
-      return gates.order(mode.cell).reorder(try tensor(name), to: mode.cell.gateOrder)
+      return gates.order(mode).reorder(try tensor(name), to: mode.cell.gateOrder)
     }
     return DirectionParameters(
       inputWeight: try reordered(names.inputWeight)!, recurrentWeight: try reordered(names.hiddenWeight)!,

@@ -13,20 +13,26 @@ public struct TorchGates: Sendable {
   public init() {}
   public static let documented = TorchGates()
 
-  func order(_ cell: Cell) -> GateOrder {
-    switch cell {
-    case .rnn: rnn
+  func order(_ mode: Architecture.Recurrent.Mode) -> GateOrder {
+    switch mode {
+    case .rnnTanh, .rnnReLU: rnn
     case .lstm: lstm
     case .gru: gru
     }
   }
 }
 
-/// The functions that heads apply, in both vocabularies.
-enum TorchActivations {
-  static let table: [(torch: Architecture.Activation, operation: Layer.Operation)] = [
-    (.relu, .activation(.relu)), (.tanh, .activation(.tanh)), (.sigmoid, .activation(.sigmoid)),
-    (.gelu, .activation(Activation(.gelu))), (.silu, .activation(Activation(.silu))), (.softmax, .softmax),
-    (.logSoftmax, .logSoftmax),
-  ]
+extension Architecture.Activation {
+  /// The function of a head, in the words of canonical models.
+  var operation: Layer.Operation {
+    switch self {
+    case .relu: .activation(.relu)
+    case .tanh: .activation(.tanh)
+    case .sigmoid: .activation(.sigmoid)
+    case .gelu: .activation(Activation(.gelu))
+    case .silu: .activation(Activation(.silu))
+    case .softmax: .softmax
+    case .logSoftmax: .logSoftmax
+    }
+  }
 }

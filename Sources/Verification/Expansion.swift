@@ -11,7 +11,7 @@ extension Model {
       let (rows, columns) = (recurrent.hiddenSize, recurrent.outputSize)
       guard rows == columns else { continue }
       for parameters in recurrent.directions {
-        let kernel = parameters.recurrentWeight.doubles
+        guard let kernel = parameters.recurrentWeight?.doubles else { continue }
         for (index, gate) in recurrent.cell.gateOrder.gates.enumerated() {
           let radius = spectralRadius(
             Array(kernel[(index * rows * rows)..<((index + 1) * rows * rows)]), rows)

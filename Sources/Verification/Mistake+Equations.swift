@@ -138,15 +138,17 @@ extension Mistake {
 
   private static func shifted(_ amount: Double) -> Change {
     @Sendable func shift(_ layer: inout RecurrentLayer, _ d: Int, _ amount: Double) {
-      // f is the first block of the canonical order.
-      let rows = 0..<layer.hiddenSize
+      let block = layer.cell.gateOrder.gates.firstIndex(of: .forget)!
+      let rows = block * layer.hiddenSize..<(block + 1) * layer.hiddenSize
       let direction = layer.directions[d]
       if direction.inputBias == nil, let bias = direction.recurrentBias {
         layer.directions[d].recurrentBias = bias.changing(rows) { $0 + amount }
       } else {
         let bias =
           direction.inputBias
-          ?? Tensor([Float](repeating: 0, count: 4 * layer.hiddenSize), shape: [4 * layer.hiddenSize])
+          ?? Tensor(
+            [Float](repeating: 0, count: layer.cell.gateCount * layer.hiddenSize),
+            shape: [layer.cell.gateCount * layer.hiddenSize])
         layer.directions[d].inputBias = bias.changing(rows) { $0 + amount }
       }
     }

@@ -15,18 +15,18 @@ extension Mistake {
   static let weights: [Mistake] = [
     Mistake(
       "gate-order", "the gates are taken in another order",
-      gateOrders(.lstm) + gateOrders(.gru)),
+      gateOrders(.lstm) + gateOrders(.gru) + gateOrders(.minGRU)),
     Mistake("kernel-transposed", "a kernel is transposed", transpositions),
     Mistake("kernel-reshaped", "a kernel is reshaped where it should be transposed", reshapes),
     Mistake(
       "kernels-swapped", "the input kernel and the recurrent kernel are exchanged",
       [
         .involution("", parts: [.inputWeight, .recurrentWeight]) {
-          $0.inputSize == $0.outputSize
+          $0.inputSize == $0.outputSize && $0.cell.kind.hasRecurrentWeight
         } _: { layer, d in
-          let weight = layer.directions[d].inputWeight
-          layer.directions[d].inputWeight = layer.directions[d].recurrentWeight
-          layer.directions[d].recurrentWeight = weight
+          guard let weight = layer.directions[d].recurrentWeight else { return }
+          layer.directions[d].recurrentWeight = layer.directions[d].inputWeight
+          layer.directions[d].inputWeight = weight
         }
       ]),
     Mistake(
@@ -36,7 +36,8 @@ extension Mistake {
           $0.cell.gateOrder.gates.contains(.update)
             && $0.directions.allSatisfy { $0.gateActivation == .sigmoid }
         } _: { layer, d in
-          let rows = layer.hiddenSize..<2 * layer.hiddenSize
+          let block = layer.cell.gateOrder.gates.firstIndex(of: .update)!
+          let rows = block * layer.hiddenSize..<(block + 1) * layer.hiddenSize
           layer.directions[d].mapStacked { $0.changing(rows) { -$0 } }
         }
       ]),
@@ -110,6 +111,8 @@ extension Mistake {
           // Without a bias there is none to get wrong.
           fits: { layer in
             layer.cell.gateOrder == canonical && layer.directions.contains { $0.holds(tensors) }
+              // Without R the input kernel is all.
+              && (layer.cell.kind.hasRecurrentWeight || words.isEmpty || !tensors.contains(.recurrentWeight))
           },
           make: { layer, d in
             layer.directions[d].mapStacked(tensors) { $0.permutingBlocks(permutation) }
@@ -139,7 +142,9 @@ extension Mistake {
   }
 
   private static let transpositions: [Change] = {
-    let recurrent: @Sendable (RecurrentLayer) -> Bool = { $0.outputSize == $0.hiddenSize }
+    let recurrent: @Sendable (RecurrentLayer) -> Bool = {
+      $0.outputSize == $0.hiddenSize && $0.cell.kind.hasRecurrentWeight
+    }
     let input: @Sendable (RecurrentLayer) -> Bool = { $0.inputSize == $0.hiddenSize }
     return [
       .involution("the recurrent kernel, gate by gate", parts: [.recurrentWeight], recurrent) { layer, d in
@@ -170,7 +175,8 @@ extension Mistake {
         detail: words, parts: tensors,
         // Of a single square block this is the transpose.
         fits: { layer in
-          layer.cell.gateCount > 1 || tensors == [.inputWeight] && layer.inputSize != layer.hiddenSize
+          (layer.cell.kind.hasRecurrentWeight || tensors == [.inputWeight])
+            && (layer.cell.gateCount > 1 || tensors == [.inputWeight] && layer.inputSize != layer.hiddenSize)
         },
         make: { layer, d in
           layer.directions[d].mapStacked(tensors) { tensor in

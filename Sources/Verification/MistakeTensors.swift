@@ -17,7 +17,8 @@ extension DirectionParameters {
   func holds(_ parts: [StackedPart]) -> Bool {
     parts.contains { part in
       switch part {
-      case .inputWeight, .recurrentWeight: true
+      case .inputWeight: true
+      case .recurrentWeight: recurrentWeight != nil
       case .inputBias: inputBias != nil
       case .recurrentBias: recurrentBias != nil
       }
@@ -28,7 +29,7 @@ extension DirectionParameters {
     for part in parts {
       switch part {
       case .inputWeight: inputWeight = change(inputWeight)
-      case .recurrentWeight: recurrentWeight = change(recurrentWeight)
+      case .recurrentWeight: recurrentWeight = recurrentWeight.map(change)
       case .inputBias: inputBias = inputBias.map(change)
       case .recurrentBias: recurrentBias = recurrentBias.map(change)
       }

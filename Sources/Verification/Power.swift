@@ -113,7 +113,7 @@ private struct Blindness {
       let values = tensor.doubles
       return values.allSatisfy { $0 == values.first }
     }
-    if directions.allSatisfy({ isConstant($0.inputWeight) && isConstant($0.recurrentWeight) }) {
+    if directions.allSatisfy({ isConstant($0.inputWeight) && $0.recurrentWeight.map(isConstant) ?? true }) {
       facts[.constantKernels] =
         "all weights of a kernel are one number, so every gate and unit computes alike"
     }

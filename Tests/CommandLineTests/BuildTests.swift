@@ -8,7 +8,7 @@ import Testing
     Repository.fixtures.appending(path: "forms/\(name)/\(file)").path
   }
 
-  @Test(arguments: ["adding", "captioning", "orbit", "parity", "reversal", "sentiment"])
+  @Test(arguments: ["adding", "captioning", "latching", "orbit", "parity", "reversal", "sentiment"])
   func `a description becomes a file, and the two are one model`(name: String) throws {
     let folder = try TemporaryFolder()
     // The evaluator of the ONNX file does not round as the forward pass does.

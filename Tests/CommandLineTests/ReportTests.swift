@@ -37,7 +37,7 @@ import Testing
   /// One number of the forget gate's rows is another.
   private func nudged(_ model: Model) throws -> Model {
     var (model, layer) = (model, try layer(of: model))
-    var values = layer.directions[0].recurrentWeight.floats
+    var values = layer.directions[0].recurrentWeight!.floats
     values[0] += 0.01
     layer.directions[0].recurrentWeight = Tensor(values, shape: [16, 4])
     model.layers[0].operation = .recurrent(layer)
@@ -54,7 +54,7 @@ import Testing
     }
     for index in layer.directions.indices {
       layer.directions[index].inputWeight = exchanged(layer.directions[index].inputWeight)
-      layer.directions[index].recurrentWeight = exchanged(layer.directions[index].recurrentWeight)
+      layer.directions[index].recurrentWeight = exchanged(layer.directions[index].recurrentWeight!)
       layer.directions[index].inputBias = layer.directions[index].inputBias.map(exchanged)
       layer.directions[index].recurrentBias = layer.directions[index].recurrentBias.map(exchanged)
     }
@@ -170,7 +170,7 @@ import Testing
     let left = specification.model(seed: 1)
     var (right, layer) = (left, try layer(of: left))
     var (peepholes, kernel) = (
-      layer.directions[0].peepholes!.floats, layer.directions[0].recurrentWeight.floats
+      layer.directions[0].peepholes!.floats, layer.directions[0].recurrentWeight!.floats
     )
     // Of o, and of f and g.
     peepholes[8] += 1

@@ -4,7 +4,7 @@ import Tensors
 import TestSupport
 import Testing
 
-private let cells: [Cell] = [.rnn, .lstm, .gru(resetAfter: true), .gru(resetAfter: false)]
+private let cells: [Cell] = Cell.all
 
 /// Inputs of `GeneratingForm.model` for a batch.
 private func inputs(_ form: GeneratingForm, batch: Int, seed: UInt64) -> [String: Tensor] {

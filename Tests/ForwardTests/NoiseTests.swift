@@ -7,7 +7,7 @@ import Testing
 
 /// How large rounding noise is said to be, beside what Float32 really does.
 @Suite struct NoiseTests {
-  private static let cells: [Cell] = [.rnn, .lstm, .gru(resetAfter: false), .gru(resetAfter: true)]
+  private static let cells: [Cell] = Cell.all
 
   /// The largest deviation from the Float64 pass, in multiples of the output's noise; NaN where a number is none.
   private func multiple(_ found: [Double], _ noise: NoiseTensor) -> Double {
@@ -62,9 +62,9 @@ import Testing
     let noise = try roundingNoise(model, inputs: inputs, rounding: .float32, seed: 1, passes: 16)["y"]!
     var wrong = model
     guard case .recurrent(var layer) = wrong.layers[0].operation else { throw CancellationError() }
-    var weights = layer.directions[0].recurrentWeight.floats
+    var weights = layer.directions[0].recurrentWeight!.floats
     weights[0] += 1e-4
-    layer.directions[0].recurrentWeight = Tensor(weights, shape: layer.directions[0].recurrentWeight.shape)
+    layer.directions[0].recurrentWeight = Tensor(weights, shape: layer.directions[0].recurrentWeight!.shape)
     wrong.layers[0].operation = .recurrent(layer)
     #expect(multiple(try forward(wrong, inputs: inputs, precision: .float32)["y"]!.doubles, noise) > 40)
   }

@@ -7,7 +7,7 @@ import Testing
 
 /// Bounds on how far narrower weights move the outputs.
 @Suite struct StorageBoundTests {
-  private static let cells: [Cell] = [.rnn, .lstm, .gru(resetAfter: false), .gru(resetAfter: true)]
+  private static let cells: [Cell] = Cell.all
 
   @Test(arguments: WeightStorage.allCases, cells)
   func `Models with stored weights lie within the bound, and not within Float64's`(

@@ -6,7 +6,7 @@ import TestSupport
 /// Every cell with the options that it has.
 let specifications: [LayerSpecification] = {
   var all: [LayerSpecification] = []
-  for cell in [Cell.rnn, .lstm, .gru(resetAfter: true), .gru(resetAfter: false)] {
+  for cell in Cell.all {
     for direction in Direction.allCases {
       var plain = LayerSpecification(cell)
       plain.direction = direction

@@ -64,7 +64,7 @@ struct Textbook<F: BinaryFloatingPoint> {
     }
     func pre(_ gate: Int, _ j: Int, _ h: [F], _ extra: [F] = []) -> F {
       let row = gate * size + j
-      let biases = weights.bw.isEmpty ? [] : [weights.bw[row], weights.br[row]]
+      let biases = [weights.bw, weights.br].filter { !$0.isEmpty }.map { $0[row] }
       let terms =
         x.indices.map { (weights.w[row * x.count + $0], x[$0]) }
         + h.indices.map { (weights.r[row * h.count + $0], h[$0]) }
@@ -108,6 +108,12 @@ struct Textbook<F: BinaryFloatingPoint> {
           : candidate(pre(2, j, reset))
         return order.fused ? n.addingProduct(z[j], h[j] - n) : (1 - z[j]) * n + z[j] * h[j]
       }
+    case .minGRU:
+      h = (0..<size).map { j in
+        let z = gate(clipped(linear(weights.w, weights.bw, 0, j, x)))
+        let n = candidate(clipped(linear(weights.w, weights.bw, 1, j, x)))
+        return order.fused ? h[j].addingProduct(z, n - h[j]) : (1 - z) * h[j] + z * n
+      }
     }
   }
 
@@ -126,6 +132,7 @@ struct Textbook<F: BinaryFloatingPoint> {
   private func apply(_ activation: Activation, _ x: F) -> F {
     let (x, alpha, beta) = (Double(x), activation.alpha, activation.beta)
     switch activation.kind {
+    case .identity: return F(x)
     case .tanh: return F(tanh(x))
     case .sigmoid: return F(1 / (1 + exp(-x)))
     case .relu: return F(max(0, x))

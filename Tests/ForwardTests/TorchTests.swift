@@ -64,12 +64,11 @@ private struct TorchCase: Decodable, CustomTestStringConvertible {
   /// States as torch arranges them: `[D, B, H]`.
   private func torchModel(_ recorded: TorchCase) -> (Model, [String: Tensor]) {
     let kind = recorded.name.split(separator: "-")[0]
-    let cell: Cell = kind == "LSTM" ? .lstm : kind == "GRU" ? .gru(resetAfter: true) : .rnn
-    let torchOrder: GateOrder =
-      switch cell {
-      case .rnn: .rnn
-      case .lstm: GateOrder(.input, .forget, .candidate, .output)
-      case .gru: GateOrder(.reset, .update, .new)
+    let (cell, torchOrder): (Cell, GateOrder) =
+      switch kind {
+      case "LSTM": (.lstm, GateOrder(.input, .forget, .candidate, .output))
+      case "GRU": (.gru(resetAfter: true), GateOrder(.reset, .update, .new))
+      default: (.rnn, .rnn)
       }
     let projection = recorded.name.hasSuffix("projection") ? 1 : nil
     let units = projection ?? size

@@ -5,7 +5,7 @@ import TestSupport
 
 /// Models that between them use all that a `.rnnw` file can hold.
 enum Samples {
-  static let cells: [Cell] = [.rnn, .lstm, .gru(resetAfter: false), .gru(resetAfter: true)]
+  static let cells: [Cell] = Cell.all
 
   /// How the weights of a model are stored.
   static let elementTypes = ElementType.allCases.filter { $0 != .bool }
@@ -27,7 +27,7 @@ enum Samples {
     layer.directions = try layer.directions.map { direction in
       var direction = direction
       direction.inputWeight = try stored(direction.inputWeight, as: type)
-      direction.recurrentWeight = try stored(direction.recurrentWeight, as: type)
+      direction.recurrentWeight = try direction.recurrentWeight.map { try stored($0, as: type) }
       direction.inputBias = try direction.inputBias.map { try stored($0, as: type) }
       direction.recurrentBias = nil
       direction.gateActivation = Activation(.hardSigmoid, alpha: 0.2, beta: -0.0)

@@ -6,7 +6,7 @@ import Testing
 
 @testable import ONNXFormat
 
-private let cells: [Cell] = [.rnn, .lstm, .gru(resetAfter: true), .gru(resetAfter: false)]
+private let cells: [Cell] = Cell.all
 
 /// A Generate becomes a Loop, and that becomes the Generate again. That onnxruntime agrees with the Loop is in
 /// RNNConvTests.

@@ -12,7 +12,7 @@ import Verification
 /// The shipped examples were trained by PyTorch (fixtures/train_examples.py), which also recorded what they put out.
 @Suite(.serialized) struct FormTests {
   static let folder = Repository.fixtures.appending(path: "forms")
-  static let names = ["adding", "captioning", "orbit", "parity", "reversal", "sentiment"]
+  static let names = ["adding", "captioning", "latching", "orbit", "parity", "reversal", "sentiment"]
 
   struct Example {
     let name: String
@@ -75,7 +75,7 @@ import Verification
     let folder = try TemporaryFolder()
     var cases: [(name: String, model: Model, inputs: [String: Tensor])] = []
     var generator = SeededGenerator(seed: 21)
-    for cell in [Cell.rnn, .lstm, .gru(resetAfter: true), .gru(resetAfter: false)] {
+    for cell in Cell.all {
       for form in GeneratingForm.allCases {
         for seed in UInt64(0)..<12 {
           let model = form.model(cell, seed: 100 + seed)

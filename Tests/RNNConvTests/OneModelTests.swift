@@ -11,7 +11,7 @@ import Testing
 
   init() throws { folder = try TemporaryFolder() }
 
-  @Test(arguments: [Cell.rnn, .lstm, .gru(resetAfter: true), .gru(resetAfter: false)])
+  @Test(arguments: Cell.all)
   func `one bias of two comes back from ONNX as the same model`(_ cell: Cell) throws {
     for isInput in [true, false] {
       var model = LayerSpecification(cell).model(seed: 2)

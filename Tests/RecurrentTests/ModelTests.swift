@@ -27,7 +27,7 @@ extension Model {
     } catch { return error }
   }
 
-  @Test(arguments: [Cell.rnn, .lstm, .gru(resetAfter: false), .gru(resetAfter: true)], Direction.allCases)
+  @Test(arguments: Cell.all, Direction.allCases)
   func randomModelsAreValid(_ cell: Cell, _ direction: Direction) {
     var specification = LayerSpecification(cell)
     specification.direction = direction

@@ -19,14 +19,17 @@ public struct LayerSpecification: Sendable {
   /// Distinct random weights for each gate, non-zero biases.
   public func layer(_ generator: inout SeededGenerator) -> RecurrentLayer {
     let rows = cell.gateCount * hiddenSize
+    let hasRecurrence = cell.kind.hasRecurrentWeight
     let directions = (0..<direction.count).map { _ in
       DirectionParameters(
         inputWeight: generator.tensor([rows, inputSize], scale: scale),
-        recurrentWeight: generator.tensor([rows, projectionSize ?? hiddenSize], scale: scale),
+        recurrentWeight: hasRecurrence
+          ? generator.tensor([rows, projectionSize ?? hiddenSize], scale: scale) : nil,
         inputBias: biases ? generator.tensor([rows], scale: scale) : nil,
-        recurrentBias: biases ? generator.tensor([rows], scale: scale) : nil,
+        recurrentBias: biases && hasRecurrence ? generator.tensor([rows], scale: scale) : nil,
         peepholes: peepholes ? generator.tensor([3 * hiddenSize], scale: scale) : nil,
-        projection: projectionSize.map { generator.tensor([$0, hiddenSize], scale: scale) })
+        projection: projectionSize.map { generator.tensor([$0, hiddenSize], scale: scale) },
+        candidateActivation: cell.kind.candidateActivation)
     }
     return RecurrentLayer(
       cell: cell, direction: direction, inputSize: inputSize, hiddenSize: hiddenSize, clip: clip,

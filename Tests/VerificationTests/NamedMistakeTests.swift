@@ -144,7 +144,7 @@ import Verification
     let model = specification.model(seed: 9)
     for gates in [[1], [0, 1, 2, 3]] {
       let wrong = model.changingRecurrent { layer in
-        var values = layer.directions[0].recurrentWeight.floats
+        var values = layer.directions[0].recurrentWeight!.floats
         for gate in gates {
           let rows = gate * 64..<(gate + 1) * 64
           values.replaceSubrange(rows, with: change(Array(values[rows])))
@@ -167,7 +167,7 @@ import Verification
     let model = specification.model(seed: 10)
     func line(_ change: (inout [Float]) -> Void) throws -> String {
       let wrong = model.changingRecurrent { layer in
-        var values = layer.directions[0].recurrentWeight.floats
+        var values = layer.directions[0].recurrentWeight!.floats
         change(&values)
         layer.directions[0].recurrentWeight = Tensor(values, shape: [24, 8])
       }

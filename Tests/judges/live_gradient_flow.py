@@ -26,7 +26,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 BINARY = os.environ.get("RNNCONV_BINARY", ".build-tests/release/rnnconv")
 TOLERANCE = 1e-10
-GATES = {"RNN": "h", "LSTM": "fiog", "GRU": "rzn"}  # rnnconv's canonical order
+GATES = {"RNN": "h", "LSTM": "fiog", "GRU": "rzn", "minGRU": "zn"}  # rnnconv's canonical order
 ONNX_ORDER = {"RNN": "h", "LSTM": "iofg", "GRU": "zrn"}
 TORCH_ORDER = {"RNN": "h", "LSTM": "ifgo", "GRU": "rzn"}
 
@@ -44,6 +44,7 @@ def tanh(x: torch.Tensor) -> torch.Tensor:
 
 # name in rnnconv, name in ONNX, alpha, beta (exact in float32), function
 ACTIVATIONS = {
+    "identity": ("", None, None, lambda x: x),
     "tanh": ("Tanh", None, None, tanh),
     "sigmoid": ("Sigmoid", None, None, sigmoid),
     "relu": ("Relu", None, None, torch.relu),
@@ -79,12 +80,13 @@ class Case:
     weights: list[dict[str, torch.Tensor]] = field(default_factory=list)
 
     def __post_init__(self):
-        defaults = {"RNN": ("tanh",), "LSTM": ("sigmoid", "tanh", "tanh"), "GRU": ("sigmoid", "tanh")}
+        defaults = {"RNN": ("tanh",), "LSTM": ("sigmoid", "tanh", "tanh"), "GRU": ("sigmoid", "tanh"),
+                    "minGRU": ("sigmoid", "identity")}
         self.activations = self.activations or defaults[self.cell]
 
     @property
     def torch_has_it(self) -> bool:
-        plain = {"RNN": [("tanh",), ("relu",)], "LSTM": [("sigmoid", "tanh", "tanh")], "GRU": [("sigmoid", "tanh")]}
+        plain = {"RNN": [("tanh",), ("relu",)], "LSTM": [("sigmoid", "tanh", "tanh")], "GRU": [("sigmoid", "tanh")], "minGRU": []}
         return (self.activations in plain[self.cell] and self.clip is None and not self.peepholes
                 and not self.coupled and (self.cell != "GRU" or self.reset_after))
 
@@ -99,6 +101,8 @@ class Case:
         rows = len(GATES[self.cell]) * self.hidden
         for _ in range(2 if self.direction == "bidirectional" else 1):
             one = {"W": uniform(rows, self.inputs), "R": uniform(rows, self.outputs), "Wb": uniform(rows), "Rb": uniform(rows)}
+            if self.cell == "minGRU":
+                del one["R"], one["Rb"]
             if self.peepholes:
                 one["P"] = uniform(3 * self.hidden)
             if self.projection:
@@ -143,6 +147,9 @@ def equations(case: Case, w: dict[str, torch.Tensor]):
     def step(x, state):
         h = state[:case.outputs]
         wx = dict(zip(GATES[case.cell], (w["W"] @ x + w["Wb"]).chunk(len(GATES[case.cell])), strict=True))
+        if case.cell == "minGRU":
+            z, n = acts[0](clipped(wx["z"])), acts[1](clipped(wx["n"]))
+            return (1 - z) * h + z * n, {"z": z}
         R = dict(zip(GATES[case.cell], w["R"].chunk(len(GATES[case.cell])), strict=True))
         Rb = dict(zip(GATES[case.cell], w["Rb"].chunk(len(GATES[case.cell])), strict=True))
         a = {gate: wx[gate] + R[gate] @ h + Rb[gate] for gate in wx}
@@ -255,7 +262,7 @@ def onnx_model(case: Case) -> onnx.ModelProto:
 
 def random_case(index: int, seed: int) -> tuple[Case, np.random.Generator]:
     rng = np.random.default_rng([seed, index])
-    cell = str(rng.choice(list(GATES)))
+    cell = str(rng.choice(list(ONNX_ORDER)))  # those that the format has an operator for
     gates = ["sigmoid", "hardSigmoid"]
     case = Case(
         cell, inputs=int(rng.integers(1, 5)), hidden=int(rng.integers(1, 9)), time=int(rng.integers(3, 20)),
@@ -266,7 +273,7 @@ def random_case(index: int, seed: int) -> tuple[Case, np.random.Generator]:
     if rng.integers(2):
         count = len(case.activations)
         names = [str(rng.choice(gates))] if count > 1 else []
-        case.activations = tuple(names + [str(rng.choice(list(ACTIVATIONS))) for _ in range(count - len(names))])
+        case.activations = tuple(names + [str(rng.choice([name for name in ACTIVATIONS if name != "identity"])) for _ in range(count - len(names))])
     case.row = int(rng.integers(case.batch))
     if rng.integers(2):
         case.length = int(rng.integers(1, case.time + 1))
@@ -325,7 +332,7 @@ def record(path: Path) -> None:
     """The fixture of Tests/ForwardTests: every cell and option once, small, in rnnconv's gate order."""
     cases = [
         Case("RNN"), Case("RNN", activations=("relu",), states=True), Case("RNN", clip=0.5), Case("RNN", direction="reverse"),
-        *(Case("RNN", activations=(name,)) for name in ACTIVATIONS if name not in ("tanh", "relu")),
+        *(Case("RNN", activations=(name,)) for name in ACTIVATIONS if name not in ("tanh", "relu", "identity")),
         Case("LSTM", states=True), Case("LSTM", projection=2, states=True), Case("LSTM", direction="bidirectional"),
         Case("LSTM", peepholes=True, states=True), Case("LSTM", coupled=True, peepholes=True, states=True),
         Case("LSTM", clip=0.25, peepholes=True, states=True), Case("LSTM", activations=("hardSigmoid", "scaledTanh", "softsign")),
@@ -333,6 +340,8 @@ def record(path: Path) -> None:
         Case("GRU", reset_after=True, states=True), Case("GRU", states=True), Case("GRU", direction="bidirectional"),
         Case("GRU", reset_after=True, clip=0.25, activations=("hardSigmoid", "elu")),
         Case("GRU", clip=0.25, activations=("sigmoid", "leakyRelu"), states=True),
+        Case("minGRU", states=True), Case("minGRU", direction="bidirectional", states=True),
+        Case("minGRU", clip=0.25, activations=("hardSigmoid", "softsign"), states=True),
     ]
     rng = np.random.default_rng(20261125)
     entries = []

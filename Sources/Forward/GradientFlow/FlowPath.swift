@@ -18,9 +18,8 @@ struct FlowPath {
     for k in 0..<length {
       let t = isReverse ? length - 1 - k : k
       let active = ActiveRow(batch: 0, x: (t * x.batch + row) * weights.inputSize)
-      let before = state
+      steps.append(weights.jacobian(x.elements, active, from: state))
       weights.step(x.elements, [active], &state)
-      steps.append(weights.jacobian(x.elements, active, from: before, to: state))
     }
   }
 
@@ -69,9 +68,10 @@ struct FlowPath {
   }
 
   private var radii: [GradientFlow.KernelRadius] {
-    weights.cell.gateOrder.gates.enumerated().compactMap { index, gate in
+    if weights.R == nil { return [] }
+    return weights.cell.gateOrder.gates.enumerated().compactMap { index, gate in
       // f = 1 − i has no weights of its own.
-      if weights.coupled, gate == .forget { return nil }
+      if weights.functions.isCoupled, gate == .forget { return nil }
       var kernel = weights.block(index)
       if let projection = weights.projection {
         kernel = kernel.times(

@@ -98,12 +98,12 @@ struct DirectionRun<Number: Panelled> {
     let (before, after) = (state.h(k) + first, state.h(k + 1) + first)
     let between = state.between + first
     let backwards = k % 2 == 1
-    let gates = weights.recurrentGates
+    let gates = weights.outerGates
     let group = max(1, min(blocks.count, 4096 / (active * weights.gates * width)))
     let groups = (blocks.count + group - 1) / group
 
     // Products that only their own group reads all go to the same place, which stays in the cache.
-    let isKept = weights.resetsFirst
+    let isKept = weights.innerGates > 0
     let ldr = isKept ? ldx : (group * gates + 1) * width
     func own(_ blocks: Range<Int>) -> Int { blocks.lowerBound - self.blocks.lowerBound }
     func xStart(_ blocks: Range<Int>) -> UnsafeMutablePointer<Number> {
@@ -126,15 +126,14 @@ struct DirectionRun<Number: Panelled> {
       let start = blocks.lowerBound + (backwards ? groups - 1 - number : number) * group
       let some = start..<min(start + group, blocks.upperBound)
       if let input { inputProducts(some, rows: active, input, xStart(some), ldx: ldx) }
-      weights.recurrent.product(
+      weights.recurrent?.product(
         kernels, (some.lowerBound * gates)..<(some.upperBound * gates), rows: active, before, lda: ld,
         rStart(some), ldc: ldr, backwards: backwards)
-      weights.resetsFirst
-        ? weights.reset(gateStep(some)) : gateStep(some).run(weights, kernels)
+      isKept ? weights.inner(gateStep(some)) : gateStep(some).run(weights, kernels)
     }
     if let matrix = weights.second {
       ck_barrier_wait(barrier)
-      if !weights.resetsFirst {
+      if !isKept {
         matrix.product(
           kernels, outputs, rows: active, between, lda: ld, after + outputs.lowerBound * width, ldc: ld,
           backwards: backwards)

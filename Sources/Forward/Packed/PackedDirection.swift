@@ -19,6 +19,7 @@ enum StandardCell: Sendable {
     case .gru(let resetAfter):
       guard resetAfter, gate == .sigmoid, candidate == .tanh else { return nil }
       self = .gru
+    case .minGRU: return nil
     }
   }
 }
@@ -26,50 +27,44 @@ enum StandardCell: Sendable {
 /// The weights of one direction in panels: units in blocks of a panel's width, gate after gate within a block.
 struct PackedDirection<Number: Panelled>: Sendable {
   let cell: Cell
-  /// Whether r scales h before R_n does.
-  let resetsFirst: Bool
+  let gateBlocks: GateBlocks
   let standard: StandardCell?
-  /// G, I, H and O.
+  /// G, and how many of them, the last ones, R sees `Cell.inner` for.
   let gates: Int
+  let innerGates: Int
+  /// I, H and O.
   let inputSize: Int
   let hiddenSize: Int
   let outputSize: Int
-  let coupled: Bool
-  let clip: Number?
   /// W and b_W.
   let input: PackedMatrix<Number>
-  /// R and b_R of all gates; of r and z only where the reset gate comes before R_n.
-  let recurrent: PackedMatrix<Number>
-  /// R_n and b_Rn of a GRU whose reset gate comes before it, or the LSTM's projection.
+  /// R and b_R of the gates that it sees h for; nil without R.
+  let recurrent: PackedMatrix<Number>?
+  /// R and b_R of the inner gates, or the LSTM's projection.
   let second: PackedMatrix<Number>?
   /// P `[3·H]`
   let peepholes: [Number]?
-  let gateActivation: Activation
-  let candidateActivation: Activation
-  let outputActivation: Activation
+  let functions: CellFunctions<Number>
 
   /// Blocks of units, H of them, and of outputs, O of them.
   var blocks: Int { Self.blocks(hiddenSize) }
   var outputBlocks: Int { Self.blocks(outputSize) }
   /// Gates whose R h comes first.
-  var recurrentGates: Int { resetsFirst ? 2 : gates }
+  var outerGates: Int { recurrent == nil ? 0 : gates - innerGates }
 
   private static func blocks(_ count: Int) -> Int { (count + Number.panelWidth - 1) / Number.panelWidth }
 
   init(_ layer: RecurrentLayer, _ parameters: DirectionParameters, _ rules: Number.Rules) {
     cell = layer.cell
-    resetsFirst = layer.cell.kind.resetAfter == false
+    gateBlocks = GateBlocks(layer.cell)
     standard = StandardCell(layer, parameters)
     gates = layer.cell.gateCount
+    innerGates = layer.cell.kind.innerGates.count
     inputSize = layer.inputSize
     hiddenSize = layer.hiddenSize
     outputSize = layer.outputSize
-    coupled = layer.inputForget
-    clip = layer.clip.map { Number.constant($0) }
     peepholes = parameters.peepholes.map { Number.stored($0, rules) }
-    gateActivation = parameters.gateActivation
-    candidateActivation = parameters.candidateActivation
-    outputActivation = parameters.outputActivation
+    functions = CellFunctions(layer, parameters, clip: layer.clip.map { Number.constant($0) }, rules)
 
     let (size, width) = (layer.hiddenSize, Number.panelWidth)
     /// The rows of some gates, block after block.
@@ -87,16 +82,19 @@ struct PackedDirection<Number: Panelled>: Sendable {
     input = PackedMatrix(
       MatrixSource(parameters.inputWeight, rules), depth: inputSize, bias: numbers(parameters.inputBias),
       rows: rows(0..<gates))
-    let weight = MatrixSource<Number>(parameters.recurrentWeight, rules)
+    let weight = parameters.recurrentWeight.map { MatrixSource<Number>($0, rules) }
     let bias = numbers(parameters.recurrentBias)
-    if resetsFirst {
-      recurrent = PackedMatrix(weight, depth: size, bias: bias, rows: rows(0..<2))
-      second = PackedMatrix(weight, depth: size, bias: bias, rows: rows(2..<3))
-    } else {
-      recurrent = PackedMatrix(weight, depth: outputSize, bias: bias, rows: rows(0..<gates))
-      second = parameters.projection.map {
+    /// R of some gates, which see numbers of `depth`.
+    func seeing(_ gates: Range<Int>, _ depth: Int) -> PackedMatrix<Number>? {
+      weight.map { PackedMatrix($0, depth: depth, bias: bias, rows: rows(gates)) }
+    }
+    let outer = gates - innerGates
+    recurrent = seeing(0..<outer, layer.outputSize)
+    second =
+      outer < gates
+      ? seeing(outer..<gates, size)
+      : parameters.projection.map {
         PackedMatrix(MatrixSource($0, rules), outputs: layer.outputSize, depth: size, bias: nil)
       }
-    }
   }
 }

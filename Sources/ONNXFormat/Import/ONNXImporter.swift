@@ -139,7 +139,7 @@ public struct ONNXImporter {
   private func refuseWrittenOut(_ nodes: [ONNXNode]) throws(ONNXError) {
     let flow = nodes.first { node in
       ["If", "Loop", "Scan"].contains(node.operation) && node.domain.isEmpty
-        && ProjectedLSTM(node, opset: opset, gates: gates.lstm) == nil && GeneratedLoop(node) == nil
+        && ScannedLayer(node, opset: opset, gates) == nil && GeneratedLoop(node) == nil
     }
     if let node = flow {
       throw .notImportable(

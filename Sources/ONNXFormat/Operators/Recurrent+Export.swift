@@ -4,9 +4,9 @@ internal import Tensors
 
 extension ONNXExporter {
   mutating func exportRecurrent(_ layer: Layer, _ recurrent: RecurrentLayer) throws(ONNXError) {
-    // ONNX's LSTM has no projection.
-    if recurrent.projectionSize != nil { return try exportProjected(layer, recurrent) }
-    let order = gates.order(recurrent.cell)
+    guard let order = gates.order(recurrent.cell), !recurrent.isScanned else {
+      return try exportScanned(layer, recurrent)
+    }
     let canonical = recurrent.cell.gateOrder
     let count = recurrent.direction.count
     let hidden = recurrent.hiddenSize
@@ -32,7 +32,8 @@ extension ONNXExporter {
         as: "\(layer.name)_W"))
     inputs.append(
       try weight(
-        try stack(recurrent.directions.map { canonical.reorder($0.recurrentWeight, to: order) }),
+        try stack(
+          recurrent.directions.compactMap { $0.recurrentWeight.map { canonical.reorder($0, to: order) } }),
         as: "\(layer.name)_R"))
     if recurrent.directions.contains(where: { $0.inputBias != nil || $0.recurrentBias != nil }) {
       let type = recurrent.directions[0].inputWeight.elementType
@@ -99,26 +100,16 @@ extension ONNXExporter {
     ]
     if let clip = recurrent.clip { attributes["clip"] = .float(narrow(clip, "clip", layer)) }
     if recurrent.inputForget { attributes["input_forget"] = .int(1) }
-    if case .gru(true) = recurrent.cell { attributes["linear_before_reset"] = .int(1) }
+    if recurrent.cell.kind.resetAfter == true { attributes["linear_before_reset"] = .int(1) }
 
-    let all = recurrent.directions.flatMap { direction -> [Activation] in
-      switch recurrent.cell {
-      case .rnn: [direction.candidateActivation]
-      case .lstm: [direction.gateActivation, direction.candidateActivation, direction.outputActivation]
-      case .gru: [direction.gateActivation, direction.candidateActivation]
-      }
+    let named = recurrent.directions.flatMap { direction in
+      recurrent.cell.onnxActivations.map { (direction[keyPath: $0.path], standard: $0.standard) }
     }
-    let standard: [Activation] =
-      switch recurrent.cell {
-      case .rnn: [.tanh]
-      case .lstm: [.sigmoid, .tanh, .tanh]
-      case .gru: [.sigmoid, .tanh]
-      }
-    if all == (0..<recurrent.direction.count).flatMap({ _ in standard }) { return attributes }
+    if named.allSatisfy({ $0 == $1 }) { return attributes }
     var names: [String] = []
     var alphas: [Float] = []
     var betas: [Float] = []
-    for activation in all {
+    for (activation, _) in named {
       // Affine with α 1 and β 0 is the identity.
       let activation = activation.kind == .identity ? Activation(.affine, alpha: 1, beta: 0) : activation
       guard let known = ONNXActivations.table.first(where: { $0.kind == activation.kind }) else {

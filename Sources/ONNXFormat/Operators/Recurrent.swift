@@ -107,20 +107,22 @@ extension ONNXImporter {
       }
     }
 
-    let order = gates.order(cell)
+    // The cells that operators are read as all have one.
+    let order = gates.order(cell) ?? cell.gateOrder
     var directions: [DirectionParameters] = []
     for index in 0..<directionCount {
       let bias = b.map { part($0, index) }
       let half = gateCount * hidden
-      directions.append(
-        DirectionParameters(
-          inputWeight: order.reorder(part(w, index), to: cell.gateOrder),
-          recurrentWeight: order.reorder(part(r, index), to: cell.gateOrder),
-          inputBias: bias.map { order.reorder($0.rows(0..<half), to: cell.gateOrder) },
-          recurrentBias: bias.map { order.reorder($0.rows(half..<(2 * half)), to: cell.gateOrder) },
-          peepholes: p.map { gates.peepholes.reorder(part($0, index), to: .peepholes) },
-          gateActivation: activations[index].gate, candidateActivation: activations[index].candidate,
-          outputActivation: activations[index].output))
+      var parameters = DirectionParameters(
+        inputWeight: order.reorder(part(w, index), to: cell.gateOrder),
+        recurrentWeight: order.reorder(part(r, index), to: cell.gateOrder),
+        inputBias: bias.map { order.reorder($0.rows(0..<half), to: cell.gateOrder) },
+        recurrentBias: bias.map { order.reorder($0.rows(half..<(2 * half)), to: cell.gateOrder) },
+        peepholes: p.map { gates.peepholes.reorder(part($0, index), to: .peepholes) })
+      for (activation, named) in zip(activations[index], cell.onnxActivations) {
+        parameters[keyPath: named.path] = activation
+      }
+      directions.append(parameters)
     }
 
     let sequenceAxes: [[AxisFactor]] = batchFirst ? [[.batch], [.time]] : [[.time], [.batch]]
@@ -186,15 +188,17 @@ extension ONNXImporter {
   /// Names, α and β of the activations, for each direction: (f), (f, g, h) or (f, g) of the specification.
   private func activations(
     _ node: ONNXNode, _ cell: Cell, _ direction: Direction, _ attributes: inout AttributeReader
-  ) throws(ONNXError) -> [(gate: Activation, candidate: Activation, output: Activation)] {
-    let standard: [String]
-    switch cell {
-    case .rnn: standard = ["Tanh"]
-    case .lstm: standard = ["Sigmoid", "Tanh", "Tanh"]
-    case .gru: standard = ["Sigmoid", "Tanh"]
+  ) throws(ONNXError) -> [[Activation]] {
+    let standard = cell.onnxActivations.map(\.standard)
+    let names = try attributes.strings("activations") ?? []
+    if names.isEmpty {
+      for name in ["activation_alpha", "activation_beta"] where !(try attributes.floats(name) ?? []).isEmpty {
+        throw .unsupportedAttribute(
+          node: node.label, attribute: "activation_alpha",
+          reason: "more values of α or β than functions that take one; they would go to the wrong functions")
+      }
+      return (0..<direction.count).map { _ in standard }
     }
-    var names = try attributes.strings("activations") ?? []
-    if names.isEmpty { names = Array(repeating: standard, count: direction.count).flatMap { $0 } }
     guard names.count == standard.count * direction.count else {
       throw .unsupportedAttribute(
         node: node.label, attribute: "activations",
@@ -235,12 +239,7 @@ extension ONNXImporter {
         reason: "more values of α or β than functions that take one; they would go to the wrong functions")
     }
     return (0..<direction.count).map { index in
-      let own = list[(index * standard.count)..<((index + 1) * standard.count)].map { $0 }
-      switch cell {
-      case .rnn: return (.sigmoid, own[0], .tanh)
-      case .lstm: return (own[0], own[1], own[2])
-      case .gru: return (own[0], own[1], .tanh)
-      }
+      Array(list[(index * standard.count)..<((index + 1) * standard.count)])
     }
   }
 

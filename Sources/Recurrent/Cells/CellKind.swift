@@ -1,12 +1,18 @@
 /// What a cell says of itself, in a file of its own beside its equation; whoever has to know asks for the fact, not for the cell.
 ///
-/// The arithmetic is in `Forward/Cells.swift`, once for every kind of number; kernels and evaluators repeat it on purpose.
+/// Its equation is in `Forward/Cells/`, once for every kind of number; kernels and evaluators repeat it on purpose.
 package protocol CellKind: Sendable {
   var name: LayerName { get }
   /// Its gates, in canonical order.
   var gateOrder: GateOrder { get }
+  /// Whether R is there: whether its gates see the state.
+  var hasRecurrentWeight: Bool { get }
+  /// The activation of its candidate, as its paper has it.
+  var candidateActivation: Activation { get }
   /// The gates that open and close, in canonical order: those that `gateActivation` is for.
   var openings: [Gate] { get }
+  /// The gates whose R sees not h_{t−1} but what the cell makes of it first, the last ones in canonical order.
+  var innerGates: [Gate] { get }
   /// Gates whose two biases are not just added, the last ones in canonical order.
   var gatesWithTwoBiases: [Gate] { get }
   /// Whether it has a state c beside h, of which it makes h through `outputActivation`.
@@ -29,6 +35,11 @@ public enum Cell: Sendable, Hashable {
   case lstm
   /// `r,z = σ(…)`, `h_t = (1 − z)⊙n + z⊙h_{t−1}`; the reset gate scales either R·h + b_R (after) or h (before).
   case gru(resetAfter: Bool)
+  /// `z = σ(W_z x_t + b_z)`, `h_t = (1 − z)⊙h_{t−1} + z⊙n` with `n = W_n x_t + b_n`; no gate sees the state.
+  case minGRU
+
+  /// Every recurrence that there is, in all its forms.
+  package static let all: [Cell] = [.rnn, .lstm, .gru(resetAfter: false), .gru(resetAfter: true), .minGRU]
 
   /// What it says of itself.
   package var kind: any CellKind {
@@ -36,6 +47,7 @@ public enum Cell: Sendable, Hashable {
     case .rnn: VanillaCell()
     case .lstm: LSTMCell()
     case .gru(let resetAfter): GRUCell(isResettingAfter: resetAfter)
+    case .minGRU: MinGRUCell()
     }
   }
 
@@ -43,7 +55,7 @@ public enum Cell: Sendable, Hashable {
   public var gateOrder: GateOrder { kind.gateOrder }
   /// G: the blocks of rows in W and R.
   public var gateCount: Int { gateOrder.gates.count }
-  /// `RNN`, `LSTM` or `GRU`.
+  /// `RNN`, `LSTM`, `GRU` or `minGRU`.
   public var name: String { kind.name.rawValue }
   /// Whether it has a state c beside h.
   public var hasCellState: Bool { kind.hasCellState }

@@ -5,7 +5,10 @@ struct GRUCell: CellKind {
 
   let name = LayerName.gru
   var gateOrder: GateOrder { .gru }
+  let hasRecurrentWeight = true
+  var candidateActivation: Activation { .tanh }
   var openings: [Gate] { [.reset, .update] }
+  var innerGates: [Gate] { isResettingAfter ? [] : [.new] }
   /// The reset gate scales one of the candidate's biases, where it comes after the product.
   var gatesWithTwoBiases: [Gate] { isResettingAfter ? [.new] : [] }
   let hasCellState = false

@@ -12,9 +12,9 @@ public enum Gate: String, Sendable, CaseIterable, Hashable {
   case candidate = "g"
   /// GRU reset gate r.
   case reset = "r"
-  /// GRU update gate z.
+  /// GRU and minGRU update gate z.
   case update = "z"
-  /// GRU new state n (ONNX and Keras call it h).
+  /// GRU and minGRU new state n (ONNX and Keras call the GRU's h).
   case new = "n"
   /// The only block of a vanilla RNN.
   case hidden = "h"
@@ -36,6 +36,8 @@ public struct GateOrder: Sendable, Hashable, CustomStringConvertible {
   public static let lstm = GateOrder(.forget, .input, .output, .candidate)
   /// Canonical: r, z, n.
   public static let gru = GateOrder(.reset, .update, .new)
+  /// Canonical: z, n.
+  public static let minGRU = GateOrder(.update, .new)
   /// The LSTM gates that peepholes reach, in canonical order; `[3·H]`.
   public static let peepholes = GateOrder(.forget, .input, .output)
 

@@ -3,7 +3,10 @@
 struct LSTMCell: CellKind {
   let name = LayerName.lstm
   var gateOrder: GateOrder { .lstm }
+  let hasRecurrentWeight = true
+  var candidateActivation: Activation { .tanh }
   var openings: [Gate] { [.forget, .input, .output] }
+  var innerGates: [Gate] { [] }
   var gatesWithTwoBiases: [Gate] { [] }
   let hasCellState = true
   var peepholes: GateOrder? { .peepholes }

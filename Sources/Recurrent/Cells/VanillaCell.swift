@@ -2,7 +2,10 @@
 struct VanillaCell: CellKind {
   let name = LayerName.rnn
   var gateOrder: GateOrder { .rnn }
+  let hasRecurrentWeight = true
+  var candidateActivation: Activation { .tanh }
   var openings: [Gate] { [] }
+  var innerGates: [Gate] { [] }
   var gatesWithTwoBiases: [Gate] { [] }
   let hasCellState = false
   var peepholes: GateOrder? { nil }

@@ -54,6 +54,7 @@ package enum LayerName: String, CaseIterable, Sendable {
   case rnn = "RNN"
   case lstm = "LSTM"
   case gru = "GRU"
+  case minGRU
   case embedding = "Embedding"
   case dense = "Dense"
   case activation = "Activation"

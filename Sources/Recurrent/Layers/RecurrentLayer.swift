@@ -19,8 +19,8 @@ public enum Direction: String, Sendable, CaseIterable, Hashable {
 public struct DirectionParameters: Sendable, Equatable {
   /// W, `[G·H, I]`.
   public var inputWeight: Tensor
-  /// R, `[G·H, O]`.
-  public var recurrentWeight: Tensor
+  /// R, `[G·H, O]`; nil for cells whose gates see x alone (minGRU).
+  public var recurrentWeight: Tensor?
   /// b_W, `[G·H]`; nil where the source had none.
   public var inputBias: Tensor?
   /// b_R, `[G·H]`; kept apart from `inputBias` so that a round trip is bit-exact.
@@ -29,16 +29,16 @@ public struct DirectionParameters: Sendable, Equatable {
   public var peepholes: Tensor?
   /// `[P, H]`: `h_t = projection · (o⊙a(c_t))` (LSTM, Sak et al. 2014).
   public var projection: Tensor?
-  /// For f, i, o of the LSTM, r and z of the GRU; unused by the RNN.
+  /// For f, i, o of the LSTM, r and z of the GRU, z of the minGRU; unused by the RNN.
   public var gateActivation: Activation
-  /// For g of the LSTM, n of the GRU, h of the RNN.
+  /// For g of the LSTM, n of the GRU, h of the RNN, n of the minGRU (whose paper has none: `.identity`).
   public var candidateActivation: Activation
   /// Of `c_t` on its way to the output (LSTM); unused by the others.
   public var outputActivation: Activation
 
   /// The weights of one direction; by default without biases, peepholes and projection, and with σ and tanh.
   public init(
-    inputWeight: Tensor, recurrentWeight: Tensor, inputBias: Tensor? = nil, recurrentBias: Tensor? = nil,
+    inputWeight: Tensor, recurrentWeight: Tensor?, inputBias: Tensor? = nil, recurrentBias: Tensor? = nil,
     peepholes: Tensor? = nil, projection: Tensor? = nil, gateActivation: Activation = .sigmoid,
     candidateActivation: Activation = .tanh, outputActivation: Activation = .tanh
   ) {
@@ -54,7 +54,7 @@ public struct DirectionParameters: Sendable, Equatable {
   }
 }
 
-/// One RNN, LSTM or GRU layer over a sequence.
+/// One RNN, LSTM, GRU or minGRU layer over a sequence.
 ///
 /// Inputs: x `[T, B, I]`; optionally lengths `[B]`, initial hidden state `[B, D·O]`, initial cell state `[B, D·H]`
 /// (direction-major features). Outputs: y `[T, B, D·O]`, last hidden state `[B, D·O]`, last cell state `[B, D·H]`.
@@ -136,7 +136,13 @@ extension RecurrentLayer: LayerKind {
       switch name {
       case .lstm: .lstm
       case .gru: .gru(resetAfter: try fields.flag("resetAfter"))
-      default: .rnn
+      case .minGRU: .minGRU
+      case .rnn: .rnn
+      // Other names go to other layers (`Layer.Operation.init`).
+      case .embedding, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .select, .concat,
+        .slice,
+        .arithmetic, .constant, .dropout, .reverse, .argMax, .generate:
+        .rnn
       }
     let direction: Direction = try fields.name("direction", "direction")
     let (inputSize, hiddenSize) = (try fields.size("inputSize"), try fields.size("hiddenSize"))
@@ -148,7 +154,7 @@ extension RecurrentLayer: LayerKind {
       directions.append(
         DirectionParameters(
           inputWeight: try fields.tensor("inputWeight"),
-          recurrentWeight: try fields.tensor("recurrentWeight"),
+          recurrentWeight: cell.kind.hasRecurrentWeight ? try fields.tensor("recurrentWeight") : nil,
           inputBias: try fields.optionalTensor("inputBias"),
           recurrentBias: try fields.optionalTensor("recurrentBias"),
           peepholes: try fields.optionalTensor("peepholes"),
@@ -188,7 +194,7 @@ extension RecurrentLayer: LayerKind {
     directions = directions.map { direction in
       var direction = direction
       direction.inputWeight = transform(direction.inputWeight)
-      direction.recurrentWeight = transform(direction.recurrentWeight)
+      direction.recurrentWeight = direction.recurrentWeight.map(transform)
       direction.inputBias = direction.inputBias.map(transform)
       direction.recurrentBias = direction.recurrentBias.map(transform)
       direction.peepholes = direction.peepholes.map(transform)
@@ -218,7 +224,16 @@ extension RecurrentLayer: LayerKind {
     let rows = cell.gateCount * hiddenSize
     for direction in directions {
       try inputs.require(direction.inputWeight, "input weight", shape: [rows, inputSize])
-      try inputs.require(direction.recurrentWeight, "recurrent weight", shape: [rows, outputSize])
+      guard (direction.recurrentWeight != nil) == cell.kind.hasRecurrentWeight else {
+        throw inputs.invalid(
+          cell.kind.hasRecurrentWeight
+            ? "there is no recurrent weight" : "a \(cell.name) has no recurrent weight")
+      }
+      if let weight = direction.recurrentWeight {
+        try inputs.require(weight, "recurrent weight", shape: [rows, outputSize])
+      } else if direction.recurrentBias != nil {
+        throw inputs.invalid("a \(cell.name) has no recurrent bias")
+      }
       if let bias = direction.inputBias { try inputs.require(bias, "input bias", shape: [rows]) }
       if let bias = direction.recurrentBias { try inputs.require(bias, "recurrent bias", shape: [rows]) }
       if let peepholes = direction.peepholes {

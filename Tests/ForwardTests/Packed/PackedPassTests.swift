@@ -103,7 +103,7 @@ extension LayerSpecification {
   }
 
   /// Large enough that teams share the units of one step, with an odd number of blocks.
-  @Test(arguments: [Cell.rnn, .lstm, .gru(resetAfter: true), .gru(resetAfter: false)], [1, 7, 40])
+  @Test(arguments: Cell.all, [1, 7, 40])
   func `1, 2 and 8 threads give the same bits where they share a layer`(_ cell: Cell, _ batch: Int) throws {
     for direction in Direction.allCases {
       var specification = LayerSpecification(cell)

@@ -9,7 +9,7 @@ import Testing
 /// Layers whose weights are large enough to stay as they are stored where the steps are few.
 private let large: [LayerSpecification] = {
   var all: [LayerSpecification] = []
-  for cell in [Cell.rnn, .lstm, .gru(resetAfter: true), .gru(resetAfter: false)] {
+  for cell in Cell.all {
     var layer = LayerSpecification(cell)
     // No multiple of a panel's width.
     layer.inputSize = 1_210 / cell.gateCount

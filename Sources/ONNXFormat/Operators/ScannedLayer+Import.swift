@@ -2,62 +2,58 @@ internal import Recurrent
 internal import Tensors
 
 extension ONNXOperator {
-  /// An LSTM with projection; other Scans are refused before.
+  /// A layer that ONNX has no operator for (`ScanForm`); other Scans are refused before.
   static let scan = ONNXOperator(
     "Scan",
     demands: { node in
       guard node.domain.isEmpty, case .int(let count)? = node.attributes["num_scan_inputs"],
-        (1...2).contains(count), node.inputs.count == 3 * Int(count)
+        (1...2).contains(count), case .graph(let body)? = node.attributes["body"],
+        body.inputs.count == node.inputs.count
       else { return [] }
-      return node.inputs.enumerated().map { position, input in
-        InputRoles.Demand(
-          input, position < 2 * Int(count) ? [.batch, .features(nil)] : [.time, .batch, .features(nil)])
+      let states = node.inputs.count - Int(count)
+      return zip(node.inputs, body.inputs).enumerated().compactMap { position, pair in
+        // Counts of steps come from nowhere else.
+        if pair.1.elementType == .int64, !pair.1.name.hasSuffix("lengths") { return nil }
+        return InputRoles.Demand(
+          pair.0, position < states ? [.batch, .features(nil)] : [.time, .batch, .features(nil)])
       }
     },
     interpret: { (importer, node) throws(ONNXError) in
-      guard let scan = ProjectedLSTM(node, opset: importer.opset, gates: importer.gates.lstm) else {
-        throw .notImportable(node: node.label, reason: "it is no LSTM with projection as rnnconv writes it")
+      guard let scan = ScannedLayer(node, opset: importer.opset, importer.gates) else {
+        let known = ScanForm.all.map(\.name).joined(separator: " or ")
+        throw .notImportable(node: node.label, reason: "it is not \(known) as rnnconv writes it")
       }
-      try importer.importProjected(node, scan)
+      try importer.importScanned(node, scan)
     })
 }
 
 extension ONNXImporter {
-  /// A Scan that is an LSTM with projection, as `ProjectedLSTM` writes it.
-  mutating func importProjected(_ node: ONNXNode, _ scan: ProjectedLSTM) throws(ONNXError) {
-    let count = scan.directions.count
-    let (P, H) = (scan.directions[0].projection.shape[0], scan.hiddenSize)
-    let x = try view(node, 2 * count)
-    try require(x, [[.time], [.batch], View.features(scan.directions[0].inputWeight.shape[1])], node, "x")
+  /// A Scan that is a recurrent layer, as `ScannedLayer` writes it.
+  fileprivate mutating func importScanned(_ node: ONNXNode, _ scan: ScannedLayer) throws(ONNXError) {
+    let (layer, states) = (scan.layer, scan.form.states)
+    let count = layer.directions.count
+    let first = scan.leading
+    let x = try view(node, first)
+    try require(x, [[.time], [.batch], View.features(layer.inputSize)], node, "x")
     let name = uniqueLayer(node)
-    var inputs: [String?] = [x.value, nil]
-    for (first, width) in [(0, P), (count, H)] {
-      inputs.append(try initialState(node, first..<(first + count), width: width, name))
+    var inputs: [String?] = [x.value, try lengths(node, scan)]
+    for (index, state) in states.enumerated() {
+      let positions = (index * count)..<((index + 1) * count)
+      inputs.append(try initialState(node, positions, width: state.width(layer), name))
     }
-    func reordered(_ tensor: Tensor) -> Tensor { scan.gates.reorder(tensor, to: .lstm) }
-    let values = ["y", "h", "c"].map { uniqueValue("\(name)·\($0)") }
-    layers.append(
-      Layer(
-        name,
-        .recurrent(
-          RecurrentLayer(
-            cell: .lstm, direction: count == 2 ? .bidirectional : .forward,
-            inputSize: scan.directions[0].inputWeight.shape[1], hiddenSize: H,
-            directions: scan.directions.map { direction in
-              DirectionParameters(
-                inputWeight: reordered(direction.inputWeight),
-                recurrentWeight: reordered(direction.recurrentWeight),
-                inputBias: direction.inputBias.map(reordered),
-                recurrentBias: direction.recurrentBias.map(reordered),
-                projection: direction.projection)
-            })), inputs: inputs, outputs: values))
-    note(name, .exact, "a Scan that is an LSTM with projection")
+    let values = (["y"] + states.map(\.name)).map { uniqueValue("\(name)·\($0)") }
+    layers.append(Layer(name, .recurrent(layer), inputs: inputs, outputs: values))
+    note(name, .exact, "a Scan that is \(scan.form.name)")
 
     // The Scan's outputs are one direction each; what joins them again becomes the layer's own output.
     for (position, output) in node.outputs.enumerated() where !output.isEmpty {
-      let (kind, direction) = (position / count, position % count)
-      let width = kind == 1 ? H : P
-      let value = values[kind == 0 ? 1 : kind == 1 ? 2 : 0]
+      let isSequence = position >= first
+      // What is left of lengths and counts says nothing.
+      if !isSequence, position >= states.count * count { continue }
+      let direction = (position - (isSequence ? first : 0)) % count
+      let kind = position / count
+      let width = isSequence ? layer.outputSize : states[kind].width(layer)
+      let value = values[isSequence ? 0 : kind + 1]
       var part = value
       if count == 2 {
         part = uniqueValue("\(output)·part")
@@ -66,10 +62,35 @@ extension ONNXImporter {
             uniqueLayer(ONNXNode("Slice", name: part, inputs: [], outputs: [])),
             .slice(start: direction * width, count: width), inputs: [value], outputs: [part]))
       }
-      let features: ValueKind = kind == 2 ? .sequence(features: width) : .vector(features: width)
+      let features: ValueKind = isSequence ? .sequence(features: width) : .vector(features: width)
       let view = View(value: part, kind: features, axes: View.canonicalAxes(features), timeSize: x.timeSize)
-      set(output, .view(view), type(node, 2 * count))
+      set(output, .view(view), type(node, first))
     }
+  }
+
+  /// The lengths, where the Scan has some and counts its steps as they need it.
+  private func lengths(_ node: ONNXNode, _ scan: ScannedLayer) throws(ONNXError) -> String? {
+    guard scan.hasLengths else { return nil }
+    let position = scan.form.states.count * scan.layer.directions.count
+    for (offset, direction) in scan.layer.directionNames.enumerated() {
+      let start = try value(node, position + 1 + offset)
+      let isRight: Bool =
+        switch start {
+        case .constant(let tensor): direction == "forward" && tensor.shape == [1] && tensor.doubles == [0]
+        case .sizes(let sizes, _): direction != "forward" && sizes == [.time]
+        case .view, .filled, .mask, .unbound: false
+        }
+      guard isRight else {
+        throw .notImportable(
+          node: node.label, reason: "its steps are not counted from 0 up, or from their number down")
+      }
+    }
+    let view = try view(node, position)
+    guard view.kind == .indices, view.offset == 0 else {
+      throw .notImportable(node: node.label, reason: "its lengths are no vector of lengths [B]")
+    }
+    try require(view, [[.batch], []], node, "lengths")
+    return view.value
   }
 
   /// The initial states of all directions as one value `[B, D·width]`; nil for zeros.
