@@ -24,7 +24,7 @@ done
 ln -s "$(gcc -print-file-name=libstdc++.a)" "$libraries/"
 export PKG_CONFIG_PATH=$libraries
 
-# Not the executable that `make demo` builds, which holds glibc as well.
+# Not the executable that `make install` builds, which holds glibc as well.
 build=(-c release --static-swift-stdlib --scratch-path .build/dist/build)
 say "Building rnnconv (release, static) ..."
 swift build "${build[@]}" --product rnnconv

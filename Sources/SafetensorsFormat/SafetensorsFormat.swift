@@ -104,9 +104,9 @@ public enum SafetensorsFormat {
   /// The bytes are those that the reference implementation writes: tensors by type (the largest first), then by name;
   /// the header padded with spaces so that the data begins at a multiple of 8.
   public static func encode(_ file: SafetensorsFile) throws(SafetensorsError) -> [ByteBuffer] {
-    let order = try file.tensors.map { (entry) throws(SafetensorsError) in
-      (key: ExactString(entry.name), rank: try rank(entry), entry: entry)
-    }.sorted { $0.rank == $1.rank ? $0.key < $1.key : $0.rank > $1.rank }
+    var order: [(key: ExactString, rank: Int, entry: SafetensorsFile.Entry)] = []
+    for entry in file.tensors { order.append((ExactString(entry.name), try rank(entry), entry)) }
+    order.sort { $0.rank == $1.rank ? $0.key < $1.key : $0.rank > $1.rank }
     var members: [JSONMember] = []
     if !file.metadata.isEmpty {
       let pairs = file.metadata.map {
