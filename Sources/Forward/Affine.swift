@@ -114,6 +114,7 @@ extension Affine {
       let a = alpha * x + beta
       return a.through(a.center.slopes(ofClipTo: 0...1), .unitClamp(a.center))
     case .silu: return x * activate(.sigmoid, x, rules)
+    case .mish: return x * activate(.tanh, activate(Activation(.softplus), x, rules), rules)
     case .tanh, .sigmoid, .relu, .leakyRelu, .thresholdedRelu, .inclusiveThresholdedRelu, .elu, .softsign,
       .softplus, .gelu:
       let y = Bounded.activate(activation, x.center, rules)

@@ -29,6 +29,7 @@ extension Bounded: Scalar {
     case .softplus: return softplus(x, rules)
     case .gelu: return gelu(x, rules)
     case .silu: return x * sigmoid(x, rules)
+    case .mish: return x * tanh(softplus(x, rules), rules)
     }
   }
 

@@ -101,6 +101,9 @@ extension Native {
 
   static func sigmoid(_ x: Self) -> Self { 1 / (1 + exponential(-x)) }
 
+  /// Stable: e^x never overflows, and nothing cancels for x ≪ 0.
+  static func softplus(_ x: Self) -> Self { (x < 0 ? 0 : x) + logarithmOfOnePlus(exponential(-abs(x))) }
+
   static func activate(_ activation: Activation, _ x: Self, _ rules: Execution) -> Self {
     activate(activation, x)
   }
@@ -123,11 +126,11 @@ extension Native {
       return y < 0 ? 0 : y > 1 ? 1 : y
     case .elu: return x < 0 ? alpha * exponentialMinusOne(x) : x
     case .softsign: return x / (1 + abs(x))
-    // Stable: e^x never overflows, and nothing cancels for x ≪ 0.
-    case .softplus: return (x < 0 ? 0 : x) + logarithmOfOnePlus(exponential(-abs(x)))
+    case .softplus: return softplus(x)
     // Φ(x) = erfc(−x/√2) / 2, which keeps the left tail that 1 + erf(x/√2) cancels.
     case .gelu: return x * (complementaryError(-x * Self(0.5.squareRoot())) / 2)
     case .silu: return x * sigmoid(x)
+    case .mish: return x * hyperbolicTangent(softplus(x))
     }
   }
 

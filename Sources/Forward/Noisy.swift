@@ -181,6 +181,7 @@ extension Noisy {
     var beta: Noisy { number(activation.beta) }
     func elementary(_ y: Double) -> Noisy { number(off(y, at: a, model.elementary, seed)) }
     func sigmoid(_ a: Double) -> Noisy { number(off(Double.sigmoid(a), at: a, model.sigmoid, seed)) }
+    var softplus: Noisy { number(a < 0 ? 0 : a) + elementary(log1p(exp(-abs(a)))) }
     func tangent(_ a: Double) -> Noisy { number(off(quickTanh(a), at: a, model.tanh, seed)) }
     switch activation.kind {
     case .identity: return x
@@ -198,11 +199,12 @@ extension Noisy {
     // Some subtract 1 from e^x, rounded near 1.
     case .elu: return a < 0 ? alpha * (elementary(exp(a)) - one) : x
     case .softsign: return x / (one + number(abs(a)))
-    case .softplus: return number(a < 0 ? 0 : a) + elementary(log1p(exp(-abs(a))))
+    case .softplus: return softplus
     case .gelu:
       let half = elementary(erf(a * 0.5.squareRoot())) + one
       return x * (half * number(0.5))
     case .silu: return x * sigmoid(a)
+    case .mish: return x * tangent(softplus.value)
     }
   }
 

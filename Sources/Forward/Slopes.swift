@@ -36,7 +36,7 @@ extension Bounded {
       let slope = erfc(-value * 0.5.squareRoot()) / 2 + value * exp(-value * value / 2) * 0.3989422804014327
       let reach = 0.8 * error * outwards + 0x1p-40
       return max(-0.13, slope - reach)...min(1.13, slope + reach)
-    case .identity, .affine, .scaledTanh, .hardSigmoid, .silu: return nil
+    case .identity, .affine, .scaledTanh, .hardSigmoid, .silu, .mish: return nil
     }
   }
 

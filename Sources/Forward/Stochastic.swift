@@ -130,6 +130,9 @@ extension Stochastic {
     var alpha: Stochastic { constant(activation.alpha) }
     var beta: Stochastic { constant(activation.beta) }
     func elementary(_ value: Double) -> Stochastic { off(value, rules.elementary) }
+    var softplus: Stochastic {
+      Stochastic(value: x.value < 0 ? 0 : x.value) + elementary(log1p(exp(-abs(x.value))))
+    }
     switch activation.kind {
     case .identity: return x
     case .tanh: return off(tanh(x.value), rules.tanh)
@@ -145,12 +148,12 @@ extension Stochastic {
       return Stochastic(value: y < 0 ? 0 : y > 1 ? 1 : y)
     case .elu: return x.value < 0 ? alpha * (elementary(exp(x.value)) - one) : x
     case .softsign: return x / (one + Stochastic(value: abs(x.value)))
-    case .softplus:
-      return Stochastic(value: x.value < 0 ? 0 : x.value) + elementary(log1p(exp(-abs(x.value))))
+    case .softplus: return softplus
     case .gelu:
       let half = off(erf(x.value * 0.5.squareRoot()), rules.elementary) + one
       return x * (half * constant(0.5))
     case .silu: return x * off(Double.sigmoid(x.value), rules.sigmoid)
+    case .mish: return x * off(tanh(softplus.value), rules.tanh)
     }
   }
 

@@ -34,13 +34,15 @@ public struct Activation: Sendable, Hashable {
     case gelu
     /// x·σ(x)
     case silu
+    /// x·tanh(ln(1 + e^x))
+    case mish
 
     /// How many of α, β the formula has.
     public var parameterCount: Int {
       switch self {
       case .affine, .scaledTanh, .hardSigmoid: 2
       case .leakyRelu, .thresholdedRelu, .inclusiveThresholdedRelu, .elu: 1
-      case .identity, .tanh, .sigmoid, .relu, .softsign, .softplus, .gelu, .silu: 0
+      case .identity, .tanh, .sigmoid, .relu, .softsign, .softplus, .gelu, .silu, .mish: 0
       }
     }
   }

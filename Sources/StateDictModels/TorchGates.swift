@@ -31,6 +31,7 @@ extension Architecture.Activation {
     case .sigmoid: .activation(.sigmoid)
     case .gelu: .activation(Activation(.gelu))
     case .silu: .activation(Activation(.silu))
+    case .mish: .activation(Activation(.mish))
     case .softmax: .softmax
     case .logSoftmax: .logSoftmax
     }

@@ -78,6 +78,8 @@ public struct Architecture: Sendable, Equatable {
     case gelu
     /// `nn.SiLU`
     case silu
+    /// `nn.Mish`
+    case mish
     /// `nn.Softmax` over the features.
     case softmax
     /// `nn.LogSoftmax` over the features.

@@ -293,6 +293,7 @@ struct TorchRun<S: ReferenceScalar> {
     case .sigmoid: { $0.map(Functions.sigmoid) }
     case .gelu: { $0.map(Functions.gelu) }
     case .silu: { $0.map { $0 * Functions.sigmoid($0) } }
+    case .mish: { $0.map(Functions.mish) }
     case .softmax: { rows($0) { row in normalised(row) } }
     // log_softmax(x) = x − max − log(Σ exp(x − max))
     case .logSoftmax:

@@ -10,18 +10,9 @@ import Testing
 @Suite struct AffineTests {
   private typealias Number = Affine<Float>
 
-  /// Functions that are curved, so that a line does not do.
-  private static let smooth = [
-    Activation.tanh, .sigmoid, Activation(.elu, alpha: 1.3), Activation(.softsign), Activation(.softplus),
-    Activation(.gelu), Activation(.silu), Activation(.scaledTanh, alpha: 1.7159, beta: 0.6667),
-  ]
-  private static let straight = [
-    Activation(.identity), .relu, Activation(.affine, alpha: 0.3, beta: -0.7),
-    Activation(.leakyRelu, alpha: 0.01), Activation(.leakyRelu, alpha: -2),
-    Activation(.thresholdedRelu, alpha: 0.6), Activation(.thresholdedRelu, alpha: -0.6),
-    Activation(.inclusiveThresholdedRelu, alpha: 0.6), Activation(.inclusiveThresholdedRelu, alpha: -0.6),
-    Activation(.hardSigmoid, alpha: 0.2, beta: 0.5), Activation(.elu, alpha: -0.7),
-  ]
+  @Test func `every activation is tried`() {
+    #expect(Set(everyActivation.map(\.kind)) == Set(Activation.Kind.allCases))
+  }
 
   /// x + Σ c_k ε_k, nothing left unexplained.
   private func number(_ value: Double, _ coefficients: [Double]) -> Number {
@@ -58,7 +49,7 @@ import Testing
     return (worst, isWithin)
   }
 
-  @Test(arguments: smooth + straight)
+  @Test(arguments: smoothActivations + straightActivations)
   func `An activation is its line, give or take the rest`(_ activation: Activation) throws {
     var generator = SeededGenerator(seed: 51)
     var needed = 0
@@ -74,8 +65,16 @@ import Testing
       // Without what curvature adds, the rest would be the rounding alone.
       if worst > Bounded.activate(activation, x.center, .float32).own { needed += 1 }
     }
-    if Self.smooth.contains(activation) {
+    if smoothActivations.contains(activation) {
       #expect(needed > 50, "a line without a remainder would not be caught")
+    }
+  }
+
+  @Test(arguments: smoothActivations)
+  func `A slope is that of a short chord`(_ activation: Activation) {
+    for x in [-30, -4, -1.2, -0.1, 0.1, 0.7, 3, 20] {
+      let ends = [x - 1e-5, x + 1e-5].map { Double.activate(activation, $0) }
+      #expect(abs((ends[1] - ends[0]) / 2e-5 - activation.slope(at: x)) < 1e-8, "\(activation) at \(x)")
     }
   }
 

@@ -160,14 +160,7 @@ import Testing
     #expect(try error(0.1) - error(0.125) * 0.8 >= 0.1 * 0x1p-24)
   }
 
-  @Test(arguments: [
-    Activation(.identity), .tanh, .sigmoid, .relu, Activation(.affine, alpha: 0.3, beta: -0.7),
-    Activation(.leakyRelu, alpha: 0.01), Activation(.leakyRelu, alpha: -2),
-    Activation(.thresholdedRelu, alpha: 0.6), Activation(.inclusiveThresholdedRelu, alpha: 0.6),
-    Activation(.scaledTanh, alpha: 1.7159, beta: 0.6667),
-    Activation(.hardSigmoid, alpha: 0.2, beta: 0.5), Activation(.elu, alpha: 1.3), Activation(.softsign),
-    Activation(.softplus), Activation(.gelu), Activation(.silu),
-  ])
+  @Test(arguments: everyActivation)
   func `Every activation of a perturbed argument lies within its bound`(_ activation: Activation) throws {
     // A dense layer with weights that Float32 rounds gives the argument its error.
     var generator = SeededGenerator(seed: 11)

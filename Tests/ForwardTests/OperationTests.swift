@@ -29,6 +29,7 @@ import Testing
       (Activation(.softsign), { $0 / (1 + abs($0)) }), (Activation(.softplus), { log(1 + exp($0)) }),
       (Activation(.gelu), { $0 * 0.5 * (1 + erf($0 / 2.0.squareRoot())) }),
       (Activation(.silu), { $0 / (1 + exp(-$0)) }),
+      (Activation(.mish), { $0 * tanh(log(1 + exp($0))) }),
     ]
     #expect(Set(formulas.map(\.0.kind)) == Set(Activation.Kind.allCases))
     for (activation, formula) in formulas {

@@ -30,6 +30,22 @@ let specifications: [LayerSpecification] = {
   return all
 }()
 
+/// Functions that are curved, so that a line does not do.
+let smoothActivations = [
+  Activation.tanh, .sigmoid, Activation(.elu, alpha: 1.3), Activation(.elu, alpha: 0.2),
+  Activation(.softsign),
+  Activation(.softplus), Activation(.gelu), Activation(.silu), Activation(.mish),
+  Activation(.scaledTanh, alpha: 1.7159, beta: 0.6667),
+]
+let straightActivations = [
+  Activation.identity, .relu, Activation(.affine, alpha: 0.3, beta: -0.7),
+  Activation(.leakyRelu, alpha: 0.01), Activation(.leakyRelu, alpha: -2),
+  Activation(.thresholdedRelu, alpha: 0.6), Activation(.thresholdedRelu, alpha: -0.6),
+  Activation(.inclusiveThresholdedRelu, alpha: 0.6), Activation(.inclusiveThresholdedRelu, alpha: -0.6),
+  Activation(.hardSigmoid, alpha: 0.2, beta: 0.5), Activation(.elu, alpha: -0.7),
+]
+let everyActivation = smoothActivations + straightActivations
+
 extension LayerSpecification {
   var text: String {
     "\(cell) \(direction) clip \(clip ?? 0) peepholes \(peepholes) coupled \(inputForget) projection \(projectionSize ?? 0)"

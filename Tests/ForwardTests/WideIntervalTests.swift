@@ -9,18 +9,7 @@ import Testing
 /// A rounding model whose functions are absurdly bad makes the values behind a first activation uncertain by a
 /// known amount; Float64 passes from any point of that interval must stay within the bound.
 @Suite struct WideIntervalTests {
-  private static let activations = [
-    Activation(.identity), .tanh, .sigmoid, .relu, Activation(.affine, alpha: 0.3, beta: -0.7),
-    Activation(.leakyRelu, alpha: 0.01), Activation(.leakyRelu, alpha: -2),
-    Activation(.thresholdedRelu, alpha: 0.6), Activation(.thresholdedRelu, alpha: -0.6),
-    Activation(.inclusiveThresholdedRelu, alpha: 0.6), Activation(.inclusiveThresholdedRelu, alpha: -0.6),
-    Activation(.scaledTanh, alpha: 1.7159, beta: 0.6667),
-    Activation(.hardSigmoid, alpha: 0.2, beta: 0.5), Activation(.elu, alpha: 1.3),
-    Activation(.elu, alpha: 0.2), Activation(.softsign), Activation(.softplus), Activation(.gelu),
-    Activation(.silu),
-  ]
-
-  @Test(arguments: activations)
+  @Test(arguments: everyActivation)
   func `Every activation of an uncertain argument`(_ activation: Activation) throws {
     for gain in [0.1, 1, 4, 30] {
       try check(.activation(activation), features: 8, gain: gain)

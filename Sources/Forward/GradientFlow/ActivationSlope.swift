@@ -28,6 +28,10 @@ extension Activation {
     case .silu:
       let s = Double.sigmoid(x)
       return s * (1 + x * (1 - s))
+    // tanh(s) + x·tanh'(s)·σ(x), s = ln(1 + e^x)
+    case .mish:
+      let s = Double.softplus(x)
+      return Double.hyperbolicTangent(s) + x * 4 * bell(2 * s) * Double.sigmoid(x)
     }
   }
 }

@@ -1,7 +1,7 @@
 internal import Tensors
 
 /// Activations that are written out in other operators, because an opset has no operator for them: Gelu as
-/// x/2 · (1 + erf(x/√2)) below opset 20, SiLU as x · σ(x) below opset 24.
+/// x/2 · (1 + erf(x/√2)) below opset 20, Mish as x · tanh(softplus(x)) below opset 18, SiLU as x · σ(x) below opset 24.
 struct FusedActivations {
   /// The nodes, in their order, with one in place of those of an activation.
   private(set) var nodes: [ONNXNode]
@@ -14,9 +14,9 @@ struct FusedActivations {
   init(_ nodes: [ONNXNode], _ graph: ONNXGraph) {
     self.nodes = nodes
     given = Set(graph.outputs.map(\.name))
-    guard nodes.contains(where: { ["Erf", "Sigmoid"].contains($0.operation) && $0.domain.isEmpty }) else {
-      return
-    }
+    guard
+      nodes.contains(where: { ["Erf", "Sigmoid", "Softplus"].contains($0.operation) && $0.domain.isEmpty })
+    else { return }
     for initializer in graph.initializers where initializer.tensor.count == 1 {
       numbers[initializer.name] = initializer.tensor.doubles[0]
     }
@@ -37,6 +37,7 @@ struct FusedActivations {
       switch nodes[index].operation {
       case "Erf": fuseGelu(index)
       case "Sigmoid": fuseSilu(index)
+      case "Softplus": fuseMish(index)
       default: break
       }
     }
@@ -44,9 +45,9 @@ struct FusedActivations {
   }
 
   /// The only node that reads what a node gives, where nobody outside does.
-  private func reader(_ index: Int, _ operation: String) -> Int? {
+  private func reader(_ index: Int, _ operation: String, inputs: Int = 2) -> Int? {
     guard let output = nodes[index].outputs.first, !given.contains(output), let found = readers[output],
-      found.count == 1, nodes[found[0]].operation == operation, nodes[found[0]].inputs.count == 2
+      found.count == 1, nodes[found[0]].operation == operation, nodes[found[0]].inputs.count == inputs
     else { return nil }
     return found[0]
   }
@@ -74,6 +75,14 @@ struct FusedActivations {
       partner(product, of: nodes[gate].outputs[0]) == x
     else { return }
     replace(product, by: "Swish", of: x, [gate])
+  }
+
+  private mutating func fuseMish(_ softplus: Int) {
+    guard let x = nodes[softplus].inputs.first, let gate = reader(softplus, "Tanh", inputs: 1),
+      nodes[gate].domain.isEmpty, let product = reader(gate, "Mul"),
+      partner(product, of: nodes[gate].outputs[0]) == x
+    else { return }
+    replace(product, by: "Mish", of: x, [softplus, gate])
   }
 
   private mutating func fuseGelu(_ erf: Int) {

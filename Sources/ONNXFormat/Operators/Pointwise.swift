@@ -35,10 +35,11 @@ extension ONNXOperator {
       }
       return Activation(.silu)
     },
+    function("Mish") { _, _ in Activation(.mish) },
   ]
 
   /// Functions that the canonical model lacks: axes keep their roles, so that what is told is the operator and not an axis.
-  static let unknownFunctions: [ONNXOperator] = ["Mish", "Selu", "Celu", "Erf", "Clip", "Neg", "Sqrt", "Exp"]
+  static let unknownFunctions: [ONNXOperator] = ["Selu", "Celu", "Erf", "Clip", "Neg", "Sqrt", "Exp"]
     .map {
       ONNXOperator($0, trace: { $0.same($1, $2) })
     }
@@ -145,6 +146,10 @@ extension ONNXExporter {
       return add("Mul", [tanh, try number(activation.alpha)], as: wanted, name: layer.name)
     case .silu:
       return add("Mul", [x, add("Sigmoid", [x], as: "\(wanted)_gate")], as: wanted, name: layer.name)
+    case .mish:
+      if opset >= 18 { return simple("Mish") }
+      let softplus = add("Softplus", [x], as: "\(wanted)_softplus")
+      return add("Mul", [x, add("Tanh", [softplus], as: "\(wanted)_gate")], as: wanted, name: layer.name)
     case .gelu:
       if opset >= 20 { return simple("Gelu") }
       guard opset >= 9 else { throw .notExpressible(layer: layer.name, reason: "Gelu needs opset 9 (Erf)") }
