@@ -46,7 +46,7 @@ def decode(entry, stored):
 def parse(data):
     require(len(data) >= 32 and data[:8] == b"\x89RNN\r\n\x1a\n", "not an .rnnw file")
     version, features, start, length, crc = struct.unpack_from("<IIQII", data, 8)
-    require(version == 1 and features < 4, f"unknown version {version} or required features {features:#x}")
+    require(version == 1 and features < 8, f"unknown version {version} or required features {features:#x}")
     stop, end, needed, tensors = 32 + length, start, 0, {}
     require(length <= 2**26 and start == -(-stop // 64) * 64 <= len(data), "wrong header length, or wrong D")
     require(zlib.crc32(data[:28] + data[32:stop]) == crc, "wrong CRC of the header")
@@ -72,6 +72,7 @@ def parse(data):
         require(zlib.crc32(data[begin:stop]) == entry["crc32"], f"{name!r}: wrong CRC")
         tensors[name], end = decode(entry, data[begin:stop]), stop
         needed |= (codec != "raw") + 2 * ("quantization" in entry)
+    needed |= 4 * any("droppedAtOne" in axis for port in header["outputs"] for axis in port["axes"])
     require(end == len(data) and needed == features, "bytes behind the tensors, or wrong required features")
     layers = [b for a in header["layers"] for b in (a, *a["attributes"].get("body", ()))]
     parts = [p for a in layers for p in (a["attributes"], *a["attributes"].get("directions", ()))]

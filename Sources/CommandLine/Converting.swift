@@ -48,6 +48,11 @@ func convert(_ file: ModelFile, to path: String, _ target: TargetOptions) throws
     Terminal.print(
       "  exact    \(max(0, conversion.layerCount - inexact.count)) of \(conversion.layerCount) layers bit for bit"
     )
+    for output in ((try? file.model)?.outputs ?? []) where output.axes.contains(where: \.isDroppedAtOne) {
+      Terminal.print(
+        "  output   \(output.name) \(output.shapeDescription): a batch or length of 1 is dropped, as by Squeeze without axes in "
+          + "the source")
+    }
     if let report = conversion.report {
       Terminal.print(
         "  verified \(Terminal.paint(report.verdict)): the written file against the source, on \(report.probes.count) probes"

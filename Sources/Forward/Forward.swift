@@ -175,7 +175,7 @@ extension Model.Port {
       case .integers(let integers): integers.batch
       }
     let arrangement = PortArrangement(self, steps: value.steps ?? 1, batch: batch)
-    for (axis, size) in zip(axes, arrangement.shape) {
+    for (axis, size) in zip(axes, arrangement.sizes) {
       if let fixed = axis.size, fixed != size { throw wrongShape(arrangement.shape) }
     }
     return arrangement

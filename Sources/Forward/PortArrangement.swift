@@ -3,13 +3,15 @@ internal import Recurrent
 /// Where a port's tensor keeps the elements of a canonical value.
 struct PortArrangement {
   let shape: [Int]
+  /// The sizes of all axes, those included that the shape goes without.
+  let sizes: [Int]
   /// The canonical index of each element of the tensor; nil where the two orders are the same.
   let positions: [Int]?
 
   /// The arrangement of a value of T steps, B rows and F features.
   init(_ port: Model.Port, steps: Int, batch: Int) {
     let features = port.kind.features
-    var shape: [Int] = []
+    var sizes: [Int] = []
     var factors: [(size: Int, stride: Int)] = []
     for axis in port.axes {
       var size = 1
@@ -21,9 +23,10 @@ struct PortArrangement {
         }
         size *= factors.last!.size
       }
-      shape.append(size)
+      sizes.append(size)
     }
-    self.shape = shape
+    self.sizes = sizes
+    shape = zip(port.axes, sizes).compactMap { $0.isDroppedAtOne && $1 == 1 ? nil : $1 }
     // The factors of all axes, one after another, are the digits of the element's row-major index.
     var expected = 1
     var isCanonical = true

@@ -61,6 +61,9 @@ public enum NativeFormat {
     do { text = try header.canonicalBytes() } catch {
       throw .header(path: "header", reason: error.description)
     }
-    return try [RNNWPreamble.chunk(header: text, features: RNNWFeatures(entries.map(\.features)))] + chunks
+    return try [
+      RNNWPreamble.chunk(
+        header: text, features: RNNWFeatures(entries.map(\.features) + model.outputs.map(\.features)))
+    ] + chunks
   }
 }

@@ -48,9 +48,9 @@ struct RNNWHeader {
     object.skip(prefix: Self.optionalPrefix)
   }
 
-  /// Each flag is set exactly where a tensor needs it.
+  /// Each flag is set exactly where a tensor or an output needs it.
   private func checkFeatures(_ stored: RNNWFeatures) throws(RNNWError) {
-    let used = RNNWFeatures(tensors.map(\.features))
+    let used = RNNWFeatures(tensors.map(\.features) + outputs.map(\.features))
     for (feature, name) in RNNWFeatures.known where stored.contains(feature) != used.contains(feature) {
       throw .wrongFlag(name, isSet: stored.contains(feature))
     }
@@ -105,6 +105,11 @@ extension Model.Port {
   }
 }
 
+extension Model.Port {
+  /// What a reader must know to give this output.
+  var features: RNNWFeatures { axes.contains(where: \.isDroppedAtOne) ? .droppedAxes : [] }
+}
+
 extension ValueKind {
   /// From the members `kind` and `features`.
   init(parsing object: inout HeaderObject) throws(RNNWError) {
@@ -135,15 +140,26 @@ extension PortAxis {
         try axis.required("factors").list().map { factor throws(RNNWError) in
           try AxisFactor(parsing: factor)
         },
-        size: try axis.optional("size")?.size(), symbol: try axis.optional("symbol")?.text())
+        size: try axis.optional("size")?.size(), symbol: try axis.optional("symbol")?.text(),
+        isDroppedAtOne: try axis.optional("droppedAtOne")?.isTrue() ?? false)
     }
   }
 
   var json: JSONValue {
     .present([
       ("factors", .array(factors.map(\.json))), ("size", size.map(JSONValue.size)),
-      ("symbol", symbol.map(JSONValue.string)),
+      ("symbol", symbol.map(JSONValue.string)), ("droppedAtOne", isDroppedAtOne ? .bool(true) : nil),
     ])
+  }
+}
+
+extension HeaderNode {
+  /// True; a key that says no more than its absence does would make two texts of one model.
+  fileprivate func isTrue() throws(RNNWError) -> Bool {
+    guard value == .bool(true) else {
+      throw .wrongKind(path: path, expected: "true, or no such key", found: value.kindName)
+    }
+    return true
   }
 }
 

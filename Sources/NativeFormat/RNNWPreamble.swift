@@ -6,8 +6,9 @@ struct RNNWFeatures: OptionSet {
 
   static let deflate = RNNWFeatures(rawValue: 1 << 0)
   static let quantization = RNNWFeatures(rawValue: 1 << 1)
+  static let droppedAxes = RNNWFeatures(rawValue: 1 << 2)
   static let known: [(feature: RNNWFeatures, name: String)] = [
-    (.deflate, "shuffle+deflate"), (.quantization, "quantization"),
+    (.deflate, "shuffle+deflate"), (.quantization, "quantization"), (.droppedAxes, "axes dropped at size 1"),
   ]
 }
 

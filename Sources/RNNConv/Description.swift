@@ -72,7 +72,7 @@ extension Finding {
 }
 
 extension Model.Port {
-  /// `[T, B, 8]`, with the source's names for open sizes.
+  /// `[T, B, 8]`; `T?` is an axis that is not there where its size is 1.
   public var shapeDescription: String {
     "["
       + axes.map { axis -> String in
@@ -85,7 +85,7 @@ extension Model.Port {
           }
         }.joined(separator: "·")
         if let fixed = axis.size, String(fixed) != size { return "\(size)=\(fixed)" }
-        return size
+        return axis.isDroppedAtOne ? "\(size)?" : size
       }.joined(separator: ", ") + "]"
   }
 

@@ -113,6 +113,7 @@ private struct Digest {
           add(count)
         }
       }
+      if axis.isDroppedAtOne { add("dropped at one") }
     }
   }
 

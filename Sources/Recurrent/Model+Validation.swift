@@ -55,6 +55,9 @@ extension Model {
       guard names.insert(port.name).inserted else { throw .duplicatePort(port.name) }
       guard kinds[port.value] == nil else { throw .duplicateValue(layer: port.name, value: port.value) }
       try port.validateAxes()
+      if port.axes.contains(where: \.isDroppedAtOne) {
+        throw .invalidPort(port: port.name, reason: "an input keeps its axes, whatever their size")
+      }
       kinds[port.value] = port.kind
     }
     for layer in layers { try layer.wire(&kinds) }
@@ -110,6 +113,9 @@ extension Model.Port {
     }
     for axis in axes {
       if let size = axis.size, size < 0 { throw .invalidPort(port: name, reason: "a negative size") }
+      if axis.isDroppedAtOne, axis.size != nil {
+        throw .invalidPort(port: name, reason: "an axis of fixed size is there, or not, for good")
+      }
     }
   }
 }

@@ -28,6 +28,13 @@ extension Model {
 extension Model.Port {
   /// Whether an axis holds the rows; where none does there is one row.
   public var hasBatch: Bool { axes.contains { $0.factors.contains(.batch) } }
+
+  /// The axes that a tensor of this shape has, without those that it is told to drop; nil where it cannot be told which these are.
+  package func axes(of shape: [Int]) -> [PortAxis]? {
+    if shape.count == axes.count { return axes }
+    let kept = axes.filter { !$0.isDroppedAtOne }
+    return shape.count == kept.count ? kept : nil
+  }
 }
 
 extension Model.Port {
@@ -124,9 +131,14 @@ public struct PortAxis: Sendable, Hashable {
   public var size: Int?
   /// The source's name for a size that it leaves open, such as `batch`.
   public var symbol: String?
+  /// Whether an output comes without this axis where its size is 1, as behind an ONNX Squeeze without axes.
+  public var isDroppedAtOne: Bool
 
   /// An axis of these factors, brought to normal form; `size` counts only where time or batch is one of them.
-  public init(_ factors: [AxisFactor], size: Int? = nil, symbol: String? = nil) {
+  public init(
+    _ factors: [AxisFactor], size: Int? = nil, symbol: String? = nil, isDroppedAtOne: Bool = false
+  ) {
+    self.isDroppedAtOne = isDroppedAtOne
     self.factors = factors.normalised
     let count = self.factors.featureCount
     self.size = count ?? size

@@ -127,6 +127,9 @@ public struct StateDictExporter {
 
   mutating func outputs() throws(StateDictError) {
     for port in model.outputs {
+      if port.axes.contains(where: \.isDroppedAtOne) {
+        throw refuse(port.name, "it comes without an axis whose size is 1, which PyTorch's modules keep")
+      }
       let order = Self.order(port)
       let isArranged =
         port.value != current

@@ -97,13 +97,14 @@ private func text(_ axes: [PortAxis]) -> String {
   let texts = axes.map { axis in
     axis.factors.isEmpty
       ? "1"
-      : axis.factors.map { factor in
-        switch factor {
-        case .time: "T"
-        case .batch: "B"
-        case .features(let stride, let count): stride == 1 ? "\(count)" : "\(count) (stride \(stride))"
-        }
-      }.joined(separator: "·")
+      : (axis.isDroppedAtOne ? "unless 1: " : "")
+        + axis.factors.map { factor in
+          switch factor {
+          case .time: "T"
+          case .batch: "B"
+          case .features(let stride, let count): stride == 1 ? "\(count)" : "\(count) (stride \(stride))"
+          }
+        }.joined(separator: "·")
   }
   return "[" + texts.joined(separator: ", ") + "]"
 }

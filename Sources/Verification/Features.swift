@@ -16,11 +16,12 @@ struct Features {
 
   /// - Parameter port: nil where the axes are not known: the last one holds features then.
   init(_ values: [Double], _ shape: [Int], _ port: Model.Port?) {
+    let axes = port?.axes(of: shape)
     var features = [0]
     for (axis, size) in shape.enumerated() {
       let part: [Int]
-      if let port, axis < port.axes.count {
-        part = port.axes[axis].features(size)
+      if let axes {
+        part = axes[axis].features(size)
       } else {
         part = axis == shape.count - 1 && shape.count > 1 ? Array(0..<size) : Array(repeating: 0, count: size)
       }
@@ -43,7 +44,7 @@ struct Features {
     usualScale = moving.isEmpty ? 0 : max(moving[moving.count / 2] / 8, moving.last! / 64)
     self.features = features
     scales = features.map { ranges[$0] }
-    time = port?.axes.firstIndex { $0.factors == [.time] }.map {
+    time = axes?.firstIndex { $0.factors == [.time] }.map {
       (shape[($0 + 1)...].reduce(1, *), shape[$0])
     }
   }

@@ -77,7 +77,8 @@ extension Model.Port {
         case .features: factor
         }
       }
-      return PortAxis(factors, size: axis.size, symbol: axis.symbol)
+      return PortAxis(
+        factors, size: axis.size, symbol: axis.symbol, isDroppedAtOne: axis.isDroppedAtOne)
     }
     return port
   }

@@ -379,7 +379,7 @@ extension Sides {
       sharpBounds: [{ both(\.sharperBounds) }, { both(\.sharpBounds) }],
       noise: { a.own?.noise?[name] ?? b.own?.noise?[other] ?? a.observedNoise(name, port, .float64) },
       floor: RoundingModel.float64.floor, isKnownToDiffer: structure?.outcome == .different,
-      timeAxis: port?.timeAxis)
+      timeAxis: port?.timeAxis(of: x.shape))
   }
 
   /// One output and what was recorded of it.
@@ -401,7 +401,8 @@ extension Sides {
         guard let recorded = run.recorded else { return run.observedNoise(name, port, rounding) }
         return isBrief ? recorded.briefNoise?[name] : recorded.noise?[name]
       },
-      floor: rounding.floor, isRecording: true, isInteger: !ours.elementType.isFloat, timeAxis: port?.timeAxis
+      floor: rounding.floor, isRecording: true, isInteger: !ours.elementType.isFloat,
+      timeAxis: port?.timeAxis(of: ours.shape)
     )
   }
 
@@ -465,8 +466,8 @@ extension Subject {
 }
 
 extension Model.Port {
-  /// The axis of the tensor that is time and nothing else.
-  var timeAxis: Int? { axes.firstIndex { $0.factors == [.time] } }
+  /// The axis of a tensor of this shape that is time and nothing else.
+  func timeAxis(of shape: [Int]) -> Int? { axes(of: shape)?.firstIndex { $0.factors == [.time] } }
 }
 
 /// Pairs names: by name where both sides have the same ones, else by position.

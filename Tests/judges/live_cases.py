@@ -768,9 +768,17 @@ def case_19_onnx_squeeze_without_axes(folder: Path) -> None:
                         says(text, "Squeeze", "axes", "batch")
                     else:
                         same(dict(np.load(folder / "y.npz")), reference(path, feeds), "run")
-        for command in (["convert", path, folder / "m.rnnw"], ["verify", path]):
-            with part(f"{cell}, {command[0]}"):
-                says(rnnconv(*command, code=3), "Squeeze", "without axes", "batch")
+        for target in ("m.rnnw", "m.onnx"):
+            with part(f"{cell}, convert to {target}"):
+                says(rnnconv("convert", path, folder / target), "Squeeze", "without axes", "batch")
+            for rows in (1, 3):
+                with part(f"{cell}, {target}, {rows} rows"):
+                    feeds = {"x": np.random.default_rng(rows).integers(0, 11, (rows, 3))}
+                    np.savez(folder / "x.npz", **feeds)
+                    rnnconv("run", folder / target, "--input", folder / "x.npz", "-o", folder / "y.npz", "--force")
+                    same(dict(np.load(folder / "y.npz")), reference(path, feeds), "run")
+        with part(f"{cell}, verify"):
+            rnnconv("verify", path, folder / "m.onnx")
         with part(f"{cell}, both sizes fixed"):
             fixed = export(folder / f"{cell}-fixed.onnx", net, {"x": ids}, ["y"])
             imported(fixed, {"x": ids.numpy()})
@@ -810,8 +818,8 @@ def case_21_onnx_learned_initial_state(folder: Path) -> None:
 def case_23_own_export_cannot_be_read_back(folder: Path) -> None:
     net = Net(lambda net, x: net.fc(net.rnn(x)[0]), rnn=nn.GRU(4, 5, batch_first=True), fc=nn.Linear(5, 3))
     path, x = checkpoint(folder / "gru-linear.pt", net.state_dict()), torch.randn(2, 6, 4)
-    heads = {"gelu": torch.nn.functional.gelu, "silu": torch.nn.functional.silu, "relu": torch.relu, "tanh": torch.tanh,
-             "sigmoid": torch.sigmoid, "softmax": lambda v: v.softmax(-1), "log_softmax": lambda v: v.log_softmax(-1)}
+    heads = {"gelu": torch.nn.functional.gelu, "silu": torch.nn.functional.silu, "mish": torch.nn.functional.mish,
+             "relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid, "softmax": lambda v: v.softmax(-1), "log_softmax": lambda v: v.log_softmax(-1)}
     for head, function in heads.items():
         for opset in (9, 13, 17, 20, 24):
             with part(f"{head} at opset {opset}"):
@@ -836,7 +844,7 @@ def case_23_own_export_cannot_be_read_back(folder: Path) -> None:
                 loaded = torch.load(back, weights_only=True)
                 for name, tensor in net.state_dict().items():
                     want(torch.equal(loaded[name], tensor), f"{back.name}: {name} has other numbers")
-    for name in ("gelu", "silu"):
+    for name in ("gelu", "silu", "mish"):
         for dynamo in (False, True):
             with part(f"PyTorch's own {name}{', dynamo' if dynamo else ''}"):
                 own = Net(lambda net, x, f=heads[name]: f(net.fc(net.rnn(x)[0])), rnn=net.rnn, fc=net.fc)

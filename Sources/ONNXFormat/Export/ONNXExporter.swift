@@ -146,6 +146,13 @@ public struct ONNXExporter {
     for port in model.outputs {
       var name = try materialise(port.value, port.axes.map(\.factors), port.name)
       if !port.kind.isInteger, port.elementType != computeType { name = cast(name, port.elementType) }
+      if port.axes.contains(where: \.isDroppedAtOne) {
+        guard port.axes.allSatisfy({ $0.isDroppedAtOne || $0.size ?? 1 != 1 }) else {
+          throw .notExpressible(
+            layer: port.name, reason: "of its axes of size 1 some are dropped, others kept")
+        }
+        name = add("Squeeze", [name], as: port.name)
+      }
       for node in nodes[counted...] { made.formUnion(node.outputs) }
       counted = nodes.count
       if made.contains(name), !taken.contains(name), renamed[name] == nil {

@@ -21,6 +21,8 @@ public struct ONNXImporter {
   var values: [String: ImportedValue] = [:]
   /// How often a value is read, graph outputs included.
   var uses: [String: Int] = [:]
+  /// Outputs of the graph that come without axes of size 1.
+  var squeezedOutputs: Set<String> = []
   var elementTypes: [String: ElementType] = [:]
   var layers: [Layer] = []
   var notes: [ConversionNote] = []
@@ -346,6 +348,7 @@ public struct ONNXImporter {
         axis.symbol = name
       }
       axis.size = knownSize(factors, view)
+      axis.isDroppedAtOne = squeezedOutputs.contains(info.name) && axis.size == nil
       return axis
     }
     return Model.Port(name: info.name, value: view.value, elementType: type, kind: view.kind, axes: axes)

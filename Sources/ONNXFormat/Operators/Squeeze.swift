@@ -33,7 +33,16 @@ extension ONNXImporter {
       // Every axis of size 1: that of a batch which just happens to be 1 cannot be told from one that is there to stay.
       axes = view.axes.indices.filter { view.axes[$0].isEmpty || knownSize(view.axes[$0], view) == 1 }
       let open = view.axes.filter { knownSize($0, view) == nil }
-      if !open.isEmpty {
+      // What goes straight out loses them with the output's port, as the file has it.
+      if !open.isEmpty, !isBody, uses[node.outputs[0]] == 1,
+        source.graph.outputs.contains(where: { $0.name == node.outputs[0] })
+      {
+        squeezedOutputs.insert(node.outputs[0])
+        note(
+          node.label, .exact,
+          "without axes it drops every axis of size 1, also a batch or a length of 1 (\(describe(open))); so does the output"
+        )
+      } else if !open.isEmpty {
         note(
           node.label, .lossy,
           "without axes it drops every axis of size 1, also a batch or a length of 1 (\(describe(open))), which the model keeps"
