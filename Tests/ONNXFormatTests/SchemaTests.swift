@@ -142,8 +142,12 @@ import Testing
       for var specification in Self.scanned {
         specification.direction = direction
         specification.biases = opset != 13
-        let model = specification.model(
+        var model = specification.model(
           seed: UInt64(opset), lengths: lengths, initialStates: index % 2 == 0)
+        // A length that the file fixes.
+        if opset == 18 {
+          for port in [\Model.inputs, \.outputs] { model[keyPath: port][0].axes[0].size = 5 }
+        }
         let exported = try ONNXExporter.export(model, opset: opset)
         #expect(exported.model.graph.nodes.contains { $0.operation == "Scan" })
         let bytes = try ONNXEncoder.encode(exported.model).model

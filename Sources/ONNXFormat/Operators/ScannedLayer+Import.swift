@@ -36,7 +36,7 @@ extension ONNXImporter {
     let x = try view(node, first)
     try require(x, [[.time], [.batch], View.features(layer.inputSize)], node, "x")
     let name = uniqueLayer(node)
-    var inputs: [String?] = [x.value, try lengths(node, scan)]
+    var inputs: [String?] = [x.value, try lengths(node, scan, timeSize: x.timeSize)]
     for (index, state) in states.enumerated() {
       let positions = (index * count)..<((index + 1) * count)
       inputs.append(try initialState(node, positions, width: state.width(layer), name))
@@ -69,15 +69,20 @@ extension ONNXImporter {
   }
 
   /// The lengths, where the Scan has some and counts its steps as they need it.
-  private func lengths(_ node: ONNXNode, _ scan: ScannedLayer) throws(ONNXError) -> String? {
+  private func lengths(
+    _ node: ONNXNode, _ scan: ScannedLayer, timeSize: Int?
+  ) throws(ONNXError) -> String? {
     guard scan.hasLengths else { return nil }
     let position = scan.form.states.count * scan.layer.directions.count
     for (offset, direction) in scan.layer.directionNames.enumerated() {
       let start = try value(node, position + 1 + offset)
+      // The number of steps, where the file leaves it open and where it fixes it.
       let isRight: Bool =
         switch start {
-        case .constant(let tensor): direction == "forward" && tensor.shape == [1] && tensor.doubles == [0]
-        case .sizes(let sizes, _): direction != "forward" && sizes == [.time]
+        case .constant(let tensor):
+          tensor.shape == [1] && tensor.doubles == [direction == "forward" ? 0 : Double(timeSize ?? -1)]
+        case .sizes(let sizes, _):
+          direction != "forward" && (sizes == [.time] || timeSize.map { sizes == [.known($0)] } ?? false)
         case .view, .filled, .mask, .unbound: false
         }
       guard isRight else {
