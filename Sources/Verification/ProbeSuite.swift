@@ -103,6 +103,8 @@ extension ProbeSuite {
       ProbeRecipe(name: name, time: count, batch: 3, fillings: mixed)
     }
     var recipes = [steps("single step", 1), steps("four steps", 4)]
+    let dropped = model.outputs.flatMap(\.axes).filter(\.isDroppedAtOne).flatMap(\.factors)
+    if dropped.contains(.batch) { recipes.append(ProbeRecipe(name: "single row", time: 4, batch: 1)) }
     if model.takesLengths { recipes.append(ragged) }
     if self == .quick { return recipes }
     recipes += [

@@ -57,6 +57,22 @@ import Testing
     #expect(ByteBuffer(joining: try NativeFormat.encode(plain, codec: .raw)).array[12] == 0)
   }
 
+  @Test func `a file that keeps the axis is another one, whichever sizes are tried`() throws {
+    let folder = try TemporaryFolder()
+    var kept = Self.model
+    kept.outputs[0].axes = kept.outputs[0].axes.map { PortAxis($0.factors) }
+    var halfKept = Self.model
+    halfKept.outputs[0].axes[1].isDroppedAtOne = false
+    for (index, other) in [kept, halfKept].enumerated() {
+      let paths = [folder.path("a\(index).rnnw"), folder.path("b\(index).rnnw")]
+      _ = try ModelFile(Self.model, name: "a").convert(to: paths[0])
+      _ = try ModelFile(other, name: "b").convert(to: paths[1])
+      let report = try VerificationRequest(paths).run().report
+      #expect(report.verdict == .different, "\(report)")
+      #expect(try VerificationRequest([paths[0], paths[0]]).run().report.verdict == .identical)
+    }
+  }
+
   @Test func `inputs and axes of fixed size keep theirs, and what PyTorch cannot do is refused`() throws {
     var input = Self.model
     input.inputs[0].axes[0].isDroppedAtOne = true

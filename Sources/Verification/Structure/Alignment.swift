@@ -32,6 +32,14 @@ struct Alignment {
       failure = "'\(a.name)' holds its axes otherwise"
       return
     }
+    // At other sizes than 1 no output shows it.
+    for (a, b) in outs where a.axes.map(\.isDroppedAtOne) != b.axes.map(\.isDroppedAtOne) {
+      func text(_ port: Model.Port) -> String {
+        port.axes.map { $0.isDroppedAtOne ? "dropped" : "kept" }.joined(separator: ", ")
+      }
+      attributes.append(
+        AttributeMismatch(layer: a.name, name: "axes of size 1", left: text(a), right: text(b)))
+    }
     align(
       mine, theirs, sources: Dictionary(ins.map { ($0.value, $1.value) }) { first, _ in first },
       targets: outs.map { ($0.value, $1.value) })
