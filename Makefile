@@ -6,7 +6,7 @@ SWIFT_SOURCES = Sources Tests Package.swift
 PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo bench test test-peers cases stranger docs sanitize check install dist dist-try manual schemas fixtures fuzz lint format clean
+.PHONY: help setup demo bench test test-peers cases stranger docs published sanitize check install dist dist-try manual schemas fixtures fuzz lint format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -40,6 +40,10 @@ stranger: ## build and test a package that depends on this one, as somebody else
 docs: ## make pages of all that is public, in .build-docs/pages
 	@scripts/setup.sh $(BUILD_PACKAGES) python3
 	@scripts/docs.sh
+
+published: ## fetch published models, try rnnconv on each, write docs/published-models.md
+	@scripts/setup.sh $(BUILD_PACKAGES) python3 python3-pip
+	@scripts/published.sh
 
 sanitize: ## run the tests under the address, thread and undefined-behaviour sanitizers (SANITIZERS="address" TESTS=filter)
 	@scripts/setup.sh $(TEST_PACKAGES)
