@@ -140,7 +140,9 @@ class Trial:
         self.binary, self.file, self.work = binary, file, work
         start = time.monotonic()
         self.opens = self.run("inspect", file) is None
-        self.evaluates = self.run("verify", file, file) is None
+        self.names = self.fed()
+        self.evaluates = self.names is not None and self.run(
+            "run", file, "--input", work / "inputs.npz", "-o", work / "run.npz", "--force") is None
         self.reason = self.converted() or ""
         self.seconds = time.monotonic() - start
 
@@ -163,36 +165,45 @@ class Trial:
 
     def judged(self, back: Path) -> str | None:
         """What onnxruntime makes of the published file, held against the converted one."""
+        if not self.names:
+            return None
+        return self.run("verify", back, "--input", self.work / "inputs.npz", "--expected", self.work / "outputs.npz",
+                        "--runtime", "onnxruntime")
+
+    def fed(self) -> list[str] | None:
+        """Writes inputs, made up by the shapes that the file states, and what onnxruntime makes of them; the outputs' names."""
         try:
             import numpy as np
             import onnxruntime
         except ImportError:
             return None
-        session = onnxruntime.InferenceSession(self.file)
-        rng = np.random.default_rng(1)
-        sizes: dict[str, int] = {}
-        feeds = {}
-        for port in session.get_inputs():
-            shape = [size if isinstance(size, int) else sizes.setdefault(str(size), 7 if not sizes else self.features(size))
-                     for size in port.shape]
-            if "int" in port.type:
-                return None
-            feeds[port.name] = rng.normal(size=shape).astype(np.float32)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
         try:
+            session = onnxruntime.InferenceSession(self.file, options)
+            rng, sizes, feeds = np.random.default_rng(1), {}, {}
+            for port in session.get_inputs():
+                shape = [size if isinstance(size, int) else sizes.setdefault(str(size), 7 if not sizes else self.features())
+                         for size in port.shape]
+                if "int64" in port.type:
+                    feeds[port.name] = np.full(shape, 16000 if not shape else 1, np.int64)
+                else:
+                    feeds[port.name] = rng.normal(size=shape).astype(np.float32)
             made = session.run(None, feeds)
-        except Exception:  # Sizes that the file leaves open without telling which are free.
+        except Exception as error:  # Of a kind for each reason; sizes may be left open without telling which are free.
+            print(f"  onnxruntime: {' '.join(str(error).split())[:120]}")
             return None
         names = [port.name for port in session.get_outputs()]
         np.savez(self.work / "inputs.npz", **feeds)
         np.savez(self.work / "outputs.npz", **dict(zip(names, made)))
-        return self.run("verify", back, "--input", self.work / "inputs.npz", "--expected", self.work / "outputs.npz",
-                        "--runtime", "onnxruntime")
+        return names
 
-    def features(self, _: object) -> int:
+    def features(self) -> int:
         """The size of an axis that the file leaves open where rnnconv knows it."""
         done = subprocess.run([self.binary, "inspect", str(self.file), "--json"], capture_output=True, text=True)
         shape = json.loads(done.stdout)["inputs"][0]["shape"] if done.returncode == 0 else "[7]"
-        return int(shape.strip("[]").split(",")[-1].split("=")[-1])
+        last = shape.strip("[]").split(",")[-1].split("=")[-1].strip()
+        return int(last) if last.isdigit() else 7
 
 
 def table(rows: list[tuple[dict, Trial]], absent: int) -> str:
