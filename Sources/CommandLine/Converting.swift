@@ -50,8 +50,8 @@ func convert(_ file: ModelFile, to path: String, _ target: TargetOptions) throws
     )
     for output in ((try? file.model)?.outputs ?? []) where output.axes.contains(where: \.isDroppedAtOne) {
       Terminal.print(
-        "  output   \(output.name) \(output.shapeDescription): a batch or length of 1 is dropped, as by Squeeze without axes in "
-          + "the source")
+        "  output   \(output.name) \(output.shapeDescription): a batch or length of 1 is dropped, as ONNX's Squeeze without "
+          + "axes does")
     }
     if let report = conversion.report {
       Terminal.print(

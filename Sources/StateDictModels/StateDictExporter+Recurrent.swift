@@ -72,7 +72,10 @@ extension StateDictExporter {
         throw refuse(layer.name, "its activation differs within the module")
       }
       try checkStates(layer, recurrent, depth: depth)
-      module.layers.append(try export(layer, recurrent, module: name, depth: depth, hasBiases: hasBiases))
+      module.layers.append(
+        try export(
+          layer, recurrent, module: name, depth: depth, hasBiases: hasBiases,
+          order: gates.order(module.mode)))
       notes.append(
         ConversionNote(
           layer: layer.name, .exact,
@@ -139,9 +142,9 @@ extension StateDictExporter {
   }
 
   private mutating func export(
-    _ layer: Layer, _ recurrent: RecurrentLayer, module: String, depth: Int, hasBiases: Bool
+    _ layer: Layer, _ recurrent: RecurrentLayer, module: String, depth: Int, hasBiases: Bool,
+    order: GateOrder
   ) throws(StateDictError) -> [Architecture.Names] {
-    let order = gates.order(try mode(layer, recurrent))
     let prefix = module.isEmpty ? "" : module + "."
     var directions: [Architecture.Names] = []
     for (side, direction) in zip(["", "_reverse"], recurrent.directions) {

@@ -138,8 +138,7 @@ extension Mistake {
 
   private static func shifted(_ amount: Double) -> Change {
     @Sendable func shift(_ layer: inout RecurrentLayer, _ d: Int, _ amount: Double) {
-      let block = layer.cell.gateOrder.gates.firstIndex(of: .forget)!
-      let rows = block * layer.hiddenSize..<(block + 1) * layer.hiddenSize
+      let rows = layer.rows(of: .forget)
       let direction = layer.directions[d]
       if direction.inputBias == nil, let bias = direction.recurrentBias {
         layer.directions[d].recurrentBias = bias.changing(rows) { $0 + amount }

@@ -22,7 +22,7 @@ extension Mistake {
       "kernels-swapped", "the input kernel and the recurrent kernel are exchanged",
       [
         .involution("", parts: [.inputWeight, .recurrentWeight]) {
-          $0.inputSize == $0.outputSize && $0.cell.kind.hasRecurrentWeight
+          $0.inputSize == $0.outputSize
         } _: { layer, d in
           guard let weight = layer.directions[d].recurrentWeight else { return }
           layer.directions[d].recurrentWeight = layer.directions[d].inputWeight
@@ -36,8 +36,7 @@ extension Mistake {
           $0.cell.gateOrder.gates.contains(.update)
             && $0.directions.allSatisfy { $0.gateActivation == .sigmoid }
         } _: { layer, d in
-          let block = layer.cell.gateOrder.gates.firstIndex(of: .update)!
-          let rows = block * layer.hiddenSize..<(block + 1) * layer.hiddenSize
+          let rows = layer.rows(of: .update)
           layer.directions[d].mapStacked { $0.changing(rows) { -$0 } }
         }
       ]),
@@ -111,8 +110,6 @@ extension Mistake {
           // Without a bias there is none to get wrong.
           fits: { layer in
             layer.cell.gateOrder == canonical && layer.directions.contains { $0.holds(tensors) }
-              // Without R the input kernel is all.
-              && (layer.cell.kind.hasRecurrentWeight || words.isEmpty || !tensors.contains(.recurrentWeight))
           },
           make: { layer, d in
             layer.directions[d].mapStacked(tensors) { $0.permutingBlocks(permutation) }
@@ -142,9 +139,7 @@ extension Mistake {
   }
 
   private static let transpositions: [Change] = {
-    let recurrent: @Sendable (RecurrentLayer) -> Bool = {
-      $0.outputSize == $0.hiddenSize && $0.cell.kind.hasRecurrentWeight
-    }
+    let recurrent: @Sendable (RecurrentLayer) -> Bool = { $0.outputSize == $0.hiddenSize }
     let input: @Sendable (RecurrentLayer) -> Bool = { $0.inputSize == $0.hiddenSize }
     return [
       .involution("the recurrent kernel, gate by gate", parts: [.recurrentWeight], recurrent) { layer, d in
@@ -175,8 +170,7 @@ extension Mistake {
         detail: words, parts: tensors,
         // Of a single square block this is the transpose.
         fits: { layer in
-          (layer.cell.kind.hasRecurrentWeight || tensors == [.inputWeight])
-            && (layer.cell.gateCount > 1 || tensors == [.inputWeight] && layer.inputSize != layer.hiddenSize)
+          layer.cell.gateCount > 1 || tensors == [.inputWeight] && layer.inputSize != layer.hiddenSize
         },
         make: { layer, d in
           layer.directions[d].mapStacked(tensors) { tensor in

@@ -112,7 +112,7 @@ struct Change: Sendable {
     let edit = purpose.isMaking ? make : mend
     guard let edit else { return [] }
     let fits = purpose.isMaking ? fits : suffered ?? fits
-    return model.places(perDirection: isPerDirection, where: fits).map { place in
+    return model.places(perDirection: isPerDirection, where: { fits($0) && has(parts, $0) }).map { place in
       let directions = Dictionary(place.directions) { first, _ in first }
       return Candidate(
         place: detail.isEmpty ? place.words : "\(place.words): \(detail)", rank: rank + place.rank,
@@ -130,6 +130,13 @@ struct Change: Sendable {
         return model
       }
     }
+  }
+
+  /// Whether a layer has what is to be changed: without R nothing is left of a change of R and some other tensors that another
+  /// change does not make.
+  private func has(_ parts: [StackedPart]?, _ layer: RecurrentLayer) -> Bool {
+    guard let parts, parts != StackedPart.allCases, parts.contains(.recurrentWeight) else { return true }
+    return layer.cell.kind.hasRecurrentWeight
   }
 
   /// - Parameter role: such as `forward.recurrentWeight`.

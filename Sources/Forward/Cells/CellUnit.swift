@@ -141,9 +141,17 @@ extension Cell {
 
 /// Where the rows of each gate begin in stacked weights, by the gate's name: the number of its block.
 struct GateBlocks: Sendable {
+  /// G, and of these first the blocks that R sees h for, then those that it sees `Cell.inner` for; none without R.
+  let count: Int
+  let outer: Range<Int>
+  let inner: Range<Int>
   private var blocks = SIMD8<Int32>(repeating: -1)
 
   init(_ cell: Cell) {
+    count = cell.gateCount
+    let first = cell.kind.hasRecurrentWeight ? count - cell.kind.innerGates.count : 0
+    outer = 0..<first
+    inner = first..<(first + cell.kind.innerGates.count)
     for (block, gate) in cell.gateOrder.gates.enumerated() { blocks[gate.ordinal] = Int32(block) }
   }
 

@@ -5,10 +5,6 @@ internal import Tensors
 struct DirectionWeights<Number: Scalar>: Sendable {
   let cell: Cell
   let blocks: GateBlocks
-  /// G, and how many of them R sees: first those that it sees h for, then those that it sees `Cell.inner` for.
-  let gateCount: Int
-  let outerGates: Int
-  let innerGates: Int
   /// I, H and O.
   let inputSize: Int
   let hiddenSize: Int
@@ -28,9 +24,6 @@ struct DirectionWeights<Number: Scalar>: Sendable {
   init(_ layer: RecurrentLayer, _ parameters: DirectionParameters, _ rules: Number.Rules) {
     cell = layer.cell
     blocks = GateBlocks(cell)
-    gateCount = layer.cell.gateCount
-    innerGates = layer.cell.kind.innerGates.count
-    outerGates = cell.kind.hasRecurrentWeight ? gateCount - innerGates : 0
     inputSize = layer.inputSize
     hiddenSize = layer.hiddenSize
     outputSize = layer.outputSize
@@ -70,8 +63,8 @@ extension DirectionWeights {
   /// One step of the rows given, from their `inputs`; the others keep their state.
   func step(_ wx: StepInputs<Number>, _ rows: [ActiveRow], _ state: inout CellState<Number>) {
     let last = state.h
-    var unit = PassUnit(self, wx, recurrents(last, rows, gates: 0..<outerGates))
-    if innerGates > 0 {
+    var unit = PassUnit(self, wx, recurrents(last, rows, gates: blocks.outer))
+    if !blocks.inner.isEmpty {
       var inner = last
       for (r, row) in rows.enumerated() {
         for j in 0..<hiddenSize {
@@ -80,7 +73,7 @@ extension DirectionWeights {
           inner[at] = cell.inner(unit)
         }
       }
-      unit.inner = recurrents(inner, rows, gates: outerGates..<gateCount)
+      unit.inner = recurrents(inner, rows, gates: blocks.inner)
     }
     let hasCells = !state.c.isEmpty
     var hidden = projection == nil ? [] : [Number](repeating: .zero, count: state.c.count)
@@ -108,7 +101,7 @@ extension DirectionWeights {
 
   /// W x_t, of every unit and row.
   func inputs(_ x: [Number], _ rows: [ActiveRow]) -> Number.Sums {
-    Number.Sums(W, units: 0..<(gateCount * hiddenSize), x, starts: rows.map(\.x), count: inputSize)
+    Number.Sums(W, units: 0..<(blocks.count * hiddenSize), x, starts: rows.map(\.x), count: inputSize)
   }
 
   /// R h, of every unit of some gates and every row; nil without R.
@@ -159,7 +152,7 @@ private struct PassUnit<Number: Scalar>: CellUnit {
   func recurrent(_ gate: Gate) -> Number.Sum {
     let block = weights.blocks[gate]
     let k = block * weights.hiddenSize + j
-    let sum = block < weights.outerGates ? outer!.sum(k, r) : inner!.sum(k, r)
+    let sum = weights.blocks.outer.contains(block) ? outer!.sum(k, r) : inner!.sum(k, r)
     return weights.bR.map { sum + Number.element($0, k) } ?? sum
   }
 

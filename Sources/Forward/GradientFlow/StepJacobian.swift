@@ -35,10 +35,17 @@ private struct FlowUnit: CellUnit {
   /// What R of the inner gates sees.
   var seen: [Double] = []
   var j = 0
-  let openness = Openness()
+  /// How far each gate of `Cell.flowGates` is open, `[·, H]`: written by those who only read the unit.
+  let openness: Openness
 
   final class Openness {
-    var values: [Gate: Double] = [:]
+    let gates: [Gate]
+    var values: [Double]
+
+    init(_ gates: [Gate], units: Int) {
+      self.gates = gates
+      values = [Double](repeating: 0, count: gates.count * units)
+    }
   }
 
   init(_ weights: DirectionWeights<Double>, _ x: [Double], _ row: ActiveRow, _ last: CellState<Double>) {
@@ -46,6 +53,7 @@ private struct FlowUnit: CellUnit {
     self.x = x
     self.row = row
     self.last = last
+    openness = Openness(weights.cell.flowGates, units: weights.hiddenSize)
     functions = CellFunctions(
       weights.functions, clip: weights.functions.clip.map { Dual($0) }, weights.functions.rules)
   }
@@ -62,7 +70,8 @@ private struct FlowUnit: CellUnit {
     let block = weights.blocks[gate]
     let k = block * weights.hiddenSize + j
     let product = Double.dot(
-      weights.R!, row: k, block < weights.outerGates ? last.h : seen, at: 0, count: weights.outputSize)
+      weights.R!, row: k, weights.blocks.outer.contains(block) ? last.h : seen, at: 0,
+      count: weights.outputSize)
     return Dual(product + (weights.bR?[k] ?? 0), variable: block)
   }
 
@@ -70,7 +79,10 @@ private struct FlowUnit: CellUnit {
     weights.P.map { sum + Dual($0[weights.blocks[gate] * weights.hiddenSize + j]) * c } ?? sum
   }
 
-  func observe(_ gate: Gate, _ value: Dual) { openness.values[gate] = value.value }
+  func observe(_ gate: Gate, _ value: Dual) {
+    guard let index = openness.gates.firstIndex(of: gate) else { return }
+    openness.values[index * weights.hiddenSize + j] = value.value
+  }
 }
 
 extension DirectionWeights<Double> {
@@ -78,39 +90,30 @@ extension DirectionWeights<Double> {
   func jacobian(_ x: [Double], _ row: ActiveRow, from before: CellState<Double>) -> StepJacobian {
     var unit = FlowUnit(self, x, row, before)
     var step = StepJacobian()
-    let names = cell.flowGates
-    step.gates = [Double](repeating: 0, count: names.count * hiddenSize)
-    func observed() {
-      for (index, gate) in names.enumerated() {
-        if let value = unit.openness.values[gate] { step.gates[index * hiddenSize + unit.j] = value }
-      }
-    }
-    if innerGates > 0 {
+    if !blocks.inner.isEmpty {
       for j in 0..<hiddenSize {
         unit.j = j
         let inner = cell.inner(unit)
         unit.seen.append(inner.value)
         step.inner.append(inner.slopes)
-        observed()
       }
     }
-    unit.openness.values = [:]
     for j in 0..<hiddenSize {
       unit.j = j
       let states = cell.step(unit)
       step.h.append(states.h.slopes)
       if let c = states.c { step.c.append(c.slopes) }
-      observed()
     }
+    step.gates = unit.openness.values
     return step
   }
 
   /// The step's Jacobian as a matrix `[S, S]`; the state is h, and behind it c of the LSTM.
   func matrix(_ step: StepJacobian) -> Matrix {
     var hByH = combined(step.h)
-    if innerGates > 0 {
+    if !blocks.inner.isEmpty {
       let inner = combined(step.inner).addingDiagonal(step.inner.map { $0[Variable.h] })
-      for block in outerGates..<gateCount {
+      for block in blocks.inner {
         let product = self.block(block).times(inner)
         for j in 0..<hiddenSize {
           let factor = step.h[j][block]
@@ -141,7 +144,7 @@ extension DirectionWeights<Double> {
   private func combined(_ factors: [SIMD8<Double>]) -> Matrix {
     var result = Matrix(rows: hiddenSize, columns: outputSize)
     guard let kernel = R else { return result }
-    for block in 0..<outerGates {
+    for block in blocks.outer {
       for j in 0..<hiddenSize {
         let (row, factor) = (block * hiddenSize + j, factors[j][block])
         // Most gates reach only one of an LSTM's two states.

@@ -98,12 +98,12 @@ struct DirectionRun<Number: Panelled> {
     let (before, after) = (state.h(k) + first, state.h(k + 1) + first)
     let between = state.between + first
     let backwards = k % 2 == 1
-    let gates = weights.outerGates
+    let gates = weights.gateBlocks.outer.count
     let group = max(1, min(blocks.count, 4096 / (active * weights.gates * width)))
     let groups = (blocks.count + group - 1) / group
 
     // Products that only their own group reads all go to the same place, which stays in the cache.
-    let isKept = weights.innerGates > 0
+    let isKept = !weights.gateBlocks.inner.isEmpty
     let ldr = isKept ? ldx : (group * gates + 1) * width
     func own(_ blocks: Range<Int>) -> Int { blocks.lowerBound - self.blocks.lowerBound }
     func xStart(_ blocks: Range<Int>) -> UnsafeMutablePointer<Number> {

@@ -80,8 +80,8 @@ private struct PackedUnit<Number: Panelled>: CellUnit {
 
   @inline(__always)
   func recurrent(_ gate: Gate) -> Number {
-    weights.gateBlocks[gate] < weights.outerGates
-      ? step.r[row * step.ldr + place(gate, of: weights.outerGates)] : step.n![row * step.ldn + j]
+    weights.gateBlocks.outer.contains(weights.gateBlocks[gate])
+      ? step.r[row * step.ldr + place(gate, of: weights.gateBlocks.outer.count)] : step.n![row * step.ldn + j]
   }
 
   @inline(__always)

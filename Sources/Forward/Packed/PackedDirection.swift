@@ -29,9 +29,8 @@ struct PackedDirection<Number: Panelled>: Sendable {
   let cell: Cell
   let gateBlocks: GateBlocks
   let standard: StandardCell?
-  /// G, and how many of them, the last ones, R sees `Cell.inner` for.
-  let gates: Int
-  let innerGates: Int
+  /// G.
+  var gates: Int { gateBlocks.count }
   /// I, H and O.
   let inputSize: Int
   let hiddenSize: Int
@@ -49,8 +48,6 @@ struct PackedDirection<Number: Panelled>: Sendable {
   /// Blocks of units, H of them, and of outputs, O of them.
   var blocks: Int { Self.blocks(hiddenSize) }
   var outputBlocks: Int { Self.blocks(outputSize) }
-  /// Gates whose R h comes first.
-  var outerGates: Int { recurrent == nil ? 0 : gates - innerGates }
 
   private static func blocks(_ count: Int) -> Int { (count + Number.panelWidth - 1) / Number.panelWidth }
 
@@ -58,8 +55,6 @@ struct PackedDirection<Number: Panelled>: Sendable {
     cell = layer.cell
     gateBlocks = GateBlocks(layer.cell)
     standard = StandardCell(layer, parameters)
-    gates = layer.cell.gateCount
-    innerGates = layer.cell.kind.innerGates.count
     inputSize = layer.inputSize
     hiddenSize = layer.hiddenSize
     outputSize = layer.outputSize
@@ -81,18 +76,18 @@ struct PackedDirection<Number: Panelled>: Sendable {
     func numbers(_ tensor: Tensor?) -> [Number]? { tensor.map { Number.stored($0, rules) } }
     input = PackedMatrix(
       MatrixSource(parameters.inputWeight, rules), depth: inputSize, bias: numbers(parameters.inputBias),
-      rows: rows(0..<gates))
+      rows: rows(0..<gateBlocks.count))
     let weight = parameters.recurrentWeight.map { MatrixSource<Number>($0, rules) }
     let bias = numbers(parameters.recurrentBias)
     /// R of some gates, which see numbers of `depth`.
     func seeing(_ gates: Range<Int>, _ depth: Int) -> PackedMatrix<Number>? {
       weight.map { PackedMatrix($0, depth: depth, bias: bias, rows: rows(gates)) }
     }
-    let outer = gates - innerGates
-    recurrent = seeing(0..<outer, layer.outputSize)
+    let inner = gateBlocks.inner
+    recurrent = seeing(gateBlocks.outer, layer.outputSize)
     second =
-      outer < gates
-      ? seeing(outer..<gates, size)
+      !inner.isEmpty
+      ? seeing(inner, size)
       : parameters.projection.map {
         PackedMatrix(MatrixSource($0, rules), outputs: layer.outputSize, depth: size, bias: nil)
       }

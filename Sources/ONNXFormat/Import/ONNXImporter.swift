@@ -21,6 +21,8 @@ public struct ONNXImporter {
   var values: [String: ImportedValue] = [:]
   /// How often a value is read, graph outputs included.
   var uses: [String: Int] = [:]
+  /// What the graph gives.
+  var outputNames: Set<String> = []
   /// Outputs of the graph that come without axes of size 1.
   var squeezedOutputs: Set<String> = []
   var elementTypes: [String: ElementType] = [:]
@@ -119,6 +121,7 @@ public struct ONNXImporter {
     }
     for node in nodes { for input in node.inputs where !input.isEmpty { uses[input, default: 0] += 1 } }
     for output in graph.outputs { uses[output.name, default: 0] += 1 }
+    outputNames = Set(graph.outputs.map(\.name))
 
     try refuseWrittenOut(nodes)
     let inputs = try importInputs(nodes)

@@ -164,7 +164,7 @@ extension Layer {
   fileprivate var needsBatchSize: Bool {
     switch operation {
     case .constant: true
-    case .recurrent(let layer): layer.isScanned
+    case .recurrent(let layer): layer.scanForm != nil
     case .embedding, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .select, .concat,
       .slice, .arithmetic,
       .reverse,

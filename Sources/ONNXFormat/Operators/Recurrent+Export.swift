@@ -4,8 +4,9 @@ internal import Tensors
 
 extension ONNXExporter {
   mutating func exportRecurrent(_ layer: Layer, _ recurrent: RecurrentLayer) throws(ONNXError) {
-    guard let order = gates.order(recurrent.cell), !recurrent.isScanned else {
-      return try exportScanned(layer, recurrent)
+    if let form = recurrent.scanForm { return try exportScanned(layer, recurrent, form) }
+    guard let order = gates.order(recurrent.cell) else {
+      throw .notExpressible(layer: layer.name, reason: "no operator of ONNX computes it")
     }
     let canonical = recurrent.cell.gateOrder
     let count = recurrent.direction.count

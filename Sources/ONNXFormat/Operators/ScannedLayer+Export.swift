@@ -4,11 +4,8 @@ internal import Tensors
 extension ONNXExporter {
   /// A layer that ONNX has no operator for, as a Scan.
   mutating func exportScanned(
-    _ layer: Layer, _ recurrent: RecurrentLayer
+    _ layer: Layer, _ recurrent: RecurrentLayer, _ form: ScanForm
   ) throws(ONNXError) {
-    guard let form = ScanForm.of(recurrent.cell) else {
-      throw .notExpressible(layer: layer.name, reason: "no operator of ONNX computes it")
-    }
     func refuse(_ reason: String) -> ONNXError {
       .notExpressible(layer: layer.name, reason: "\(form.name) is written as a Scan: \(reason)")
     }

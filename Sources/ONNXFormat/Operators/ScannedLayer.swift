@@ -24,21 +24,18 @@ struct ScanForm: Sendable {
     let width: @Sendable (RecurrentLayer) -> Int
   }
 
-  /// How a layer of a cell is written for which, or for whose projection, ONNX has no operator.
-  static func of(_ cell: Cell) -> ScanForm? {
-    switch cell {
-    case .lstm: projectedLSTM
-    case .minGRU: minGRU
-    case .rnn, .gru: nil
-    }
-  }
-
   static let all = [projectedLSTM, minGRU]
 }
 
 extension RecurrentLayer {
-  /// Whether ONNX has no operator for it: no cell of its own, or none with a projection.
-  var isScanned: Bool { projectionSize != nil || ONNXGates.specification.order(cell) == nil }
+  /// How it is written where ONNX has no operator for its cell, or for the cell's projection.
+  var scanForm: ScanForm? {
+    switch cell {
+    case .lstm: projectionSize == nil ? nil : .projectedLSTM
+    case .minGRU: .minGRU
+    case .rnn, .gru: nil
+    }
+  }
 }
 
 /// A tensor of one direction as an initializer of the body.

@@ -34,9 +34,7 @@ extension ONNXImporter {
       axes = view.axes.indices.filter { view.axes[$0].isEmpty || knownSize(view.axes[$0], view) == 1 }
       let open = view.axes.filter { knownSize($0, view) == nil }
       // What goes straight out loses them with the output's port, as the file has it.
-      if !open.isEmpty, !isBody, uses[node.outputs[0]] == 1,
-        source.graph.outputs.contains(where: { $0.name == node.outputs[0] })
-      {
+      if !open.isEmpty, uses[node.outputs[0]] == 1, outputNames.contains(node.outputs[0]) {
         squeezedOutputs.insert(node.outputs[0])
         note(
           node.label, .exact,

@@ -99,6 +99,12 @@ public struct RecurrentLayer: Sendable, Equatable {
 }
 
 extension RecurrentLayer {
+  /// Where a gate's rows are in what stacks the gates; none where the cell has no such gate.
+  package func rows(of gate: Gate) -> Range<Int> {
+    guard let block = cell.gateOrder.gates.firstIndex(of: gate) else { return 0..<0 }
+    return (block * hiddenSize)..<((block + 1) * hiddenSize)
+  }
+
   /// `forward` or `reverse` for each weight set.
   public var directionNames: [String] {
     switch direction {
