@@ -109,6 +109,20 @@ struct Inspect: ParsableCommand {
       if layer.inputForget { text += ", f = 1 − i" }
       return text
     case .dense(let dense): return "Dense \(dense.weight.shape[1]) → \(dense.weight.shape[0])"
+    case .convolution(let convolution): return describe(convolution)
+    case .pool(let pool):
+      let kernel = pool.axes.map { "\($0.kernel)" }.joined(separator: "×")
+      return "Pool \(pool.reduction.rawValue), window \(kernel)\(strides(pool.axes))"
+    case .padding(let padding):
+      let axes = padding.axes.map { "\($0.before) and \($0.after)" }.joined(separator: ", ")
+      return "Pad \(axes), \(padding.mode)"
+    case .gather(let gather):
+      return "FeatureGather from \(gather.start), "
+        + gather.factors.map { "\($0.count) by \($0.stride)" }.joined(separator: ", ")
+    case .unfold(let unfold): return "Unfold \(unfold.count) steps, \(unfold.inner) apart"
+    case .fold(let fold): return "Fold \(fold.count) steps"
+    case .reduce(let reduction):
+      return "Reduce \(reduction.function.rawValue) of \(reduction.count), \(reduction.inner) apart"
     case .embedding(let embedding):
       return "Embedding \(embedding.table.shape[0]) × \(embedding.table.shape[1])"
     case .activation(let activation): return "Activation \(activation)"
@@ -122,7 +136,21 @@ struct Inspect: ParsableCommand {
     case .layerNormalization(let layer):
       return "LayerNormalization \(layer.scale.count), epsilon \(layer.epsilon.brief)"
     case .dropout(let dropout): return "Dropout \(dropout.ratio.brief) (identity at inference)"
-    case .softmax, .logSoftmax, .concat, .constant, .reverse, .argMax: return operation.name
+    case .softmax, .logSoftmax, .timeSoftmax, .concat, .constant, .reverse, .argMax: return operation.name
     }
+  }
+
+  private func describe(_ layer: Convolution) -> String {
+    let kernel = layer.axes.map { "\($0.kernel)" }.joined(separator: "×")
+    let groups = layer.groups == 1 ? "" : ", \(layer.groups) groups"
+    return "Convolution \(layer.weight.shape[1] * layer.groups) → \(layer.weight.shape[0]), kernel \(kernel)"
+      + strides(layer.axes) + groups
+  }
+
+  private func strides(_ axes: [WindowAxis]) -> String {
+    func list(_ numbers: [Int], _ name: String) -> String {
+      numbers.allSatisfy { $0 == 1 } ? "" : ", \(name) " + numbers.map(String.init).joined(separator: "×")
+    }
+    return list(axes.map(\.stride), "stride") + list(axes.map(\.dilation), "dilation")
   }
 }

@@ -125,7 +125,8 @@ private struct BeamSearch<Number: Native> {
     case nil, .recurrent, .embedding, .dense, .activation, .layerNormalization, .select, .concat, .slice,
       .arithmetic, .reverse,
       .constant,
-      .dropout, .argMax, .generate:
+      .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
+      .timeSoftmax:
       scores = .logits
     }
   }

@@ -27,6 +27,10 @@ public enum ForwardError: Error, Equatable, CustomStringConvertible {
   case stepOutOfRange(layer: String, step: Int, steps: Int)
   /// A reduction over nothing.
   case empty(layer: String, what: String)
+  /// A layer's window, or what it takes away, needs more steps.
+  case tooFewSteps(layer: String, steps: Int, least: Int)
+  /// A layer takes sequences of so many steps and no others.
+  case wrongSteps(layer: String, expected: Int, found: Int)
   /// A layer needs the whole sequence.
   case cannotStream(layer: String, reason: String)
   /// A loop, or the model named as `layer` where there is none, cannot be searched by beam.
@@ -64,6 +68,10 @@ public enum ForwardError: Error, Equatable, CustomStringConvertible {
       "layer '\(layer)', step \(step), row \(row): token \(token) is outside a table of \(vocabulary) rows"
     case .stepOutOfRange(let layer, let step, let steps):
       "layer '\(layer)': a sequence of \(steps) steps has no step \(step)"
+    case .tooFewSteps(let layer, let steps, let least):
+      "layer '\(layer)' needs \(least) steps or more, not \(steps)"
+    case .wrongSteps(let layer, let expected, let found):
+      "layer '\(layer)' takes \(expected) steps, not \(found)"
     case .empty(let layer, let what): "layer '\(layer)': no \(what) to reduce"
     case .cannotStream(let layer, let reason): "layer '\(layer)' cannot run step by step: \(reason)"
     case .cannotSearch(let layer, let reason): "'\(layer)' cannot be searched by beam: \(reason)"

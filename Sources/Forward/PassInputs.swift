@@ -45,7 +45,9 @@ struct PassInputs<Number: Scalar> {
 
   private func check(_ port: Model.Port, _ tensor: Tensor) throws(ForwardError) {
     let isInteger = !tensor.elementType.isFloat && tensor.quantization == nil
-    guard isInteger == port.kind.isInteger, tensor.elementType != .bool else {
+    guard isInteger || !port.kind.isInteger || port.elementType.isFloat, !isInteger || port.kind.isInteger,
+      tensor.elementType != .bool
+    else {
       throw .wrongElementType(
         port: port.name, expected: port.kind.isInteger ? "integers" : "floating-point numbers",
         found: tensor.elementType)
@@ -107,8 +109,9 @@ struct PassInputs<Number: Scalar> {
       return .numbers(
         Numbers(steps: time, batch: batch, features: port.kind.features, elements: elements))
     }
-    // Integers: checked above.
-    let elements = arrangement.canonical((try? tensor.integers()) ?? [])
+    // Integers, or floats that hold some: checked above.
+    let integers = (try? tensor.integers()) ?? tensor.doubles.map { Int64(truncating: $0) }
+    let elements = arrangement.canonical(integers)
     return .integers(Integers(steps: time, batch: batch, elements: elements))
   }
 }
@@ -130,5 +133,12 @@ extension Tensor {
       (row * shape[axis] + range.lowerBound)..<(row * shape[axis] + range.upperBound)
     }
     return try! flat.rows(ranges).reshaped(Array(shape[..<axis]) + [range.count] + inner)
+  }
+}
+
+extension Int64 {
+  /// Without the fraction; what no Int64 can hold becomes the least one, which is no token.
+  fileprivate init(truncating number: Double) {
+    self = Int64(exactly: number.rounded(.towardZero)) ?? .min
   }
 }

@@ -11,6 +11,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
   private let weights: [Number.Weights]
   private let recurrent: Number.Recurrence?
   private let dense: Number.Dense?
+  private let convolution: ConvolutionPass<Number>?
   private let generation: GeneratePass<Number>?
 
   init(_ layer: Layer, _ rules: Number.Rules) {
@@ -19,20 +20,25 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     self.rules = rules
     var recurrent: Number.Recurrence?
     var dense: Number.Dense?
+    var convolution: ConvolutionPass<Number>?
     var generation: GeneratePass<Number>?
     var weights: [Number.Weights] = []
     switch layer.operation {
     case .recurrent(let layer): recurrent = Number.recurrence(layer, rules)
     case .dense(let layer): dense = Number.Dense(weight: layer.weight, bias: layer.bias, rules)
+    case .convolution(let layer): convolution = ConvolutionPass(layer, rules)
     case .generate(let generate): generation = GeneratePass(generate, rules)
     // Rows that are looked up are converted one by one, but where all of the table has to be narrowed.
     case .embedding where !rules.narrowsWeights: break
     case .embedding, .arithmetic, .constant, .layerNormalization:
       weights = layer.operation.tensors.map { Number.stored($0.tensor, rules) }
-    case .activation, .softmax, .logSoftmax, .select, .concat, .slice, .reverse, .dropout, .argMax: break
+    case .activation, .softmax, .logSoftmax, .select, .concat, .slice, .reverse, .dropout, .argMax, .pool,
+      .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax:
+      break
     }
     self.recurrent = recurrent
     self.dense = dense
+    self.convolution = convolution
     self.generation = generation
     self.weights = weights
   }
@@ -43,6 +49,31 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     case .recurrent: return try runRecurrent(inputs)
     case .embedding(let embedding): return [try embed(inputs[0]!.integers, embedding.table)]
     case .dense: return [.numbers(dense!.run(inputs[0]!.numbers))]
+    case .convolution(let layer):
+      try requireWindow(layer.axes, inputs[0]!)
+      return [.numbers(convolution!.run(inputs[0]!.numbers))]
+    case .pool(let pool):
+      try requireWindow(pool.axes, inputs[0]!, roundsUp: pool.roundsUp)
+      return [.numbers(inputs[0]!.numbers.pooled(pool))]
+    case .padding(let padding):
+      try requirePlaces(padding, inputs[0]!)
+      return [.numbers(inputs[0]!.numbers.padded(padding))]
+    case .gather(let gather):
+      let sources = gather.sources
+      return [
+        .numbers(
+          inputs[0]!.numbers.mapGroups(features: sources.count) { group, result in
+            result.append(contentsOf: sources.lazy.map { group[group.startIndex + $0] })
+          })
+      ]
+    case .unfold(let unfold): return [.numbers(inputs[0]!.numbers.unfolded(unfold))]
+    case .fold(let fold):
+      guard inputs[0]!.steps == fold.count else {
+        throw .wrongSteps(layer: name, expected: fold.count, found: inputs[0]!.steps ?? 1)
+      }
+      return [.numbers(inputs[0]!.numbers.folded())]
+    case .reduce(let reduction): return [.numbers(inputs[0]!.numbers.reduced(reduction))]
+    case .timeSoftmax: return [.numbers(inputs[0]!.numbers.softmaxOverTime(rules))]
     case .activation(let activation):
       return [.numbers(inputs[0]!.numbers.map { Number.activate(activation, $0, rules) })]
     case .softmax:
@@ -197,11 +228,10 @@ struct PreparedLayer<Number: Scalar>: Sendable {
           result.elements[b * x.features + f] = lengths.isUndecided(b) ? .unknown : source
         }
       }
-    case .mean:
+    case .mean, .sum:
       for index in 0..<size {
-        var sum = Number.emptySum
-        for t in 0..<steps { sum = sum + x.elements[t * size + index] }
-        result.elements[index] = Number(sum) / Number.constant(Double(steps))
+        let sum = Number((0..<steps).reduce(Number.emptySum) { $0 + x.elements[$1 * size + index] })
+        result.elements[index] = selection == .sum ? sum : sum / Number.constant(Double(steps))
       }
     case .step: break  // taken above, of tokens too
     case .max:
@@ -280,14 +310,18 @@ struct PreparedLayer<Number: Scalar>: Sendable {
       let numbers = Number.elements(weights[0])
       let isScalar = constant.shape == [1]
       for index in result.elements.indices {
-        let number = numbers[isScalar ? 0 : index % result.features]
+        let number = numbers[isScalar ? 0 : index % result.features / arithmetic.inner]
         let x = result.elements[index]
         result.elements[index] = arithmetic.constantFirst ? apply(number, x) : apply(x, number)
       }
     } else {
-      try requireSameSteps(inputs[0], inputs[1])
+      let (left, right) = (inputs[0], inputs[1])
+      // A vector is the same at each step.
+      if left.steps != nil, right.steps != nil { try requireSameSteps(left, right) }
+      if left.steps == nil { result = right }
+      let (own, other) = (left.elements.count, right.elements.count)
       for index in result.elements.indices {
-        result.elements[index] = apply(result.elements[index], inputs[1].elements[index])
+        result.elements[index] = apply(left.elements[index % own], right.elements[index % other])
       }
     }
     return result
@@ -316,6 +350,27 @@ struct PreparedLayer<Number: Scalar>: Sendable {
       for k in 0..<x.features {
         let y = result[first + k] * scale[k]
         result[first + k] = bias.map { y + $0[k] } ?? y
+      }
+    }
+  }
+
+  /// A window along time needs as many steps as it spans.
+  private func requireWindow(
+    _ axes: [WindowAxis], _ x: Value<Number>, roundsUp: Bool = false
+  ) throws(ForwardError) {
+    for axis in axes where axis.size == nil {
+      let steps = x.steps ?? 1
+      guard axis.places(of: steps, roundsUp: roundsUp) > 0 else {
+        throw .tooFewSteps(layer: name, steps: steps, least: max(1, axis.span - axis.before - axis.after))
+      }
+    }
+  }
+
+  private func requirePlaces(_ padding: Padding, _ x: Value<Number>) throws(ForwardError) {
+    for axis in padding.axes where axis.size == nil {
+      let steps = x.steps ?? 1
+      guard steps >= 1, steps + axis.before + axis.after >= 1 else {
+        throw .tooFewSteps(layer: name, steps: steps, least: max(1, 1 - axis.before - axis.after))
       }
     }
   }

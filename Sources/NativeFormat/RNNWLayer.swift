@@ -135,6 +135,7 @@ private struct LayerFields: FieldReader {
 
   mutating func integer(_ key: String) throws(RNNWError) -> Int { try object.required(key).integer() }
   mutating func size(_ key: String) throws(RNNWError) -> Int { try object.required(key).size() }
+  mutating func optionalSize(_ key: String) throws(RNNWError) -> Int? { try object.optional(key)?.size() }
   mutating func real(_ key: String) throws(RNNWError) -> Double { try object.required(key).real() }
   mutating func optionalReal(_ key: String) throws(RNNWError) -> Double? { try object.optional(key)?.real() }
   mutating func flag(_ key: String) throws(RNNWError) -> Bool { try object.required(key).flag() }

@@ -11,6 +11,8 @@ struct View: Equatable {
   var axes: [[AxisFactor]]
   /// The number of steps where the source fixes it.
   var timeSize: Int?
+  /// How its steps are counted.
+  var clock = Clock()
   /// For integers: what was added to the value, so that `lengths − 1` can be recognised.
   var offset = 0
   /// For token ids: a part of the expression by which Keras lets negative ids count from the end.
@@ -25,11 +27,14 @@ struct View: Equatable {
     case wrapped(vocabulary: Int)
   }
 
-  init(value: String, kind: ValueKind, axes: [[AxisFactor]], timeSize: Int? = nil) {
+  init(
+    value: String, kind: ValueKind, axes: [[AxisFactor]], timeSize: Int? = nil, clock: Clock = Clock()
+  ) {
     self.value = value
     self.kind = kind
     self.axes = axes.map(Self.normalised)
     self.timeSize = kind.hasTime ? timeSize : nil
+    self.clock = kind.hasTime ? clock : Clock()
   }
 
   /// Drops features of count 1 and joins neighbours that continue one another.

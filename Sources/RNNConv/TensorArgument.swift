@@ -1,7 +1,7 @@
 public import ByteIO
 public import Tensors
 
-/// `name=file` or `file`, as the command line takes tensors: one tensor, or those of an archive.
+/// `name=file` or `file`, as the command line takes tensors: one tensor, or those of an archive; or `name=number`, a whole one.
 public struct TensorArgument: Sendable, Equatable, CustomStringConvertible {
   /// What it is for, or which tensor of an archive; nil where that was not said.
   public let name: String?
@@ -32,6 +32,9 @@ public struct TensorArgument: Sendable, Equatable, CustomStringConvertible {
     limits: Limits = .standard
   ) throws(RNNConvError) -> [(name: String?, tensor: Tensor)] {
     guard !path.isEmpty else { throw .arguments("'\(self)' names no file: give it as name=file") }
+    if let number = Int64(path), name != nil, access(path, F_OK) != 0 {
+      return [(name, Tensor([number], shape: []))]
+    }
     let read = try TensorFile.read(path, limits: limits)
     guard let name else { return read }
     guard read.count == 1 else {

@@ -31,6 +31,22 @@ extension Layer {
     case embedding(Embedding)
     /// `weight · x + bias` over the features.
     case dense(Dense)
+    /// A kernel moved along one to three axes: time, or axes of fixed size inside the features.
+    case convolution(Convolution)
+    /// The largest or the mean of what a window sees.
+    case pool(Pool)
+    /// Places added at the ends of axes, or taken away there.
+    case padding(Padding)
+    /// Features picked by a regular pattern.
+    case gather(FeatureGather)
+    /// An axis inside the features becomes time.
+    case unfold(Unfold)
+    /// Time becomes an axis inside the features.
+    case fold(Fold)
+    /// A sum, mean or maximum over an axis inside the features.
+    case reduce(Reduction)
+    /// Over the steps.
+    case timeSoftmax
     /// Pointwise.
     case activation(Activation)
     /// Over the features.
@@ -67,6 +83,14 @@ extension Layer.Operation {
     case .recurrent(let layer): layer
     case .embedding(let layer): layer
     case .dense(let layer): layer
+    case .convolution(let layer): layer
+    case .pool(let layer): layer
+    case .padding(let layer): layer
+    case .gather(let layer): layer
+    case .unfold(let layer): layer
+    case .fold(let layer): layer
+    case .reduce(let layer): layer
+    case .timeSoftmax: TimeSoftmax()
     case .activation(let layer): layer
     case .softmax: Softmax()
     case .logSoftmax: LogSoftmax()
@@ -90,6 +114,14 @@ extension Layer.Operation {
       case .rnn, .lstm, .gru, .minGRU: .recurrent(try RecurrentLayer(name, from: &fields))
       case .embedding: .embedding(try Embedding(name, from: &fields))
       case .dense: .dense(try Dense(name, from: &fields))
+      case .convolution: .convolution(try Convolution(name, from: &fields))
+      case .pool: .pool(try Pool(name, from: &fields))
+      case .padding: .padding(try Padding(name, from: &fields))
+      case .featureGather: .gather(try FeatureGather(name, from: &fields))
+      case .unfold: .unfold(try Unfold(name, from: &fields))
+      case .fold: .fold(try Fold(name, from: &fields))
+      case .reduce: .reduce(try Reduction(name, from: &fields))
+      case .timeSoftmax: .timeSoftmax
       case .activation: .activation(try Activation(name, from: &fields))
       case .softmax: .softmax
       case .logSoftmax: .logSoftmax

@@ -77,7 +77,8 @@ extension Model {
 extension Model.Port {
   /// The factors of all axes must hold each dimension of the value exactly once; without batch there is one row.
   fileprivate func validateAxes() throws(ModelError) {
-    guard elementType.isFloat != kind.isInteger else {
+    // Whole numbers come as floats, too: Keras' inputs of token ids.
+    guard elementType.isFloat || kind.isInteger, elementType != .bool else {
       throw .wrongElementType(layer: name, tensor: value, found: elementType)
     }
     var times = 0

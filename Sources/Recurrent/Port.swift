@@ -7,7 +7,8 @@ extension Model {
     public var name: String
     /// The canonical value inside.
     public var value: String
-    /// Of the tensor outside: a float type for features, an integer type for tokens and indices.
+    /// Of the tensor outside: a float type for features, an integer type for tokens and indices, or a float type that holds such integers,
+    /// whose fraction is dropped.
     public var elementType: ElementType
     /// What the value inside is.
     public var kind: ValueKind

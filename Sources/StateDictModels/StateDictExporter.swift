@@ -55,7 +55,8 @@ public struct StateDictExporter {
       case .recurrent, .embedding, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .select,
         .concat, .slice,
         .arithmetic,
-        .reverse, .constant, .dropout, .argMax, .generate:
+        .reverse, .constant, .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold,
+        .fold, .reduce, .timeSoftmax:
         try export(layer)
       }
     }
@@ -212,7 +213,7 @@ public struct StateDictExporter {
     case .activation, .softmax, .logSoftmax, .recurrent, .select, .concat, .slice,
       .arithmetic, .reverse,
       .constant,
-      .argMax, .generate:
+      .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax:
       guard let known = Architecture.Activation.allCases.first(where: { $0.operation == layer.operation })
       else {
         throw refuse(layer.name, "\(layer.operation.name) is no step that can be written beside a state dict")

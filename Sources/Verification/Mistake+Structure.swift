@@ -189,7 +189,8 @@ extension Mistake {
       case .embedding, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .select, .concat,
         .slice, .arithmetic,
         .reverse,
-        .constant, .dropout, .argMax, .generate:
+        .constant, .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold,
+        .reduce, .timeSoftmax:
         return false
       }
       return true

@@ -138,10 +138,14 @@ extension Model {
       switch layer.operation {
       case .recurrent(let recurrent): weight = recurrent.directions[0].inputWeight
       case .dense(let dense): weight = dense.weight
+      case .convolution(let convolution):
+        // Of as many elements.
+        let shape = convolution.weight.shape
+        weight = try! convolution.weight.reshaped([shape[0], shape.dropFirst().reduce(1, *)])
       case .embedding, .activation, .softmax, .logSoftmax, .layerNormalization, .select, .concat, .slice,
         .arithmetic, .reverse,
         .constant,
-        .dropout, .argMax, .generate:
+        .dropout, .argMax, .generate, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax:
         continue
       }
       // Some rows tell the size of all.
@@ -197,7 +201,8 @@ extension Model {
       case .embedding, .recurrent, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .select,
         .concat, .slice,
         .arithmetic, .reverse,
-        .constant, .dropout, .argMax:
+        .constant, .dropout, .argMax, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
+        .timeSoftmax:
         return nil
       }
     }.first

@@ -17,8 +17,22 @@ struct Assumptions: Equatable {
 
   /// What the axes of an input may be, the likeliest first.
   static func roles(_ info: ONNXValueInfo) -> [[AxisRole]] {
-    guard let rank = info.shape?.count, let type = info.elementType else { return [] }
+    guard let shape = info.shape, let type = info.elementType else { return [] }
+    let rank = shape.count
     let features = AxisRole.features(nil)
+    if rank > 3, type.isFloat {
+      // Open are the batch and time; what is fixed belongs to the features.
+      let open = shape.indices.filter { if case .fixed = shape[$0] { false } else { true } }
+      func roles(_ first: AxisRole, _ second: AxisRole) -> [AxisRole] {
+        shape.indices.map { $0 == open.first ? first : $0 == open.last ? second : features }
+      }
+      switch open.count {
+      case 0: return [[.batch] + [AxisRole](repeating: features, count: rank - 1)]
+      case 1: return [roles(.batch, .batch), roles(.time, .time)]
+      case 2: return [roles(.batch, .time), roles(.time, .batch)]
+      default: return []
+      }
+    }
     return switch (rank, type.isFloat) {
     case (3, true): [[.batch, .time, features], [.time, .batch, features]]
     case (2, true): [[.batch, features], [.time, features], [.batch, .time], [.time, .batch]]

@@ -2,57 +2,132 @@ internal import ByteIO
 internal import Recurrent
 internal import Tensors
 
+/// Which places of an axis are kept: `count` of them from `start` on, `step` apart; backwards where that is negative.
+struct Cut: Equatable {
+  var axis: Int
+  var start: Int
+  var count: Int
+  var step = 1
+}
+
 extension ONNXImporter {
-  /// `start ..< start + count` along an axis: a step of the sequence, or neighbouring features.
+  /// Some places along an axis: steps of the sequence, or features. Sets the node's output.
   mutating func pick(
     _ node: ONNXNode, _ view: View, _ axis: Int, start: Int, count: Int, keepsAxis: Bool
   ) throws(ONNXError) {
-    guard count > 0 else { throw .invalid(node: node.label, reason: "it cuts nothing out") }
-    var axes = view.axes
+    try pick(node, view, [Cut(axis: axis, start: start, count: count)], keepsAxes: keepsAxis)
+  }
+
+  /// The same along several axes, one after another.
+  mutating func pick(
+    _ node: ONNXNode, _ view: View, _ cuts: [Cut], keepsAxes: Bool
+  ) throws(ONNXError) {
+    var view = view
     let name = try output(node)
-    let factors = axes[axis]
-    if keepsAxis { axes[axis] = [] } else { axes.remove(at: axis) }
-    if factors == [.time] {
-      if count == view.timeSize, keepsAxis { return try set(node, view) }
-      guard count == 1 else {
-        throw .notImportable(
-          node: node.label, reason: "it keeps \(count) of the steps; only one step, or all, can be selected")
-      }
-      if let time = view.timeSize {
-        guard (-time..<time).contains(start) else {
-          throw .invalid(node: node.label, reason: "step \(start) of \(time)")
-        }
-      }
+    for (position, cut) in cuts.enumerated() {
+      guard cut.count > 0 else { throw .invalid(node: node.label, reason: "it cuts nothing out") }
+      let isLast = position == cuts.count - 1
+      let target = isLast ? name : uniqueValue("\(name)_cut")
+      view =
+        try view.axes[cut.axis] == [.time]
+        ? steps(node, view, cut, target) : features(node, view, cut, target)
+    }
+    if !keepsAxes {
+      let dropped = Set(cuts.map(\.axis))
+      view.axes = view.axes.indices.filter { !dropped.contains($0) }.map { view.axes[$0] }
+    }
+    try set(node, view)
+  }
+
+  /// One step, which leaves no time, or a range of them.
+  private mutating func steps(
+    _ node: ONNXNode, _ view: View, _ cut: Cut, _ name: String
+  ) throws(ONNXError) -> View {
+    var result = view
+    if cut.count == view.timeSize, cut.start == 0, cut.step == 1 { return view }
+    if let time = view.timeSize, !(-time..<time).contains(cut.start) {
+      throw .invalid(node: node.label, reason: "step \(cut.start) of \(time)")
+    }
+    if cut.count == 1 {
       // The last of a known number of steps and "the last" are the same model: say it the general way.
-      let step = view.timeSize.map { start == $0 - 1 ? -1 : start } ?? start
-      _ = add(.select(.step(step)), node, inputs: [view.value], output: name)
-      let kind: ValueKind = view.kind.isInteger ? .indices : .vector(features: view.kind.features)
-      return try set(node, View(value: name, kind: kind, axes: axes))
+      let step = view.timeSize.map { cut.start == $0 - 1 ? -1 : cut.start } ?? cut.start
+      result = View(
+        value: name, kind: view.kind.isInteger ? .indices : .vector(features: view.kind.features),
+        axes: view.axes)
+      result.axes[cut.axis] = []
+      result.value = add(.select(.step(step)), node, inputs: [view.value], output: name)
+      return result
     }
-    guard let size = knownSize(factors, view), (-size..<size).contains(start) else {
-      throw .invalid(node: node.label, reason: "index \(start) of axis \(axis) in \(describe(view.axes))")
-    }
-    let first = start < 0 ? start + size : start
-    guard first + count <= size else {
-      throw .invalid(node: node.label, reason: "indices \(first) to \(first + count) of \(size)")
-    }
-    if factors.isEmpty {
-      var same = view
-      same.axes = keepsAxis ? view.axes : axes
-      return try set(node, same)
-    }
-    // The axis must be the major part of the features, so that what is kept is contiguous.
-    guard case .features(let stride, let total)? = factors.first, factors.count == 1,
-      stride * total == view.kind.features
-    else {
+    guard let time = view.timeSize, cut.step == 1, !view.kind.isInteger else {
       throw .notImportable(
         node: node.label,
-        reason: "it cuts axis \(axis) of \(describe(view.axes)), which is not a run of features")
+        reason: "it keeps \(cut.count) of the steps, \(cut.step) apart; only neighbours can be kept")
     }
-    if keepsAxis { axes[axis] = [.features(stride: stride, count: count)] }
-    _ = add(.slice(start: first * stride, count: count * stride), node, inputs: [view.value], output: name)
-    try set(
-      node,
-      View(value: name, kind: view.kind.with(features: count * stride), axes: axes, timeSize: view.timeSize))
+    let first = cut.start < 0 ? cut.start + time : cut.start
+    return try cropped(node, view, cut.axis, before: first, after: time - first - cut.count, name)
+  }
+
+  /// Without some steps at the ends.
+  mutating func cropped(
+    _ node: ONNXNode, _ view: View, _ axis: Int, before: Int, after: Int, _ name: String
+  ) throws(ONNXError) -> View {
+    guard max(before, after) <= WindowAxis.most else {
+      throw .invalid(node: node.label, reason: "it takes away \(before) and \(after) steps")
+    }
+    var result = view
+    let padding = Padding(.constant(0), axes: [.init(size: nil, before: -before, after: -after)])
+    result.value = add(.padding(padding), node, inputs: [view.value], output: name)
+    result.timeSize = view.timeSize.map { $0 - before - after }
+    result.clock = view.clock.padded(-before - after)
+    return result
+  }
+
+  private mutating func features(
+    _ node: ONNXNode, _ view: View, _ cut: Cut, _ name: String
+  ) throws(ONNXError) -> View {
+    let factors = view.axes[cut.axis]
+    guard let size = knownSize(factors, view), (-size..<size).contains(cut.start) else {
+      throw .invalid(
+        node: node.label, reason: "index \(cut.start) of axis \(cut.axis) in \(describe(view.axes))")
+    }
+    let first = cut.start < 0 ? cut.start + size : cut.start
+    guard (0..<size).contains(first + (cut.count - 1) * cut.step) else {
+      throw .invalid(node: node.label, reason: "indices \(first) to \(first + cut.count) of \(size)")
+    }
+    if factors.isEmpty { return view }
+    var result = view
+    // Where the axis is the major part of the features, what is kept lies together.
+    if case .features(let stride, let total)? = factors.first, factors.count == 1,
+      stride * total == view.kind.features, cut.step == 1
+    {
+      if cut.count == size { return view }
+      result.value = add(
+        .slice(start: first * stride, count: cut.count * stride), node, inputs: [view.value], output: name)
+      result.kind = view.kind.with(features: cut.count * stride)
+      result.axes[cut.axis] = View.normalised([.features(stride: stride, count: cut.count)])
+      return result
+    }
+    let source = ordered(view, node)
+    guard view.places(cut.axis) == size, !view.kind.isInteger,
+      case .features(let inner, _)? = source.axes[cut.axis].first
+    else {
+      throw .notImportable(node: node.label, reason: "it cuts axis \(cut.axis) of \(describe(view.axes))")
+    }
+    let gather = FeatureGather(
+      start: first * inner,
+      [
+        .init(count: source.kind.features / (size * inner), stride: size * inner),
+        .init(count: cut.count, stride: cut.step * inner), .init(count: inner, stride: 1),
+      ])
+    result = source
+    result.value = add(
+      gather.isRun
+        ? .slice(start: gather.start, count: gather.factors[0].count) : .gather(gather), node,
+      inputs: [source.value], output: name)
+    result.kind = source.kind.with(features: source.kind.features / size * cut.count)
+    var places = source.axes.indices.map { source.places($0) }
+    places[cut.axis] = cut.count
+    result.axes = View.inOrder(places, like: source.axes)
+    return result
   }
 }

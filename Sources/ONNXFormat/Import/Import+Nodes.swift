@@ -24,9 +24,12 @@ extension ONNXImporter {
   }
 
   /// The view that input `position` must be.
-  func view(_ node: ONNXNode, _ position: Int) throws(ONNXError) -> View {
+  mutating func view(_ node: ONNXNode, _ position: Int) throws(ONNXError) -> View {
     switch try value(node, position) {
     case .view(let view): return view
+    case .filled(let base, let shape)
+    where shape.filter({ $0.known == nil }) == [.batch] && base.elementType.isFloat:
+      return try vector(node, position, base, shape)
     case .unbound:
       throw .graphInput(
         node.inputs[position],
@@ -38,6 +41,24 @@ extension ONNXImporter {
         node: node.label, reason: "its input '\(node.inputs[position])' does not depend on the model's inputs"
       )
     }
+  }
+
+  /// A constant that every row has, such as a state of zeros, as a value of the model.
+  private mutating func vector(
+    _ node: ONNXNode, _ position: Int, _ base: Tensor, _ shape: [Size]
+  ) throws(ONNXError) -> View {
+    let full = shape.map { $0.known ?? 1 }
+    try spendFolded(full, node)
+    let constant: Tensor
+    do { constant = try base.broadcast(to: full).reshaped([1, full.reduce(1, *)]) } catch {
+      throw .invalid(node: node.label, reason: error.description)
+    }
+    let name = uniqueValue("\(node.inputs[position].ownPart)·\(node.index)")
+    let source = ONNXNode("Constant", name: name, inputs: [], outputs: [])
+    layers.append(Layer(uniqueLayer(source), .constant(constant), inputs: [], outputs: [name]))
+    return View(
+      value: name, kind: .vector(features: constant.count),
+      axes: View.inOrder(shape.map(\.known), like: shape.map { _ in [.batch] }))
   }
 
   func value(_ node: ONNXNode, _ position: Int) throws(ONNXError) -> ImportedValue {
@@ -113,7 +134,7 @@ extension ONNXImporter {
   }
 
   /// A view of floats.
-  func featureView(_ node: ONNXNode, _ position: Int) throws(ONNXError) -> View {
+  mutating func featureView(_ node: ONNXNode, _ position: Int) throws(ONNXError) -> View {
     let view = try view(node, position)
     guard !view.kind.isInteger else {
       throw .notImportable(node: node.label, reason: "it computes with integers ('\(node.inputs[position])')")

@@ -17,34 +17,82 @@ enum ImportedValue: Equatable {
   case unbound
 }
 
-/// A size that may depend on the run: `factor · T^times · B^batches`.
+/// A size that may depend on the run: `factor · T^times · B^batches`, where T is the number of steps by a clock.
 struct Size: Equatable {
   var factor: Int
   var times = 0
   var batches = 0
+  var clock = Clock()
 
   static func known(_ value: Int) -> Size { Size(factor: value) }
-  static let time = Size(factor: 1, times: 1)
+  static func time(_ clock: Clock) -> Size { Size(factor: 1, times: 1, clock: clock) }
   static let batch = Size(factor: 1, batches: 1)
 
   /// The number, where it depends on nothing.
   var known: Int? { times == 0 && batches == 0 ? factor : nil }
 
-  /// Saturates: no tensor has `Int.max` elements, so such a size fits nothing.
+  /// Saturates: no tensor has `Int.max` elements, so such a size fits nothing. Nor does one of two clocks.
   static func * (left: Size, right: Size) -> Size {
     let (factor, overflow) = left.factor.multipliedReportingOverflow(by: right.factor)
+    let isMixed = left.times > 0 && right.times > 0 && left.clock != right.clock
     return Size(
-      factor: overflow ? .max : factor, times: left.times + right.times, batches: left.batches + right.batches
-    )
+      factor: overflow || isMixed ? .max : factor, times: left.times + right.times,
+      batches: left.batches + right.batches, clock: left.times > 0 ? left.clock : right.clock)
   }
 
   /// The exact quotient, or nil.
   static func / (left: Size, right: Size) -> Size? {
     guard right.factor > 0, left.factor % right.factor == 0, left.times >= right.times,
-      left.batches >= right.batches
+      left.batches >= right.batches, right.times == 0 || left.clock == right.clock
     else { return nil }
+    let times = left.times - right.times
     return Size(
-      factor: left.factor / right.factor, times: left.times - right.times,
-      batches: left.batches - right.batches)
+      factor: left.factor / right.factor, times: times, batches: left.batches - right.batches,
+      clock: times > 0 ? left.clock : Clock())
+  }
+}
+
+/// How many steps a sequence has, of the T that the inputs have: ⌊(T + add) ÷ divide⌋, and what windows make of that.
+///
+/// Two sequences of one clock have as many steps, whatever T is.
+struct Clock: Hashable {
+  private var add = 0
+  private var divide = 1
+  /// Windows whose steps are not counted so.
+  private var windows: [WindowAxis] = []
+
+  init() {}
+
+  /// Behind a window along time.
+  func through(_ window: WindowAxis, roundsUp: Bool = false) -> Clock {
+    var clock = self
+    guard !roundsUp || window.stride == 1, windows.isEmpty else {
+      clock.windows.append(window)
+      return clock
+    }
+    let shift = window.before + window.after - window.span + window.stride
+    let (product, overflow) = divide.multipliedReportingOverflow(by: window.stride)
+    let (offset, tooFar) = divide.multipliedReportingOverflow(by: shift)
+    guard !overflow, !tooFar, abs(offset) < 1 << 40, product < 1 << 40 else {
+      clock.windows.append(window)
+      return clock
+    }
+    clock.add += offset
+    clock.divide = product
+    return clock
+  }
+
+  /// Behind steps added at the ends, or taken away there.
+  func padded(_ count: Int) -> Clock {
+    through(WindowAxis(size: nil, kernel: 1, before: max(count, 0)).shrunk(by: max(-count, 0)))
+  }
+}
+
+extension WindowAxis {
+  /// A window that reads one place, but needs `count` more behind it.
+  fileprivate func shrunk(by count: Int) -> WindowAxis {
+    var window = self
+    window.kernel += count
+    return window
   }
 }

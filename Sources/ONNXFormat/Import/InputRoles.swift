@@ -9,6 +9,8 @@ enum AxisRole: Hashable {
   case parts
   /// An axis of size 1.
   case single
+  /// An axis that windows go along: part of the features where its size is fixed, else time.
+  case space
 }
 
 /// Finds out what the axes of graph inputs mean, by walking up from the recurrent operators that use them.
@@ -64,6 +66,19 @@ struct InputRoles {
     }
   }
 
+  /// The same for graph inputs of which nothing is known.
+  mutating func propose(_ proposal: Demand) {
+    var work = [proposal]
+    while let next = work.popLast() {
+      guard seen.insert(next).inserted else { continue }
+      if graphInputs.contains(next.value) {
+        if roles[next.value] == nil { roles[next.value] = next.roles }
+      } else {
+        work += inputs(of: next)
+      }
+    }
+  }
+
   /// What a demand on a value asks of the inputs of the node that makes it; the last is followed first.
   private func inputs(of demand: Demand) -> [Demand] {
     // No tensor that can be imported has as many axes.
@@ -84,8 +99,9 @@ struct InputRoles {
     }
     for (axis, (left, right)) in zip(known, roles).enumerated() {
       switch (left, right) {
-      case (.features(nil), .features), (.features, .parts), (.single, .parts):
+      case (.features(nil), .features), (.features, .parts), (.single, .parts), (.space, _):
         self.roles[input]![axis] = right
+      case (_, .space): break
       case (.features, .features(nil)), (.parts, .features), (.parts, .single), (.single, _): break
       case (_, .single): break
       default:

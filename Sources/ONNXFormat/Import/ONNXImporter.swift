@@ -41,6 +41,10 @@ public struct ONNXImporter {
   /// Elements of the graph's own constants, and of those that were made by repeating others.
   var given = 0
   var folded = 0
+  /// Names inside the branch that is being imported, where they had to be changed.
+  var renamed: [String: String] = [:]
+  /// Float inputs that are read as integers alone.
+  private var tokens: Set<String> = []
   /// How many nodes were understood.
   private var understood = 0
   /// Whether the graph is a Loop's body, where a sequence has one step.
@@ -119,15 +123,34 @@ public struct ONNXImporter {
         throw .duplicateValue(node: "initializer", value: initializer.name)
       }
     }
-    for node in nodes { for input in node.inputs where !input.isEmpty { uses[input, default: 0] += 1 } }
+    let all = nodes.withBranches
+    for node in all {
+      for input in node.inputs where !input.isEmpty { uses[input, default: 0] += 1 }
+      for output in node.branches.flatMap(\.outputs) { uses[output.name, default: 0] += 1 }
+    }
     for output in graph.outputs { uses[output.name, default: 0] += 1 }
     outputNames = Set(graph.outputs.map(\.name))
 
-    try refuseWrittenOut(nodes)
-    let inputs = try importInputs(nodes)
-    for node in nodes {
-      try importNode(node)
-      understood += 1
+    try refuseLoops(all)
+    let inputs = try importInputs(all)
+    let writtenOut = writtenOutProduct(all)
+    do {
+      for node in nodes {
+        try importNode(node)
+        understood += 1
+      }
+    } catch {
+      guard let writtenOut, case .notImportable(let node, let reason) = error else { throw error }
+      throw .notImportable(
+        node: writtenOut.label,
+        reason:
+          "the graph holds no RNN, LSTM or GRU: its recurrence is written out step by step\(writtenOutAdvice); as it stands, "
+          + "node \(node) stops it: \(reason)")
+    }
+    if let writtenOut, writtenOut.isRepeated(in: all) {
+      note(
+        writtenOut.label, .exact,
+        "the graph holds no RNN, LSTM or GRU: steps that are written out stay written out\(writtenOutAdvice)")
     }
     let outputs = try graph.outputs.map { (info) throws(ONNXError) in try outputPort(info) }
     guard !outputs.isEmpty else { throw .graphOutput("", reason: "the graph has no outputs") }
@@ -140,10 +163,10 @@ public struct ONNXImporter {
     return ONNXImport(model: model, notes: notes)
   }
 
-  /// Recurrences that are no RNN, LSTM or GRU node: control flow, or steps written out one by one.
-  private func refuseWrittenOut(_ nodes: [ONNXNode]) throws(ONNXError) {
+  /// Refuses control flow that is no recurrence known here.
+  private func refuseLoops(_ nodes: [ONNXNode]) throws(ONNXError) {
     let flow = nodes.first { node in
-      ["If", "Loop", "Scan"].contains(node.operation) && node.domain.isEmpty
+      ["Loop", "Scan"].contains(node.operation) && node.domain.isEmpty
         && ScannedLayer(node, opset: opset, gates) == nil && GeneratedLoop(node) == nil
     }
     if let node = flow {
@@ -151,17 +174,16 @@ public struct ONNXImporter {
         node: node.label,
         reason: "control flow has no place in the canonical model; `run` and `verify` evaluate it as it is")
     }
+  }
+
+  /// The first product of a graph without RNN, LSTM or GRU that still looks like one: its steps are written out one by one.
+  private func writtenOutProduct(_ nodes: [ONNXNode]) -> ONNXNode? {
     let recurrent = ["RNN", "LSTM", "GRU", "Scan", "Loop"]
     let squashing = nodes.filter { ["Tanh", "Sigmoid", "Relu"].contains($0.operation) }
-    if !nodes.contains(where: { recurrent.contains($0.operation) }), squashing.count >= 2,
-      let product = nodes.first(where: { ["MatMul", "Gemm"].contains($0.operation) })
-    {
-      throw .notImportable(
-        node: product.label,
-        reason:
-          "the graph holds no RNN, LSTM or GRU: its recurrence is written out step by step\(writtenOutAdvice)"
-      )
+    guard !nodes.contains(where: { recurrent.contains($0.operation) }), squashing.count >= 2 else {
+      return nil
     }
+    return nodes.first { ["MatMul", "Gemm"].contains($0.operation) }
   }
 
   /// Who writes recurrences out, and how to have them whole.
@@ -182,7 +204,9 @@ public struct ONNXImporter {
 
   /// Whether the graph has a recurrent operator.
   var hasRecurrence: Bool {
-    source.graph.nodes.contains { ["RNN", "LSTM", "GRU", "Scan", "Loop"].contains($0.operation) }
+    source.graph.nodes.withBranches.contains {
+      ["RNN", "LSTM", "GRU", "Scan", "Loop"].contains($0.operation)
+    }
   }
 
   // MARK: Ports
@@ -197,10 +221,29 @@ public struct ONNXImporter {
       }
     if isUnbatched { batchSize = 1 }
     var ports: [Model.Port] = []
+    // Keras takes token ids as floats.
+    let toIntegers = nodes.filter { node in
+      guard node.operation == "Cast", case .int(let code)? = node.attributes["to"] else { return false }
+      return ONNXDataType.elementType(Int32(clamping: code)).map { !$0.isFloat && $0 != .bool } ?? false
+    }
+    tokens = Set(toIntegers.compactMap(\.inputs.first)).filter { name in
+      uses[name] == toIntegers.count { $0.inputs.first == name }
+    }
     var readers: [String: ONNXNode] = [:]
     for node in nodes.reversed() { for input in node.inputs { readers[input] = node } }
     for info in open {
-      if let axes = roles[info.name] ?? assumed.roles[info.name] ?? defaultRoles(info, readers[info.name]) {
+      if let number = bindings[info.name], number.count == 1,
+        info.shape?.allSatisfy({ $0 == .fixed(1) }) ?? false
+      {
+        // A number that decides something, such as a sample rate.
+        values[info.name] = .constant(number)
+        elementTypes[info.name] = info.elementType
+        notes.append(
+          ConversionNote(
+            layer: info.name, .exact, "graph input '\(info.name)' is bound to \(number.doubles[0])"))
+      } else if let axes = roles[info.name] ?? assumed.roles[info.name]
+        ?? defaultRoles(info, readers[info.name])
+      {
         ports.append(try inputPort(info, axes))
       } else if uses[info.name] != nil {
         values[info.name] = .unbound
@@ -218,7 +261,9 @@ public struct ONNXImporter {
     _ nodes: [ONNXNode], _ open: [ONNXValueInfo]
   ) throws(ONNXError) -> [String: [AxisRole]] {
     var constants: [String: Tensor] = [:]
-    for initializer in source.graph.initializers { constants[initializer.name] = initializer.tensor }
+    for graph in [source.graph] + nodes.flatMap(\.branches) {
+      for initializer in graph.initializers { constants[initializer.name] = initializer.tensor }
+    }
     for node in nodes where node.operation == "Constant" {
       if let output = node.outputs.first, let tensor = try? Self.constantValue(node) {
         constants[output] = tensor
@@ -236,6 +281,9 @@ public struct ONNXImporter {
       nodes: nodes, graphInputs: Set(open.map(\.name)),
       constant: { name in constants[name].flatMap { try? $0.integers().map { Int(bounded: $0) } } },
       rank: { ranks[$0] }, isKnown: { known.contains($0) })
+    // Of branches some are never taken: what stands there proposes, and does not demand.
+    var proposed: [InputRoles.Demand] = []
+    let inBranches = Set(nodes.flatMap(\.branches).flatMap(\.nodes).flatMap(\.outputs))
     for node in nodes {
       for demand in ONNXOperator.named[node.operation]?.demands?(node) ?? [] {
         var wanted = demand.roles
@@ -246,7 +294,17 @@ public struct ONNXImporter {
         {
           wanted[wanted.count - 1] = .features(shape[2])
         }
-        try roles.demand(demand.value, wanted, by: node)
+        if node.outputs.contains(where: { inBranches.contains($0) }) {
+          proposed.append(InputRoles.Demand(demand.value, wanted))
+        } else {
+          try roles.demand(demand.value, wanted, by: node)
+        }
+      }
+    }
+    for proposal in proposed { roles.propose(proposal) }
+    for node in nodes {
+      for proposal in ONNXOperator.named[node.operation]?.proposals?(roles, node) ?? [] {
+        roles.propose(proposal)
       }
     }
     return roles.roles
@@ -268,7 +326,15 @@ public struct ONNXImporter {
     guard shape.count == roles.count else {
       throw .graphInput(info.name, reason: "it has \(shape.count) axes, its use needs \(roles.count)")
     }
-    func size(_ axis: Int) -> Int? { if case .fixed(let size) = shape[axis] { size } else { nil } }
+    func size(_ axis: Int) -> Int? {
+      switch shape[axis] {
+      case .fixed(let size): size
+      // A size that the caller gives by its name.
+      case .symbol(let name):
+        bindings[name].flatMap { try? $0.integers() }.flatMap { $0.count == 1 ? Int(bounded: $0[0]) : nil }
+      case .unknown: nil
+      }
+    }
     if let axis = shape.indices.first(where: { size($0) ?? 0 > Int(Int32.max) }) {
       throw .graphInput(info.name, reason: "its axis \(axis) is fixed to \(size(axis)!): too large")
     }
@@ -296,6 +362,20 @@ public struct ONNXImporter {
           batchSize = fixed
         }
       case .parts: break
+      case .space where size(axis) == nil && !roles.contains(.time):
+        hasTime = true
+        timeSize = assumed.steps
+        axes[axis] = PortAxis([.time], size: timeSize, symbol: symbol)
+      case .space:
+        guard let count = size(axis) else {
+          throw .graphInput(
+            info.name, reason: "its axis \(axis) is open beside that of time; fix its size")
+        }
+        guard let product = checkedProduct([features, count]), product <= Int(Int32.max) else {
+          throw .graphInput(info.name, reason: "its shape is too large")
+        }
+        axes[axis] = PortAxis([.features(stride: features, count: count)])
+        features = product
       case .features(let hint):
         guard let count = size(axis) ?? hint else {
           throw .graphInput(info.name, reason: "the size of axis \(axis), its features, is not stated")
@@ -322,7 +402,7 @@ public struct ONNXImporter {
       throw .graphInput(info.name, reason: "which axis is the batch cannot be told from its use")
     }
     let kind: ValueKind
-    if type.isFloat {
+    if type.isFloat, !tokens.contains(info.name) {
       kind = hasTime ? .sequence(features: features) : .vector(features: features)
     } else {
       guard features == 1 else { throw .graphInput(info.name, reason: "integers cannot be features") }
@@ -428,23 +508,23 @@ public struct ONNXImporter {
   }
 
   /// The size of one axis of a view, open or known.
-  func size(_ axis: [AxisFactor]) -> Size {
+  func size(_ axis: [AxisFactor], _ view: View) -> Size {
     axis.reduce(.known(1)) { product, factor in
       switch factor {
-      case .time: product * .time
+      case .time: product * .time(view.clock)
       case .batch: product * .batch
       case .features(_, let count): product * .known(count)
       }
     }
   }
 
-  func knownSize(_ axis: [AxisFactor], _ view: View) -> Int? { known(size(axis), view) }
+  func knownSize(_ axis: [AxisFactor], _ view: View) -> Int? { known(size(axis, view), view) }
 
   /// The number behind a size, where the source fixes its batch and steps.
   func known(_ size: Size, _ view: View) -> Int? {
     var product = Size.known(size.factor)
     for _ in 0..<size.times {
-      guard let time = view.timeSize else { return nil }
+      guard let time = view.timeSize, size.clock == view.clock else { return nil }
       product = product * .known(time)
     }
     for _ in 0..<size.batches {
@@ -457,7 +537,9 @@ public struct ONNXImporter {
 
 extension ONNXGraph {
   /// The nodes so that each follows those whose outputs it reads; throws on cycles and duplicates.
-  func sortedNodes() throws(ONNXError) -> [ONNXNode] {
+  ///
+  /// - Parameter isGiven: what else there is, around a graph inside another.
+  func sortedNodes(isGiven: (String) -> Bool = { _ in false }) throws(ONNXError) -> [ONNXNode] {
     var producer: [String: Int] = [:]
     let given = Set(inputs.map(\.name)).union(initializers.map(\.name))
     for (position, node) in nodes.enumerated() {
@@ -475,7 +557,7 @@ extension ONNXGraph {
         if let maker = producer[input] {
           waiting[position] += 1
           readers[maker].append(position)
-        } else if !given.contains(input) {
+        } else if !given.contains(input), !isGiven(input) {
           throw .unknownValue(node: node.label, value: input)
         }
       }

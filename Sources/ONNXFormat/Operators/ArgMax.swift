@@ -23,7 +23,9 @@ extension ONNXImporter {
     if keeps { axes[axis] = [] } else { axes.remove(at: axis) }
     let name = add(.argMax, node, inputs: [view.value], output: try output(node))
     let kind: ValueKind = view.kind.hasTime ? .tokens : .indices
-    set(name, .view(View(value: name, kind: kind, axes: axes, timeSize: view.timeSize)), .int64)
+    set(
+      name, .view(View(value: name, kind: kind, axes: axes, timeSize: view.timeSize, clock: view.clock)),
+      .int64)
   }
 }
 

@@ -21,10 +21,18 @@ extension ONNXImporter {
     let wanted = try attributes.int("axis")
     try attributes.finish()
     guard let wanted else { throw .missingAttribute(node: node.label, attribute: "axis") }
-    let views = try node.inputs.indices.map { (position) throws(ONNXError) in try featureView(node, position)
+    var views: [View] = []
+    for position in node.inputs.indices { views.append(try featureView(node, position)) }
+    guard let given = views.first else { throw .missingInput(node: node.label, input: "0") }
+    let axis = try axis(wanted, rank: given.axes.count, node)
+    // Vectors beside sequences of a known number of steps may have those steps on an axis of features.
+    if let sequence = views.first(where: { $0.kind.hasTime }) {
+      for position in views.indices { views[position] = timed(views[position], like: sequence, node) }
     }
-    guard let first = views.first else { throw .missingInput(node: node.label, input: "0") }
-    let axis = try axis(wanted, rank: first.axes.count, node)
+    if views.allSatisfy({ $0.axes.count == given.axes.count && $0.places(axis) != nil }) {
+      for position in views.indices { views[position] = major(views[position], axis, node) }
+    }
+    let first = views[0]
     guard first.axes[axis].allSatisfy({ if case .features = $0 { true } else { false } }) else {
       throw .notImportable(
         node: node.label,
@@ -68,7 +76,37 @@ extension ONNXImporter {
     var axes = first.axes
     axes[axis] = [.features(stride: minor, count: total)]
     let time = views.compactMap(\.timeSize).first
-    try set(node, View(value: name, kind: first.kind.with(features: features), axes: axes, timeSize: time))
+    try set(
+      node,
+      View(
+        value: name, kind: first.kind.with(features: features), axes: axes, timeSize: time,
+        clock: first.clock))
+  }
+
+  /// The view with an axis of features as their major part: features that are joined along it lie one after another.
+  private mutating func major(_ view: View, _ axis: Int, _ node: ONNXNode) -> View {
+    guard let count = view.places(axis), count > 0, view.kind.features % count == 0,
+      view.axes[axis] != View.normalised([.features(stride: view.kind.features / count, count: count)])
+    else { return view }
+    let source = ordered(view, node)
+    guard case .features(let inner, _)? = source.axes[axis].first else { return view }
+    let outer = source.kind.features / (count * inner)
+    var result = source
+    result.value = addBetween(
+      .gather(
+        FeatureGather([
+          .init(count: count, stride: inner), .init(count: outer, stride: count * inner),
+          .init(count: inner, stride: 1),
+        ])), node, source.value, "major")
+    result.axes = source.axes.enumerated().map { position, factors in
+      View.normalised(
+        factors.map { factor in
+          guard case .features(let stride, let size) = factor else { return factor }
+          if position == axis { return .features(stride: outer * inner, count: size) }
+          return .features(stride: stride > inner ? stride / count : stride, count: size)
+        })
+    }
+    return result
   }
 
   fileprivate mutating func foldConcat(_ node: ONNXNode, _ tensors: [Tensor]) throws(ONNXError) -> Folded {

@@ -56,7 +56,7 @@ extension ONNXImporter {
     for (position, axis) in padded.enumerated() {
       guard position >= offset else { continue }
       let wanted = target[position - offset]
-      if wanted == .known(1) || matches(size(axis), wanted, view) { continue }
+      if wanted == .known(1) || matches(size(axis, view), wanted, view) { continue }
       guard axis.isEmpty, view.kind.isInteger else {
         throw .notImportable(
           node: node.label, reason: "it repeats \(describe(view.axes)): \(Self.repeating)")

@@ -31,11 +31,42 @@ extension ONNXImporter {
     if indices.shape.isEmpty {
       try pick(node, view, axis, start: picks[0], count: 1, keepsAxis: false)
     } else {
-      guard let first = picks.first, picks == Array(first..<(first + picks.count)) else {
-        throw .notImportable(node: node.label, reason: "its indices \(picks) are not a range")
-      }
-      try pick(node, view, axis, start: first, count: picks.count, keepsAxis: true)
+      try pick(node, view, picks, along: axis)
     }
+  }
+
+  /// Places of an axis by constant indices: a range, or a regular pattern of features.
+  private mutating func pick(
+    _ node: ONNXNode, _ view: View, _ picks: [Int], along axis: Int
+  ) throws(ONNXError) {
+    guard let first = picks.first else { throw .invalid(node: node.label, reason: "it picks nothing") }
+    if picks == Array(first..<(first + picks.count)), picks.count == 1 || first >= 0 || view.timeSize == nil {
+      return try pick(node, view, axis, start: first, count: picks.count, keepsAxis: true)
+    }
+    let source = view.kind.isInteger ? view : ordered(view, node)
+    let inner = source.axes.indices[(axis + 1)...].reduce(1) { $0 * (source.places($1) ?? 1) }
+    guard let size = source.places(axis), !view.kind.isInteger,
+      picks.allSatisfy({ (-size..<size).contains($0) }), picks.count <= ValueKind.mostFeatures
+    else {
+      throw .notImportable(
+        node: node.label, reason: "its indices \(picks.prefix(8)) … are no range of axis \(axis)")
+    }
+    guard let pattern = FeatureGather(sources: picks.map { $0 < 0 ? $0 + size : $0 }) else {
+      throw .notImportable(
+        node: node.label, reason: "its indices \(picks.prefix(8)) … are no regular pattern")
+    }
+    let gather = FeatureGather(
+      start: pattern.start * inner,
+      [.init(count: source.kind.features / (size * inner), stride: size * inner)]
+        + pattern.factors.map { .init(count: $0.count, stride: $0.stride * inner) }
+        + [.init(count: inner, stride: 1)])
+    var result = source
+    result.value = add(.gather(gather), node, inputs: [source.value], output: try output(node))
+    result.kind = source.kind.with(features: source.kind.features / size * picks.count)
+    var places = source.axes.indices.map { source.places($0) }
+    places[axis] = picks.count
+    result.axes = View.inOrder(places, like: source.axes)
+    try set(node, result)
   }
 
   private mutating func importEmbedding(_ node: ONNXNode, _ table: Tensor, _ axis: Int) throws(ONNXError) {
@@ -53,7 +84,8 @@ extension ONNXImporter {
     let name = add(.embedding(table: table), node, inputs: [ids.value], output: try output(node))
     note(layers[layers.count - 1].name, .exact, "table [\(table.shape[0]), \(features)]")
     let view = View(
-      value: name, kind: kind, axes: ids.axes + [View.features(features)], timeSize: ids.timeSize)
+      value: name, kind: kind, axes: ids.axes + [View.features(features)], timeSize: ids.timeSize,
+      clock: ids.clock)
     set(name, .view(view), type(node))
   }
 

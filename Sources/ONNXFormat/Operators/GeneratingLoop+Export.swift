@@ -168,7 +168,8 @@ extension Layer {
     case .embedding, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .select, .concat,
       .slice, .arithmetic,
       .reverse,
-      .dropout, .argMax, .generate:
+      .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
+      .timeSoftmax:
       false
     }
   }

@@ -19,7 +19,8 @@ extension ONNXImporter {
         node: node.label, attribute: "stash_type", reason: "only 1 (float) is supported")
     }
     // Mean and InvStdDev, of no use but in training, stay unknown.
-    let view = try featureView(node, 0)
+    var view = try featureView(node, 0)
+    view = endingInFeatures(view, node)
     let axis = try axis(wanted, rank: view.axes.count, node)
     guard View.normalised(Array(view.axes[axis...].joined())) == View.features(view.kind.features) else {
       throw .notImportable(

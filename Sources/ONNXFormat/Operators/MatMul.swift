@@ -14,7 +14,8 @@ extension ONNXImporter {
   fileprivate mutating func importMatMul(_ node: ONNXNode) throws(ONNXError) {
     let attributes = AttributeReader(node)
     try attributes.finish()
-    let x = try featureView(node, 0)
+    var x = try featureView(node, 0)
+    x = endingInFeatures(x, node)
     var weight = try weight(node, 1, "B")
     while weight.shape.count > 2, weight.shape[0] == 1 { weight = part0(weight) }
     guard weight.shape.count == 2, weight.shape[0] == x.kind.features, x.endsInFeatures else {
@@ -33,7 +34,8 @@ extension ONNXImporter {
     let transA = try attributes.int("transA", default: 0) != 0
     let transB = try attributes.int("transB", default: 0) != 0
     try attributes.finish()
-    let x = try featureView(node, 0)
+    var x = try featureView(node, 0)
+    x = endingInFeatures(x, node)
     let weight = try weight(node, 1, "B")
     guard !transA, x.axes.count == 2, weight.shape.count == 2, x.endsInFeatures,
       weight.shape[transB ? 1 : 0] == x.kind.features
@@ -82,7 +84,8 @@ extension ONNXImporter {
     let name = add(.dense(weight: weight, bias: bias), node, inputs: [x.value], output: try output(node))
     note(layers[layers.count - 1].name, .exact, "weight as [\(weight.shape[0]), \(weight.shape[1])]")
     var view = View(
-      value: name, kind: x.kind.with(features: weight.shape[0]), axes: x.axes, timeSize: x.timeSize)
+      value: name, kind: x.kind.with(features: weight.shape[0]), axes: x.axes, timeSize: x.timeSize,
+      clock: x.clock)
     view.axes[view.axes.count - 1] = View.features(weight.shape[0])
     try set(node, view)
   }

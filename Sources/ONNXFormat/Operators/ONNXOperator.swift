@@ -21,6 +21,9 @@ struct ONNXOperator: Sendable {
   /// What its inputs must look like, whatever follows.
   typealias Demanding = @Sendable (ONNXNode) -> [InputRoles.Demand]
 
+  /// What its inputs are taken for where no demand tells.
+  typealias Proposing = @Sendable (InputRoles, ONNXNode) -> [InputRoles.Demand]
+
   enum Folded {
     /// Left to what it makes of values that are no constants.
     case open
@@ -32,6 +35,7 @@ struct ONNXOperator: Sendable {
 
   let name: String
   var demands: Demanding?
+  var proposals: Proposing?
   var trace: Tracing?
   /// Nil where constants alone are none of its business.
   var fold: Folding?
@@ -41,12 +45,14 @@ struct ONNXOperator: Sendable {
   var interpret: Interpretation?
 
   init(
-    _ name: String, demands: Demanding? = nil, trace: Tracing? = nil, fold: Folding? = nil,
+    _ name: String, demands: Demanding? = nil, proposals: Proposing? = nil, trace: Tracing? = nil,
+    fold: Folding? = nil,
     onSizes: Sizing? = nil,
     onFilled: Filling? = nil, interpret: Interpretation? = nil
   ) {
     self.name = name
     self.demands = demands
+    self.proposals = proposals
     self.trace = trace
     self.fold = fold
     self.onSizes = onSizes
@@ -57,13 +63,14 @@ struct ONNXOperator: Sendable {
   /// Every operator that the importer knows.
   private static let all =
     [
-      argMax, cast, choose, concat, constant, constantOfShape, dropout, equal, expand, flatten, gather,
+      argMax, cast, choose, concat, constant, conv, constantOfShape, dropout, equal, expand, flatten, gather,
       gatherElements,
-      gemm, greater, gru, identity, layerNormalization, less, logSoftmax, loop, lstm, matMul, reduceMax,
-      reduceMean, reduceProd,
+      gemm, greater, gru, identity, .if, layerNormalization, less, logSoftmax, loop, lstm, matMul, pad,
+      reduceMax,
+      reduceMean, reduceProd, reduceSum,
       reshape,
       reverseSequence, rnn, scan, shape, slice, softmax, split, squeeze, tile, transpose, unsqueeze,
-    ] + arithmetic + pointwise + unknownFunctions
+    ] + arithmetic + pointwise + pools + unknownFunctions
 
   static let named = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
 }

@@ -1,3 +1,4 @@
+internal import ByteIO
 internal import Recurrent
 internal import Tensors
 
@@ -38,15 +39,19 @@ extension ONNXImporter {
   private mutating func addBinary(
     _ node: ONNXNode, _ arithmetic: Arithmetic.Operator, _ left: View, _ right: View
   ) throws(ONNXError) {
-    guard left.kind == right.kind, left.axes == right.axes, !left.kind.isInteger else {
+    guard !left.kind.isInteger, !right.kind.isInteger, let (a, b) = broadcast(left, right, node) else {
       throw .notImportable(
         node: node.label,
         reason:
-          "it combines \(describe(left.axes)) and \(describe(right.axes)); only values of one arrangement can be"
+          "it combines \(describe(left.axes)) and \(describe(right.axes)), which have no arrangement in common"
       )
     }
-    try apply(
-      .arithmetic(arithmetic, constant: nil, constantFirst: false), to: left, and: [right.value], node)
+    var result = a.kind.hasTime || !b.kind.hasTime ? a : b
+    result.axes = zip(a.axes, b.axes).map { $0.isEmpty ? $1 : $0 }
+    result.value = add(
+      .arithmetic(arithmetic, constant: nil, constantFirst: false), node, inputs: [a.value, b.value],
+      output: try output(node))
+    try set(node, result)
   }
 
   private mutating func addConstant(
@@ -65,21 +70,59 @@ extension ONNXImporter {
       shifted.offset = offset
       return try set(node, shifted)
     }
-    let features = view.kind.features
-    let vector: Tensor?
-    if constant.count == 1, features != 1 {
-      vector = try? constant.reshaped([1])
-    } else {
-      vector = view.endsInFeatures ? constant.asVector(of: features) : nil
+    guard constant.elementType.isFloat else {
+      throw .wrongElementType(node: node.label, input: "constant", found: constant.elementType)
     }
-    guard let vector, vector.elementType.isFloat else {
+    let features = view.kind.features
+    if constant.count == 1, features != 1, constant.shape.count <= view.axes.count {
+      // One number, of as many elements.
+      let number = try! constant.reshaped([1])
+      return try apply(
+        .arithmetic(arithmetic, constant: number, constantFirst: constantFirst), to: view, node)
+    }
+    if view.endsInFeatures, let vector = constant.asVector(of: features) {
+      if arithmetic == .add, foldBias(node, view, vector) { return try set(node, renamed(view, node)) }
+      return try apply(
+        .arithmetic(arithmetic, constant: vector, constantFirst: constantFirst), to: view, node)
+    }
+    guard let (source, vector, inner) = spread(constant, over: view, node) else {
       throw .notImportable(
         node: node.label,
         reason:
           "a constant of shape \(constant.shape) cannot be applied to the features of \(describe(view.axes))")
     }
-    if arithmetic == .add, foldBias(node, view, vector) { return try set(node, renamed(view, node)) }
-    try apply(.arithmetic(arithmetic, constant: vector, constantFirst: constantFirst), to: view, node)
+    if arithmetic == .add, foldBias(node, source, vector, inner: inner) {
+      return try set(node, renamed(source, node))
+    }
+    try apply(
+      .arithmetic(Arithmetic(arithmetic, constant: vector, inner: inner, constantFirst: constantFirst)),
+      to: source, node)
+  }
+
+  /// A constant that varies along axes of features alone, as a number for each feature, or for each channel of `inner` of them.
+  private mutating func spread(
+    _ constant: Tensor, over view: View, _ node: ONNXNode
+  ) -> (View, Tensor, inner: Int)? {
+    let shape = [Int](repeating: 1, count: max(view.axes.count - constant.shape.count, 0)) + constant.shape
+    guard shape.count == view.axes.count else { return nil }
+    let places = view.axes.indices.map { view.places($0) }
+    for (size, count) in zip(shape, places) where size != 1 {
+      // Of a view's axis of size 1 the constant would make more.
+      guard let count, size == count else { return nil }
+    }
+    let source = ordered(view, node)
+    let varying = shape.indices.filter { shape[$0] != 1 }
+    guard let first = varying.first, let last = varying.last else { return nil }
+    let inner = places[(last + 1)...].reduce(1) { $0 * ($1 ?? 1) }
+    let outer = places[..<first].reduce(1) { $0 * ($1 ?? 1) }
+    if outer == 1, (first...last).allSatisfy({ shape[$0] == places[$0] ?? 1 }),
+      let vector = try? constant.reshaped([constant.count])
+    {
+      return (source, vector, inner)
+    }
+    // Repeated where it must be, up to a number for each feature.
+    guard let all = constant.repeated(shape: shape, to: places.map { $0 ?? 1 }) else { return nil }
+    return (source, all, 1)
   }
 
   private func renamed(_ view: View, _ node: ONNXNode) throws(ONNXError) -> View {
@@ -88,14 +131,26 @@ extension ONNXImporter {
     return view
   }
 
-  /// Makes `dense(x) + b` one Dense with a bias, where nothing else reads the product.
-  private mutating func foldBias(_ node: ONNXNode, _ view: View, _ bias: Tensor) -> Bool {
+  /// Makes `dense(x) + b` one Dense with a bias, where nothing else reads the product; the same of a convolution's channels.
+  private mutating func foldBias(_ node: ONNXNode, _ view: View, _ bias: Tensor, inner: Int = 1) -> Bool {
     guard let last = layers.lastIndex(where: { $0.outputs.contains(view.value) }),
-      case .dense(let dense) = layers[last].operation, dense.bias == nil,
-      bias.shape == [dense.weight.shape[0]], bias.elementType == dense.weight.elementType,
-      readers(of: view.value) == 1, let output = node.outputs.first
+      let output = node.outputs.first
     else { return false }
-    layers[last].operation = .dense(weight: dense.weight, bias: bias)
+    let operation: Layer.Operation
+    switch layers[last].operation {
+    case .dense(let dense)
+    where dense.bias == nil && inner == 1 && bias.shape == [dense.weight.shape[0]]
+      && bias.elementType == dense.weight.elementType:
+      operation = .dense(weight: dense.weight, bias: bias)
+    case .convolution(var convolution)
+    where convolution.bias == nil && inner == convolution.axes.results()
+      && bias.shape == [convolution.weight.shape[0]] && bias.elementType == convolution.weight.elementType:
+      convolution.bias = bias
+      operation = .convolution(convolution)
+    default: return false
+    }
+    guard readers(of: view.value) == 1 else { return false }
+    layers[last].operation = operation
     layers[last].outputs = [output]
     return true
   }
@@ -228,16 +283,48 @@ extension ONNXExporter {
   ) throws(ONNXError) {
     let operation = arithmetic.operator.onnxName
     guard let constant = arithmetic.constant else {
-      let left = anyHolder(layer.inputs[0]!)
-      let right = try materialise(layer.inputs[1]!, left.axes, layer.name)
+      let (first, second) = (layer.inputs[0]!, layer.inputs[1]!)
+      if kinds[first]!.hasTime != kinds[second]!.hasTime {
+        // [B, F] beside [T, B, F]: ONNX repeats it.
+        let names = try [first, second].map { (value) throws(ONNXError) in
+          try materialise(value, View.canonicalAxes(kinds[value]!), layer.name)
+        }
+        let name = add(operation, names, as: result(layer), name: layer.name)
+        return hold(output(layer, 0), name, View.canonicalAxes(kinds[output(layer, 0)!]!))
+      }
+      let left = anyHolder(first)
+      let right = try materialise(second, left.axes, layer.name)
       return hold(
         output(layer, 0), add(operation, [left.name, right], as: result(layer), name: layer.name), left.axes)
     }
-    let holder = constant.count == 1 ? anyHolder(layer.inputs[0]!) : try endingInFeatures(layer.inputs[0]!)
-    let other = try weight(constant, as: "\(layer.name)_constant")
+    let (inner, count) = (arithmetic.inner, constant.count)
+    let holder: Holder
+    if inner != 1 {
+      // [C, 1] beside [… C, inner].
+      let axes = stepwise(kinds[layer.inputs[0]!]!, [count, inner])
+      holder = Holder(name: try materialise(layer.inputs[0]!, axes, layer.name), axes: axes)
+    } else {
+      holder = count == 1 ? anyHolder(layer.inputs[0]!) : try endingInFeatures(layer.inputs[0]!)
+    }
+    let other = try weight(
+      inner == 1 ? constant : try! constant.reshaped([count, 1]), as: "\(layer.name)_constant")
     let name = add(
       operation, arithmetic.constantFirst ? [other, holder.name] : [holder.name, other], as: result(layer),
       name: layer.name)
     hold(output(layer, 0), name, holder.axes)
+  }
+}
+
+extension Tensor {
+  /// A constant of axes that are of size 1 or as `target` has them, as `[product of target]`; nil where that would be much larger.
+  fileprivate func repeated(shape: [Int], to target: [Int]) -> Tensor? {
+    guard let total = checkedProduct(target), total <= max(count, 1 << 16) * 16 else { return nil }
+    var rows = [0]
+    var stride = count
+    for (size, wanted) in zip(shape, target) {
+      stride /= size
+      rows = rows.flatMap { base in (0..<wanted).map { base + (size == 1 ? 0 : $0 * stride) } }
+    }
+    return try? reshaped([count]).rows(rows.map { $0..<($0 + 1) })
   }
 }

@@ -57,7 +57,7 @@ extension ONNXImporter {
     let activations = try activations(node, cell, direction, &attributes)
     try attributes.finish()
 
-    let x = try view(node, 0)
+    let x = sequence(try view(node, 0), timeAxis: batchFirst ? 1 : 0, node)
     let directionCount = direction.count
     let gateCount = cell.gateCount
     let w = try weight(node, 1, "W")
@@ -164,7 +164,9 @@ extension ONNXImporter {
     }
     for (output, (kind, axes)) in zip(outputs, kinds) {
       guard let output else { continue }
-      set(output, .view(View(value: output, kind: kind, axes: axes, timeSize: x.timeSize)), type(node))
+      set(
+        output, .view(View(value: output, kind: kind, axes: axes, timeSize: x.timeSize, clock: x.clock)),
+        type(node))
     }
   }
 
@@ -270,7 +272,7 @@ extension ONNXImporter {
       layers.append(Layer(uniqueLayer(constant), .constant(tensor), inputs: [], outputs: [value]))
       return value
     case .sizes(let sizes, _):
-      if sizes.allSatisfy({ $0 == .time }) { return nil }
+      if sizes.allSatisfy({ $0 == .time(x.clock) }) { return nil }
       throw .notImportable(node: node.label, reason: "its sequence_lens is not a vector of lengths [B]")
     case .filled(let base, let shape) where shape == [.batch]:
       let value = uniqueValue("\(node.inputs[position].ownPart)·\(node.index)")

@@ -2,37 +2,88 @@ internal import Recurrent
 internal import Tensors
 
 extension ONNXOperator {
-  static let reduceMean = ONNXOperator(
-    "ReduceMean",
-    interpret: { (importer, node) throws(ONNXError) in try importer.importReduction(node, .mean) })
-  static let reduceMax = ONNXOperator(
-    "ReduceMax", interpret: { (importer, node) throws(ONNXError) in try importer.importReduction(node, .max) }
-  )
+  static let reduceMean = reduction("ReduceMean", .mean, .mean)
+  static let reduceMax = reduction("ReduceMax", .max, .max)
+  static let reduceSum = reduction("ReduceSum", .sum, .sum, axesAreInputSince: 13)
+
+  private static func reduction(
+    _ name: String, _ function: Reduction.Function, _ selection: Selection,
+    axesAreInputSince first: Int64 = 18
+  ) -> ONNXOperator {
+    ONNXOperator(
+      name,
+      interpret: { (importer, node) throws(ONNXError) in
+        try importer.importReduction(node, function, selection, axesAreInputSince: first)
+      })
+  }
+
   static let reduceProd = ONNXOperator(
     "ReduceProd", onSizes: { (importer, node) throws(ONNXError) in try importer.sizesReduceProd(node) })
 }
 
 extension ONNXImporter {
-  fileprivate mutating func importReduction(_ node: ONNXNode, _ selection: Selection) throws(ONNXError) {
+  fileprivate mutating func importReduction(
+    _ node: ONNXNode, _ function: Reduction.Function, _ selection: Selection,
+    axesAreInputSince first: Int64
+  ) throws(ONNXError) {
     var attributes = AttributeReader(node)
     let keeps = try attributes.int("keepdims", default: 1) != 0
-    var given = opset < 18 ? try attributes.ints("axes") : nil
-    if opset >= 18 { _ = try attributes.int("noop_with_empty_axes") }
+    var given = opset < first ? try attributes.ints("axes") : nil
+    let isNone = opset >= first ? try attributes.int("noop_with_empty_axes", default: 0) != 0 : false
     try attributes.finish()
-    if opset >= 18, has(node, 1) { given = try integers(node, 1, "axes") }
+    if opset >= first, has(node, 1) { given = try integers(node, 1, "axes") }
     let view = try featureView(node, 0)
-    let axes = try (given ?? []).map { (axis) throws(ONNXError) in
-      try self.axis(axis, rank: view.axes.count, node)
+    if given ?? [] == [], isNone { return try set(node, view) }
+    // Without axes it is all of them.
+    let all = Array(view.axes.indices)
+    let axes = given ?? [] == [] ? all : given!
+    try reduce(
+      node, view,
+      axes: try axes.map { (axis) throws(ONNXError) in
+        try self.axis(axis, rank: view.axes.count, node)
+      }, keepsAxes: keeps, function, selection)
+  }
+
+  /// Reduces axes of features, each by itself, and time.
+  mutating func reduce(
+    _ node: ONNXNode, _ view: View, axes: [Int], keepsAxes: Bool, _ function: Reduction.Function,
+    _ selection: Selection
+  ) throws(ONNXError) {
+    var result = view
+    let name = try output(node)
+    for axis in Set(axes).sorted() {
+      if result.axes[axis] == [.time] {
+        result.value = addBetween(.select(selection), node, result.value, "\(selection)")
+        result.kind = .vector(features: result.kind.features)
+        result.timeSize = nil
+        result.clock = Clock()
+        result.axes[axis] = []
+        continue
+      }
+      guard let count = result.places(axis) else {
+        throw .notImportable(
+          node: node.label,
+          reason: "it reduces axis \(axis) of \(describe(view.axes)), along which rows do not meet")
+      }
+      if count == 1 { continue }
+      let source = ordered(result, node)
+      guard case .features(let inner, _)? = source.axes[axis].first else { continue }
+      let layer = Reduction(function, count: count, inner: inner)
+      result = source
+      result.value = addBetween(.reduce(layer), node, source.value, "\(function)")
+      result.kind = source.kind.with(features: source.kind.features / count)
+      var places = source.axes.indices.map { source.places($0) }
+      places[axis] = 1
+      result.axes = View.inOrder(places, like: source.axes)
     }
-    guard axes.count == 1, view.axes[axes[0]] == [.time] else {
-      throw .notImportable(
-        node: node.label,
-        reason: "it reduces axes \(axes) of \(describe(view.axes)); only time can be reduced")
+    if result.value == view.value {
+      // Axes of size 1 alone.
+    } else {
+      layers[layers.count - 1].outputs = [name]
+      result.value = name
     }
-    var rest = view.axes
-    if keeps { rest[axes[0]] = [] } else { rest.remove(at: axes[0]) }
-    let name = add(.select(selection), node, inputs: [view.value], output: try output(node))
-    try set(node, View(value: name, kind: .vector(features: view.kind.features), axes: rest))
+    if !keepsAxes { result.axes = result.axes.indices.filter { !axes.contains($0) }.map { result.axes[$0] } }
+    try set(node, result)
   }
 
   fileprivate mutating func sizesReduceProd(_ node: ONNXNode) throws(ONNXError) -> ImportedValue? {

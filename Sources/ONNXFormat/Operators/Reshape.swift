@@ -33,7 +33,7 @@ extension ONNXImporter {
         guard position < view.axes.count else {
           throw .invalid(node: node.label, reason: "0 at position \(position) of the shape copies no axis")
         }
-        target[position] = self.size(view.axes[position])
+        target[position] = self.size(view.axes[position], view)
       }
     }
     guard let axes = regroup(view, target) else {
@@ -107,13 +107,13 @@ extension ONNXImporter {
     _ wanted: Size, _ factors: inout ArraySlice<AxisFactor>, _ view: View, more: Bool
   ) -> [AxisFactor]? {
     var axis: [AxisFactor] = []
-    while !matches(size(axis), wanted, view) {
+    while !matches(size(axis, view), wanted, view) {
       guard let next = factors.popFirst() else { return nil }
-      if matches(size(axis + [next]), wanted, view) || size(axis + [next]).known == nil {
+      if matches(size(axis + [next], view), wanted, view) || size(axis + [next], view).known == nil {
         axis.append(next)
         continue
       }
-      guard case .features(let stride, let count) = next, let product = size(axis).known,
+      guard case .features(let stride, let count) = next, let product = size(axis, view).known,
         let total = wanted.known
       else { return nil }
       if total % product == 0, count % (total / product) == 0, total / product < count {
@@ -134,13 +134,13 @@ extension ONNXImporter {
     -> [AxisFactor]?
   {
     var axis: [AxisFactor] = []
-    while !matches(size(axis), wanted, view) {
+    while !matches(size(axis, view), wanted, view) {
       guard let next = factors.popLast() else { return nil }
-      if matches(size([next] + axis), wanted, view) || size([next] + axis).known == nil {
+      if matches(size([next] + axis, view), wanted, view) || size([next] + axis, view).known == nil {
         axis.insert(next, at: 0)
         continue
       }
-      guard case .features(let stride, let count) = next, let product = size(axis).known,
+      guard case .features(let stride, let count) = next, let product = size(axis, view).known,
         let total = wanted.known
       else { return nil }
       if total % product == 0, count % (total / product) == 0, total / product < count {

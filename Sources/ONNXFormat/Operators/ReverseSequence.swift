@@ -27,7 +27,9 @@ extension ONNXImporter {
     where lengths.kind == .indices && lengths.offset == 0 && lengths.axes == [[.batch]]:
       try reverse(node, view, lengths: lengths.value)
     case .sizes(let sizes, _)
-    where sizes.allSatisfy({ $0 == .time || known($0, view) == view.timeSize && view.timeSize != nil }):
+    where sizes.allSatisfy({
+      $0 == .time(view.clock) || known($0, view) == view.timeSize && view.timeSize != nil
+    }):
       try reverse(node, view, lengths: nil)
     case .constant(let tensor):
       guard let time = view.timeSize, let numbers = try? tensor.integers(),

@@ -36,7 +36,7 @@ extension ONNXImporter {
     let x = try view(node, first)
     try require(x, [[.time], [.batch], View.features(layer.inputSize)], node, "x")
     let name = uniqueLayer(node)
-    var inputs: [String?] = [x.value, try lengths(node, scan, timeSize: x.timeSize)]
+    var inputs: [String?] = [x.value, try lengths(node, scan, x)]
     for (index, state) in states.enumerated() {
       let positions = (index * count)..<((index + 1) * count)
       inputs.append(try initialState(node, positions, width: state.width(layer), name))
@@ -63,14 +63,15 @@ extension ONNXImporter {
             .slice(start: direction * width, count: width), inputs: [value], outputs: [part]))
       }
       let features: ValueKind = isSequence ? .sequence(features: width) : .vector(features: width)
-      let view = View(value: part, kind: features, axes: View.canonicalAxes(features), timeSize: x.timeSize)
+      let view = View(
+        value: part, kind: features, axes: View.canonicalAxes(features), timeSize: x.timeSize, clock: x.clock)
       set(output, .view(view), type(node, first))
     }
   }
 
   /// The lengths, where the Scan has some and counts its steps as they need it.
-  private func lengths(
-    _ node: ONNXNode, _ scan: ScannedLayer, timeSize: Int?
+  private mutating func lengths(
+    _ node: ONNXNode, _ scan: ScannedLayer, _ x: View
   ) throws(ONNXError) -> String? {
     guard scan.hasLengths else { return nil }
     let position = scan.form.states.count * scan.layer.directions.count
@@ -80,9 +81,10 @@ extension ONNXImporter {
       let isRight: Bool =
         switch start {
         case .constant(let tensor):
-          tensor.shape == [1] && tensor.doubles == [direction == "forward" ? 0 : Double(timeSize ?? -1)]
+          tensor.shape == [1] && tensor.doubles == [direction == "forward" ? 0 : Double(x.timeSize ?? -1)]
         case .sizes(let sizes, _):
-          direction != "forward" && (sizes == [.time] || timeSize.map { sizes == [.known($0)] } ?? false)
+          direction != "forward"
+            && (sizes == [.time(x.clock)] || x.timeSize.map { sizes == [.known($0)] } ?? false)
         case .view, .filled, .mask, .unbound: false
         }
       guard isRight else {
@@ -185,7 +187,8 @@ extension Model {
         }
       case .recurrent, .embedding, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .select,
         .arithmetic, .reverse,
-        .constant, .dropout, .argMax, .generate:
+        .constant, .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold,
+        .reduce, .timeSoftmax:
         break
       }
     }

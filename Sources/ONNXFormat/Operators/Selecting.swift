@@ -1,7 +1,7 @@
 internal import Recurrent
 internal import Tensors
 
-// One layer, four operators: Gather, ReduceMean, ReduceMax and GatherElements.
+// One layer, five operators: Gather, ReduceMean, ReduceMax, ReduceSum and GatherElements.
 extension ONNXExporter {
   mutating func exportSelect(_ layer: Layer, _ selection: Selection) throws(ONNXError) {
     let value = layer.inputs[0]!
@@ -18,17 +18,9 @@ extension ONNXExporter {
       let index = integers([step], as: "step", scalar: true)
       name = add(
         "Gather", [holder.name, index], as: result(layer), ["axis": .int(Int64(axis))], name: layer.name)
-    case .mean, .max:
-      let operation = selection == .mean ? "ReduceMean" : "ReduceMax"
-      if opset >= 18 {
-        name = add(
-          operation, [holder.name, integers([axis], as: "axes")], as: result(layer), ["keepdims": .int(0)],
-          name: layer.name)
-      } else {
-        name = add(
-          operation, [holder.name], as: result(layer), ["axes": .ints([Int64(axis)]), "keepdims": .int(0)],
-          name: layer.name)
-      }
+    case .mean: name = reduced("ReduceMean", holder.name, axis: axis, layer)
+    case .max: name = reduced("ReduceMax", holder.name, axis: axis, layer)
+    case .sum: name = reduced("ReduceSum", holder.name, axis: axis, layer)
     case .lastValid:
       guard opset >= 11 else {
         throw .notExpressible(

@@ -18,7 +18,7 @@ extension ONNXImporter {
     try attributes.finish()
     let all: [Size]
     switch try value(node, 0) {
-    case .view(let view): all = view.axes.map { size($0) }
+    case .view(let view): all = view.axes.map { size($0, view) }
     case .constant(let tensor): all = tensor.shape.map { .known($0) }
     case .filled(_, let shape): all = shape
     case .sizes(let sizes, let isScalar): all = isScalar ? [] : [.known(sizes.count)]

@@ -14,44 +14,54 @@ extension ONNXImporter {
   fileprivate mutating func importSlice(_ node: ONNXNode) throws(ONNXError) {
     let view = try view(node, 0)
     let slices = try sliceRanges(node, rank: view.axes.count)
-    // Only one axis may really be cut.
-    var cut: (axis: Int, start: Int, count: Int)?
+    var cuts: [Cut] = []
     for slice in slices {
+      let isTime = view.axes[slice.axis] == [.time]
       // [::-1] along time: all of it, backwards.
-      if slice.step == -1, slices.count == 1, view.axes[slice.axis] == [.time],
+      if slice.step == -1, slices.count == 1, isTime,
         slice.start == -1 || slice.start >= Int(Int32.max) || slice.start + 1 == view.timeSize,
         slice.end <= -Int(Int32.max) || view.timeSize.map({ slice.end < -$0 }) ?? false
       {
         return try reverse(node, view, lengths: nil)
       }
-      guard slice.step == 1 else {
-        throw .notImportable(node: node.label, reason: "it slices with step \(slice.step)")
-      }
       guard let size = knownSize(view.axes[slice.axis], view) else {
-        // An open axis: all of it, or its last step.
-        if slice.start == 0, slice.end >= Int(Int32.max) { continue }
-        if view.axes[slice.axis] == [.time], slice.end >= Int(Int32.max) || slice.end == 0, slice.start == -1
-        {
-          cut = (slice.axis, -1, 1)
+        // An open axis: all of it, one step, or all but some at its ends.
+        if slice.start == 0, slice.end >= Int(Int32.max), slice.step == 1 { continue }
+        let reachesEnd = slice.end >= Int(Int32.max)
+        if isTime, slice.step == 1, reachesEnd || slice.end == 0, slice.start == -1 {
+          cuts.append(Cut(axis: slice.axis, start: -1, count: 1))
           continue
         }
-        if view.axes[slice.axis] == [.time], slice.start >= 0, slice.end == slice.start + 1 {
-          cut = (slice.axis, slice.start, 1)
+        if isTime, slice.step == 1, slice.start >= 0, slice.end == slice.start + 1 {
+          cuts.append(Cut(axis: slice.axis, start: slice.start, count: 1))
           continue
+        }
+        if isTime, slice.step == 1, slices.count == 1, !view.kind.isInteger, slice.start >= 0,
+          reachesEnd || slice.end < 0
+        {
+          let cropped = try cropped(
+            node, view, slice.axis, before: slice.start, after: reachesEnd ? 0 : -slice.end, output(node))
+          return try set(node, cropped)
         }
         throw .notImportable(
           node: node.label, reason: "it cuts axis \(slice.axis) of \(describe(view.axes)), whose size is open"
         )
       }
-      let start = min(max(slice.start < 0 ? slice.start + size : slice.start, 0), size)
-      let end = min(max(slice.end < 0 ? slice.end + size : slice.end, 0), size)
-      guard start < end else { throw .invalid(node: node.label, reason: "it cuts nothing out") }
-      if start == 0, end == size { continue }
-      guard cut == nil else { throw .notImportable(node: node.label, reason: "it cuts two axes at once") }
-      cut = (slice.axis, start, end - start)
+      guard slice.step != 0, slice.step > 0 || !isTime else {
+        throw .notImportable(node: node.label, reason: "it slices with step \(slice.step)")
+      }
+      // Backwards the first index is the last place at most, and the end may lie before the first.
+      let (low, high) = slice.step > 0 ? (0, size) : (-1, size - 1)
+      let start = min(max(slice.start < 0 ? slice.start + size : slice.start, max(low, 0)), high)
+      let end = min(max(slice.end < 0 ? slice.end + size : slice.end, low), high)
+      let distance = slice.step > 0 ? end - start : start - end
+      guard distance > 0 else { throw .invalid(node: node.label, reason: "it cuts nothing out") }
+      let count = (distance - 1) / abs(slice.step) + 1
+      if start == 0, count == size, slice.step == 1 { continue }
+      cuts.append(Cut(axis: slice.axis, start: start, count: count, step: count == 1 ? 1 : slice.step))
     }
-    guard let cut else { return try set(node, view) }
-    try pick(node, view, cut.axis, start: cut.start, count: cut.count, keepsAxis: true)
+    if cuts.isEmpty { return try set(node, view) }
+    try pick(node, view, cuts, keepsAxes: true)
   }
 
   /// starts, ends, axes and steps: attributes before opset 10, inputs since.

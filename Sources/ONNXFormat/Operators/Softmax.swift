@@ -20,6 +20,14 @@ extension ONNXImporter {
     let view = try featureView(node, 0)
     let axis = try axis(wanted, rank: view.axes.count, node)
     let reaches = opset >= 13 ? view.axes[axis] : Array(view.axes[axis...].joined())
+    if View.normalised(reaches) == [.time], operation == .softmax {
+      return try apply(.timeSoftmax, to: view, node)
+    }
+    if View.normalised(reaches) != View.features(view.kind.features), let stepped = stepped(view, node),
+      stepped.endsInFeatures, axis == view.axes.count - 1
+    {
+      return try apply(operation, to: stepped, node)
+    }
     guard View.normalised(reaches) == View.features(view.kind.features) else {
       throw .notImportable(
         node: node.label,

@@ -27,6 +27,7 @@ package protocol FieldReader {
   mutating func integer(_ key: String) throws(Failure) -> Int
   /// An integer that counts something.
   mutating func size(_ key: String) throws(Failure) -> Int
+  mutating func optionalSize(_ key: String) throws(Failure) -> Int?
   mutating func real(_ key: String) throws(Failure) -> Double
   mutating func optionalReal(_ key: String) throws(Failure) -> Double?
   mutating func flag(_ key: String) throws(Failure) -> Bool

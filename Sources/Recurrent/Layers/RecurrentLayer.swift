@@ -147,7 +147,8 @@ extension RecurrentLayer: LayerKind {
       // Other names go to other layers (`Layer.Operation.init`).
       case .embedding, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .select, .concat,
         .slice,
-        .arithmetic, .constant, .dropout, .reverse, .argMax, .generate:
+        .arithmetic, .constant, .dropout, .reverse, .argMax, .generate, .convolution, .pool, .padding,
+        .featureGather, .unfold, .fold, .reduce, .timeSoftmax:
         .rnn
       }
     let direction: Direction = try fields.name("direction", "direction")

@@ -10,11 +10,13 @@ public enum Selection: Sendable, Hashable {
   case mean
   /// Maximum over all T steps.
   case max
+  /// Sum of all T steps.
+  case sum
 }
 
 extension Selection: LayerKind {
   private enum Word: String {
-    case step, lastValid, mean, max
+    case step, lastValid, mean, max, sum
   }
 
   private var word: Word {
@@ -23,6 +25,7 @@ extension Selection: LayerKind {
     case .lastValid: .lastValid
     case .mean: .mean
     case .max: .max
+    case .sum: .sum
     }
   }
 
@@ -41,6 +44,7 @@ extension Selection: LayerKind {
     case .lastValid: self = .lastValid
     case .mean: self = .mean
     case .max: self = .max
+    case .sum: self = .sum
     }
   }
 

@@ -96,7 +96,8 @@ struct Alignment {
         case .recurrent, .embedding, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .concat,
           .slice, .arithmetic,
           .reverse,
-          .constant, .argMax, .generate:
+          .constant, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
+          .timeSoftmax:
           break
         }
         return Source(layer: maker.layer, output: maker.output, name: value)

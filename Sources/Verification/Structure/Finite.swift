@@ -29,7 +29,8 @@ extension Model {
         case .recurrent, .embedding, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .select,
           .concat, .slice,
           .reverse,
-          .dropout, .argMax, .generate:
+          .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
+          .timeSoftmax:
           false
         }
       for (role, tensor) in layer.operation.tensors {

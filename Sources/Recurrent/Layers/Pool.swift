@@ -1,0 +1,63 @@
+internal import ByteIO
+package import Tensors
+
+/// The largest or the mean of what a window sees of each channel, over one to three axes.
+public struct Pool: Sendable, Hashable {
+  /// What is made of the places that a window reads.
+  public enum Reduction: String, Sendable, CaseIterable, Hashable {
+    /// The largest; places outside count for nothing.
+    case max
+    /// Their sum, by how many there are.
+    case mean
+    /// Their sum, by how many there are with those that `before` and `after` add, which are 0.
+    case paddedMean
+  }
+
+  /// What is made of the places that a window reads.
+  public var reduction: Reduction
+  /// Each channel is pooled by itself.
+  public var axes: [WindowAxis]
+  /// Whether a window that only partly fits makes a result, too: ONNX' and PyTorch's `ceil_mode`.
+  public var roundsUp: Bool
+
+  /// By default only windows that fit make results.
+  public init(_ reduction: Reduction, axes: [WindowAxis], roundsUp: Bool = false) {
+    self.reduction = reduction
+    self.axes = axes
+    self.roundsUp = roundsUp
+  }
+}
+
+extension Pool: LayerKind {
+  package var name: LayerName { .pool }
+  package var operation: Layer.Operation { .pool(self) }
+
+  package func write<Fields: FieldWriter>(to fields: inout Fields) throws(Fields.Failure) {
+    try fields.text("pool", reduction.rawValue)
+    try fields.flag("roundsUp", roundsUp)
+    try axes.write(to: &fields)
+  }
+
+  package init<Fields: FieldReader>(_ name: LayerName, from fields: inout Fields) throws(Fields.Failure) {
+    let reduction: Reduction = try fields.name("pool", "pool")
+    let roundsUp = try fields.flag("roundsUp")
+    self.init(reduction, axes: try [WindowAxis](from: &fields), roundsUp: roundsUp)
+  }
+
+  package func mapTensors(_ transform: (Tensor) -> Tensor) {}
+
+  package func outputKinds(_ inputs: LayerInputs) throws(ModelError) -> [ValueKind] {
+    let input = try inputs.features()
+    let channels = input.features / max(checkedProduct(axes.map { $0.size ?? 1 }) ?? .max, 1)
+    guard axes.allSatisfy({ $0.before < $0.span && $0.after < $0.span }) else {
+      throw inputs.invalid("a window that may see nothing but what lies outside")
+    }
+    return [
+      try axes.result(inputs, input, channels: channels, made: channels, roundsUp: roundsUp)
+    ]
+  }
+
+  package func reasonNotToStream(_ inputs: [String?], varying: Set<String>) -> String? {
+    axes.reasonNotToStream
+  }
+}
