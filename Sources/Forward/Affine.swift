@@ -114,11 +114,16 @@ extension Affine {
       let a = alpha * x + beta
       return a.through(a.center.slopes(ofClipTo: 0...1), .unitClamp(a.center))
     case .silu: return x * activate(.sigmoid, x, rules)
+    case .selu: return beta * activate(Activation(.elu, alpha: activation.alpha), x, rules)
+    case .geluTanh:
+      let cube = constant(GeluTanh.cubic) * activate(Activation(.power, alpha: 3), x, rules)
+      let tangent = activate(.tanh, constant(GeluTanh.scale) * (x + cube), rules)
+      return x * (constant(0.5) * (one + tangent))
     case .mish: return x * activate(.tanh, activate(Activation(.softplus), x, rules), rules)
     case .tanh, .sigmoid, .relu, .leakyRelu, .thresholdedRelu, .inclusiveThresholdedRelu, .elu, .softsign,
-      .softplus, .gelu:
+      .softplus, .gelu, .clip, .exp, .log, .power, .abs, .erf, .sin, .cos, .celu, .hardSwish:
       let y = Bounded.activate(activation, x.center, rules)
-      guard let slopes = x.center.slopes(of: activation) else { return Affine(y) }
+      guard y.error < .infinity, let slopes = x.center.slopes(of: activation) else { return Affine(y) }
       return x.through(slopes, y)
     }
   }

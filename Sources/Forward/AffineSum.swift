@@ -111,6 +111,13 @@ extension Affine: Scalar {
   static func maximum(_ left: Affine, _ right: Affine) -> Affine {
     Affine(.maximum(left.center, right.center))
   }
+  static func minimum(_ left: Affine, _ right: Affine) -> Affine {
+    Affine(.minimum(left.center, right.center))
+  }
+  static func leaky(_ x: Affine, _ slope: Affine) -> Affine {
+    if x.center.isPositive { return x }
+    return x.center.isNegative ? slope * x : Affine(.leaky(x.center, slope.center))
+  }
   static func softmax(_ x: ArraySlice<Affine>, _ rules: RoundingModel, into result: inout [Affine]) {
     var y: [Bounded<Format>] = []
     Bounded.softmax(x.map(\.center)[...], rules, into: &y)

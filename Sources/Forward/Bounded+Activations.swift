@@ -4,7 +4,7 @@ internal import Recurrent
 // Each function f gives |f̂(x̂) − f(x)| ≤ L·e + own: L bounds |f'| over [x − e, x + e], `own` is the runtime's and
 // our own error of f there. libm's functions here are taken to be good to 8 units of 2⁻⁵³ (glibc documents ≤ 2 ulp).
 
-private let ownFunction = 0x1p-50
+let ownFunction = 0x1p-50
 
 extension Bounded: Scalar {
   typealias Rules = RoundingModel
@@ -19,7 +19,7 @@ extension Bounded: Scalar {
     case .sigmoid: return sigmoid(x, rules)
     case .relu: return relu(x)
     case .affine: return alpha * x + beta
-    case .leakyRelu: return leakyRelu(x, alpha)
+    case .leakyRelu: return leaky(x, alpha)
     case .thresholdedRelu: return thresholdedRelu(x, alpha, inclusive: false)
     case .inclusiveThresholdedRelu: return thresholdedRelu(x, alpha, inclusive: true)
     case .scaledTanh: return alpha * tanh(beta * x, rules)
@@ -30,6 +30,18 @@ extension Bounded: Scalar {
     case .gelu: return gelu(x, rules)
     case .silu: return x * sigmoid(x, rules)
     case .mish: return x * tanh(softplus(x, rules), rules)
+    case .clip: return clamp(x, alpha, beta)
+    case .exp: return exponential(x, rules)
+    case .log: return logarithm(x, rules)
+    case .power: return power(x, activation.alpha, rules)
+    case .abs: return Bounded(abs(x.value), x.error, own: 0)
+    case .erf: return errorFunction(x, rules)
+    case .sin: return wave(sin(x.value), slope: cos(x.value), x, rules)
+    case .cos: return wave(cos(x.value), slope: sin(x.value), x, rules)
+    case .selu: return beta * elu(x, alpha, rules)
+    case .celu: return celu(x, alpha, rules)
+    case .hardSwish: return hardSwish(x)
+    case .geluTanh: return x * (constant(0.5) * (one + tanh(geluArgument(x, rules), rules)))
     }
   }
 
@@ -119,10 +131,17 @@ extension Bounded: Scalar {
     x.isNegative ? .zero : Bounded(max(0, x.value), x.error, own: 0)
   }
 
-  private static func leakyRelu(_ x: Bounded, _ alpha: Bounded) -> Bounded {
+  static func leaky(_ x: Bounded, _ alpha: Bounded) -> Bounded {
+    guard max(x.error, alpha.error) < .infinity else { return .unknown }
     if x.isPositive { return x.passed }
     let negative = alpha * x
-    if x.isNegative { return negative }
+    if x.isNegative {
+      // What a rounded α is off by is no error of x.
+      let propagated = alpha.magnitude * x.error
+      return Bounded(
+        negative.value, propagated,
+        own: alpha.error * abs(x.value) + rounding(alpha.magnitude * x.magnitude))
+    }
     let slope = max(1, alpha.magnitude)
     let value = x.value < 0 ? negative.value : x.value
     return Bounded(

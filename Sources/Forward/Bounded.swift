@@ -162,6 +162,13 @@ extension Bounded {
     return Bounded(high.value, isCertain ? high.error : max(high.error, low.error), own: 0)
   }
 
+  static func minimum(_ left: Bounded, _ right: Bounded) -> Bounded {
+    maximum(left.negated, right.negated).negated
+  }
+
+  /// Exact.
+  private var negated: Bounded { Bounded(-value, error, own: 0) }
+
   static func argMax(_ x: ArraySlice<Bounded>) -> (offset: Int, isDecided: Bool) {
     var best = x.startIndex
     for index in x.indices.dropFirst() where x[index].value > x[best].value { best = index }

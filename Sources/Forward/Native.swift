@@ -13,6 +13,16 @@ where Weights == [Self], Sum == Self, Rules == Execution {
   static func logarithmOfOnePlus(_ x: Self) -> Self
   static func hyperbolicTangent(_ x: Self) -> Self
   static func complementaryError(_ x: Self) -> Self
+  static func errorFunction(_ x: Self) -> Self
+  static func sine(_ x: Self) -> Self
+  static func cosine(_ x: Self) -> Self
+  static func raised(_ x: Self, to exponent: Self) -> Self
+}
+
+/// √(2/π) and what x³ counts, of Gelu by tanh.
+enum GeluTanh {
+  static let scale = (2 / Double.pi).squareRoot()
+  static let cubic = 0.044715
 }
 
 /// base^exponent
@@ -31,6 +41,10 @@ extension Float: Native {
   static func logarithmOfOnePlus(_ x: Float) -> Float { log1pf(x) }
   static func hyperbolicTangent(_ x: Float) -> Float { tanhf(x) }
   static func complementaryError(_ x: Float) -> Float { erfcf(x) }
+  static func errorFunction(_ x: Float) -> Float { erff(x) }
+  static func sine(_ x: Float) -> Float { sinf(x) }
+  static func cosine(_ x: Float) -> Float { cosf(x) }
+  static func raised(_ x: Float, to exponent: Float) -> Float { powf(x, exponent) }
 }
 
 extension Double: Native {
@@ -46,6 +60,10 @@ extension Double: Native {
   static func logarithmOfOnePlus(_ x: Double) -> Double { log1p(x) }
   static func hyperbolicTangent(_ x: Double) -> Double { tanh(x) }
   static func complementaryError(_ x: Double) -> Double { erfc(x) }
+  static func errorFunction(_ x: Double) -> Double { erf(x) }
+  static func sine(_ x: Double) -> Double { sin(x) }
+  static func cosine(_ x: Double) -> Double { cos(x) }
+  static func raised(_ x: Double, to exponent: Double) -> Double { pow(x, exponent) }
 }
 
 extension Native {
@@ -98,11 +116,23 @@ extension Native {
   }
   static func clip(_ x: Self, _ limit: Self) -> Self { x > limit ? limit : x < -limit ? -limit : x }
   static func maximum(_ left: Self, _ right: Self) -> Self { right > left || right.isNaN ? right : left }
+  static func minimum(_ left: Self, _ right: Self) -> Self { right < left || right.isNaN ? right : left }
+  static func leaky(_ x: Self, _ slope: Self) -> Self { x < 0 ? slope * x : x }
 
   static func sigmoid(_ x: Self) -> Self { 1 / (1 + exponential(-x)) }
 
   /// Stable: e^x never overflows, and nothing cancels for x ≪ 0.
   static func softplus(_ x: Self) -> Self { (x < 0 ? 0 : x) + logarithmOfOnePlus(exponential(-abs(x))) }
+
+  /// What runtimes make of the exponents that are operators elsewhere: a product, a root, a quotient, each rounded once.
+  static func power(_ x: Self, _ exponent: Self) -> Self {
+    switch exponent {
+    case 2: x * x
+    case 0.5: x.squareRoot()
+    case -1: 1 / x
+    default: raised(x, to: exponent)
+    }
+  }
 
   static func activate(_ activation: Activation, _ x: Self, _ rules: Execution) -> Self {
     activate(activation, x)
@@ -117,7 +147,7 @@ extension Native {
     case .sigmoid: return sigmoid(x)
     case .relu: return x < 0 ? 0 : x
     case .affine: return alpha * x + beta
-    case .leakyRelu: return x < 0 ? alpha * x : x
+    case .leakyRelu: return leaky(x, alpha)
     case .thresholdedRelu: return x > alpha || x.isNaN ? x : 0
     case .inclusiveThresholdedRelu: return x < alpha ? 0 : x
     case .scaledTanh: return alpha * hyperbolicTangent(beta * x)
@@ -131,6 +161,21 @@ extension Native {
     case .gelu: return x * (complementaryError(-x * Self(0.5.squareRoot())) / 2)
     case .silu: return x * sigmoid(x)
     case .mish: return x * hyperbolicTangent(softplus(x))
+    case .clip: return x < alpha ? alpha : x > beta ? beta : x
+    case .exp: return exponential(x)
+    case .log: return logarithm(x)
+    case .power: return power(x, alpha)
+    case .abs: return abs(x)
+    case .erf: return errorFunction(x)
+    case .sin: return sine(x)
+    case .cos: return cosine(x)
+    case .selu: return beta * (x < 0 ? alpha * exponentialMinusOne(x) : x)
+    case .celu: return x < 0 ? alpha * exponentialMinusOne(x / alpha) : x
+    case .hardSwish:
+      let y = x / 6 + 0.5
+      return x * (y < 0 ? 0 : y > 1 ? 1 : y)
+    // (1 + tanh u) / 2 = σ(2u), which keeps the left tail that 1 + tanh cancels.
+    case .geluTanh: return x * sigmoid(Self(GeluTanh.scale * 2) * (x + Self(GeluTanh.cubic) * (x * x * x)))
     }
   }
 

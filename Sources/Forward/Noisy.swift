@@ -163,6 +163,10 @@ extension Noisy {
   static func maximum(_ left: Noisy, _ right: Noisy) -> Noisy {
     Noisy(value: Double.maximum(left.value, right.value), seed: left.seed)
   }
+  static func minimum(_ left: Noisy, _ right: Noisy) -> Noisy {
+    Noisy(value: Double.minimum(left.value, right.value), seed: left.seed)
+  }
+  static func leaky(_ x: Noisy, _ slope: Noisy) -> Noisy { x.value < 0 ? slope * x : x }
 
   /// What a runtime's function is off by: in half of the passes another error for each argument, in the others the same one for
   /// arguments close by, as approximations have; along a slow sequence such errors add up.
@@ -189,7 +193,7 @@ extension Noisy {
     case .sigmoid: return sigmoid(a)
     case .relu: return number(a < 0 ? 0 : a)
     case .affine: return alpha * x + beta
-    case .leakyRelu: return a < 0 ? alpha * x : x
+    case .leakyRelu: return leaky(x, alpha)
     case .thresholdedRelu: return a > activation.alpha || a.isNaN ? x : number(0)
     case .inclusiveThresholdedRelu: return a < activation.alpha ? number(0) : x
     case .scaledTanh: return alpha * tangent((beta * x).value)
@@ -205,6 +209,19 @@ extension Noisy {
       return x * (half * number(0.5))
     case .silu: return x * sigmoid(a)
     case .mish: return x * tangent(softplus.value)
+    case .clip, .abs: return number(Double.activate(activation, a))
+    case .exp, .log, .erf, .sin, .cos: return elementary(Double.activate(activation, a))
+    case .selu: return beta * (a < 0 ? alpha * (elementary(exp(a)) - one) : x)
+    case .celu: return a < 0 ? alpha * (elementary(exp((x / alpha).value)) - one) : x
+    case .hardSwish:
+      let y = (x * number(1 / 6.0) + number(0.5)).value
+      return x * number(y < 0 ? 0 : y > 1 ? 1 : y)
+    case .geluTanh:
+      let inner = number(GeluTanh.scale) * (x + number(GeluTanh.cubic) * (x * x * x))
+      return x * (number(0.5) * (one + tangent(inner.value)))
+    case .power:
+      let y = Double.activate(activation, a)
+      return [2, 0.5, -1].contains(activation.alpha) ? rounded(y, seed) : elementary(y)
     }
   }
 

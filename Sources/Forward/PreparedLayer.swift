@@ -303,6 +303,9 @@ struct PreparedLayer<Number: Scalar>: Sendable {
       case .subtract: left - right
       case .multiply: left * right
       case .divide: left / right
+      case .maximum: Number.maximum(left, right)
+      case .minimum: Number.minimum(left, right)
+      case .prelu: Number.leaky(left, right)
       }
     }
     var result = inputs[0]

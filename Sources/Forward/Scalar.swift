@@ -48,6 +48,9 @@ protocol Scalar: CellNumber where Rules: PassRules {
 
   static func / (left: Self, right: Self) -> Self
   static func maximum(_ left: Self, _ right: Self) -> Self
+  static func minimum(_ left: Self, _ right: Self) -> Self
+  /// x where x ≥ 0, else slope · x.
+  static func leaky(_ x: Self, _ slope: Self) -> Self
   /// Appends e^{x_i} / Σ e^{x_j}.
   static func softmax(_ x: ArraySlice<Self>, _ rules: Rules, into result: inout [Self])
   /// Appends x_i − ln Σ e^{x_j}.

@@ -125,6 +125,10 @@ extension Stochastic {
   static func maximum(_ left: Stochastic, _ right: Stochastic) -> Stochastic {
     Stochastic(value: Double.maximum(left.value, right.value))
   }
+  static func minimum(_ left: Stochastic, _ right: Stochastic) -> Stochastic {
+    Stochastic(value: Double.minimum(left.value, right.value))
+  }
+  static func leaky(_ x: Stochastic, _ slope: Stochastic) -> Stochastic { x.value < 0 ? slope * x : x }
 
   static func activate(_ activation: Activation, _ x: Stochastic, _ rules: RoundingModel) -> Stochastic {
     var alpha: Stochastic { constant(activation.alpha) }
@@ -139,7 +143,7 @@ extension Stochastic {
     case .sigmoid: return off(Double.sigmoid(x.value), rules.sigmoid)
     case .relu: return Stochastic(value: x.value < 0 ? 0 : x.value)
     case .affine: return alpha * x + beta
-    case .leakyRelu: return x.value < 0 ? alpha * x : x
+    case .leakyRelu: return leaky(x, alpha)
     case .thresholdedRelu: return x.value > alpha.value || x.value.isNaN ? x : zero
     case .inclusiveThresholdedRelu: return x.value < alpha.value ? zero : x
     case .scaledTanh: return alpha * off(tanh((beta * x).value), rules.tanh)
@@ -154,6 +158,24 @@ extension Stochastic {
       return x * (half * constant(0.5))
     case .silu: return x * off(Double.sigmoid(x.value), rules.sigmoid)
     case .mish: return x * off(tanh(softplus.value), rules.tanh)
+    case .clip:
+      return Stochastic(
+        value: x.value < alpha.value ? alpha.value : x.value > beta.value ? beta.value : x.value)
+    case .abs: return Stochastic(value: abs(x.value))
+    case .exp, .log, .erf: return elementary(Double.activate(activation, x.value))
+    // Of the whole range: near the zeros of a wave only the absolute error is small.
+    case .sin, .cos:
+      let y = Double.activate(activation, x.value)
+      return Stochastic(value: y + off(1, rules.elementary).value - 1)
+    case .selu: return beta * (x.value < 0 ? alpha * (elementary(exp(x.value)) - one) : x)
+    case .celu: return x.value < 0 ? alpha * (elementary(exp((x / alpha).value)) - one) : x
+    case .hardSwish:
+      let y = (x * constant(1 / 6.0) + constant(0.5)).value
+      return x * Stochastic(value: y < 0 ? 0 : y > 1 ? 1 : y)
+    case .geluTanh:
+      let inner = constant(GeluTanh.scale) * (x + constant(GeluTanh.cubic) * (x * x * x))
+      return x * (constant(0.5) * (one + off(tanh(inner.value), rules.tanh)))
+    case .power: return elementary(Double.power(x.value, alpha.value))
     }
   }
 

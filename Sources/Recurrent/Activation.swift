@@ -1,6 +1,7 @@
 /// A pointwise function, with the parameters that its formula has.
 ///
-/// Formulas are those of the ONNX operator specification, section RNN ("Activation functions").
+/// Formulas are those of the ONNX operator specification: of section RNN ("Activation functions") where the recurrent operators
+/// know the function, else of the operator of its name.
 public struct Activation: Sendable, Hashable {
   /// The formulas, by the parameters α and β that they have.
   public enum Kind: String, Sendable, CaseIterable, Hashable {
@@ -36,13 +37,51 @@ public struct Activation: Sendable, Hashable {
     case silu
     /// x·tanh(ln(1 + e^x))
     case mish
+    /// min(max(x, α), β), α ≤ β
+    case clip
+    /// e^x
+    case exp
+    /// ln x
+    case log
+    /// x^α: Sqrt is α = ½, Reciprocal α = −1
+    case power
+    /// |x|
+    case abs
+    /// 2/√π · ∫₀ˣ e^{−t²} dt
+    case erf
+    /// sin x
+    case sin
+    /// cos x
+    case cos
+    /// β · (x where x ≥ 0, else α(e^x − 1)), where ONNX's Selu calls β γ
+    case selu
+    /// x where x ≥ 0, else α(e^{x/α} − 1), α > 0
+    case celu
+    /// x·min(max(x/6 + ½, 0), 1)
+    case hardSwish
+    /// x/2 · (1 + tanh(√(2/π)·(x + 0.044715x³)))
+    case geluTanh
 
     /// How many of α, β the formula has.
     public var parameterCount: Int {
       switch self {
-      case .affine, .scaledTanh, .hardSigmoid: 2
-      case .leakyRelu, .thresholdedRelu, .inclusiveThresholdedRelu, .elu: 1
-      case .identity, .tanh, .sigmoid, .relu, .softsign, .softplus, .gelu, .silu, .mish: 0
+      case .affine, .scaledTanh, .hardSigmoid, .clip, .selu: 2
+      case .leakyRelu, .thresholdedRelu, .inclusiveThresholdedRelu, .elu, .power, .celu: 1
+      case .identity, .tanh, .sigmoid, .relu, .softsign, .softplus, .gelu, .silu, .mish, .exp, .log, .abs,
+        .erf, .sin,
+        .cos, .hardSwish, .geluTanh:
+        0
+      }
+    }
+
+    /// Whether a cell may have it: no format's recurrent operator knows the others.
+    package var isOfCells: Bool {
+      switch self {
+      case .identity, .tanh, .sigmoid, .relu, .affine, .leakyRelu, .thresholdedRelu,
+        .inclusiveThresholdedRelu,
+        .scaledTanh, .hardSigmoid, .elu, .softsign, .softplus, .gelu, .silu, .mish:
+        true
+      case .clip, .exp, .log, .power, .abs, .erf, .sin, .cos, .selu, .celu, .hardSwish, .geluTanh: false
       }
     }
   }
@@ -69,6 +108,18 @@ public struct Activation: Sendable, Hashable {
   public static let relu = Activation(.relu)
   /// `x`
   public static let identity = Activation(.identity)
+}
+
+extension Activation {
+  /// What is wrong with its parameters; nil where nothing is.
+  package var problem: String? {
+    switch kind {
+    case .clip where !(alpha <= beta): "its least, α = \(alpha), is no number up to its greatest, β = \(beta)"
+    case .power where !alpha.isFinite: "its exponent is \(alpha)"
+    case .celu where !(alpha > 0): "α = \(alpha) is not positive"
+    default: nil
+    }
+  }
 }
 
 extension Activation: CustomStringConvertible {

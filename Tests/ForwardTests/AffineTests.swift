@@ -11,7 +11,7 @@ import Testing
   private typealias Number = Affine<Float>
 
   @Test func `every activation is tried`() {
-    #expect(Set(everyActivation.map(\.kind)) == Set(Activation.Kind.allCases))
+    #expect(Set((everyActivation + steepActivations).map(\.kind)) == Set(Activation.Kind.allCases))
   }
 
   /// x + Σ c_k ε_k, nothing left unexplained.
@@ -70,11 +70,17 @@ import Testing
     }
   }
 
-  @Test(arguments: smoothActivations)
+  @Test(arguments: smoothActivations + steepActivations)
   func `A slope is that of a short chord`(_ activation: Activation) {
-    for x in [-30, -4, -1.2, -0.1, 0.1, 0.7, 3, 20] {
+    for x in [-30, -4, -1.2, -0.1, 0.1, 0.7, 2.9, 20] {
       let ends = [x - 1e-5, x + 1e-5].map { Double.activate(activation, $0) }
-      #expect(abs((ends[1] - ends[0]) / 2e-5 - activation.slope(at: x)) < 1e-8, "\(activation) at \(x)")
+      // Of what is negative log and roots are no numbers, whatever slope they may have.
+      if ends[0].isNaN { continue }
+      let slope = activation.slope(at: x)
+      // 1/x and its kind are curved near 0.
+      let tolerance = steepActivations.contains(activation) ? 1e-5 : 1e-8
+      #expect(
+        abs((ends[1] - ends[0]) / 2e-5 - slope) < tolerance * max(1, abs(slope)), "\(activation) at \(x)")
     }
   }
 

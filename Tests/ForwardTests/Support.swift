@@ -35,7 +35,9 @@ let smoothActivations = [
   Activation.tanh, .sigmoid, Activation(.elu, alpha: 1.3), Activation(.elu, alpha: 0.2),
   Activation(.softsign),
   Activation(.softplus), Activation(.gelu), Activation(.silu), Activation(.mish),
-  Activation(.scaledTanh, alpha: 1.7159, beta: 0.6667),
+  Activation(.scaledTanh, alpha: 1.7159, beta: 0.6667), Activation(.erf), Activation(.sin), Activation(.cos),
+  Activation(.selu, alpha: 1.6732632, beta: 1.0507010), Activation(.celu, alpha: 0.7), Activation(.hardSwish),
+  Activation(.geluTanh),
 ]
 let straightActivations = [
   Activation.identity, .relu, Activation(.affine, alpha: 0.3, beta: -0.7),
@@ -43,6 +45,14 @@ let straightActivations = [
   Activation(.thresholdedRelu, alpha: 0.6), Activation(.thresholdedRelu, alpha: -0.6),
   Activation(.inclusiveThresholdedRelu, alpha: 0.6), Activation(.inclusiveThresholdedRelu, alpha: -0.6),
   Activation(.hardSigmoid, alpha: 0.2, beta: 0.5), Activation(.elu, alpha: -0.7),
+  Activation(.clip, alpha: -0.3, beta: 0.7), Activation(.clip, alpha: 0, beta: 6), Activation(.abs),
+]
+/// Functions that grow fast, or have no value everywhere: tried where they have one (`FunctionBoundTests`).
+let steepActivations = [
+  Activation(.exp), Activation(.log), Activation(.power, alpha: 2), Activation(.power, alpha: 0.5),
+  Activation(.power, alpha: 3), Activation(.power, alpha: -1), Activation(.power, alpha: -0.5),
+  Activation(.power, alpha: 1.7), Activation(.power, alpha: 0.3), Activation(.power, alpha: -3),
+  Activation(.power, alpha: 7), Activation(.power, alpha: -2.25),
 ]
 let everyActivation = smoothActivations + straightActivations
 

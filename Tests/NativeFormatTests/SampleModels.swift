@@ -120,7 +120,7 @@ enum Samples {
           outputs: []))
     }
     for kind in Activation.Kind.allCases {
-      let activation = Activation(kind, alpha: 1 / 3, beta: -0.0)
+      let activation = Activation(kind, alpha: kind == .clip ? -1 / 3 : 1 / 3, beta: -0.0)
       layers.append(Layer("\(kind)", .activation(activation), inputs: ["p"], outputs: ["\(kind)"]))
     }
     let outputs = [

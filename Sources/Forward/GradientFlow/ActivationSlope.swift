@@ -32,6 +32,22 @@ extension Activation {
     case .mish:
       let s = Double.softplus(x)
       return Double.hyperbolicTangent(s) + x * 4 * bell(2 * s) * Double.sigmoid(x)
+    // Its own ends count as inside.
+    case .clip: return x >= alpha && x <= beta ? 1 : 0
+    case .exp: return exp(x)
+    case .log: return 1 / x
+    case .power: return alpha * Double.power(x, alpha - 1)
+    case .abs: return x > 0 ? 1 : x < 0 ? -1 : 0
+    case .erf: return 2 / Double.pi.squareRoot() * exp(-x * x)
+    case .sin: return cos(x)
+    case .cos: return -sin(x)
+    case .selu: return beta * (x > 0 ? 1 : alpha * exp(x))
+    case .celu: return x > 0 ? 1 : exp(x / alpha)
+    case .hardSwish: return x <= -3 ? 0 : x >= 3 ? 1 : (2 * x + 3) / 6
+    // σ(2u) + x·2u'·σ'(2u), u = √(2/π)·(x + 0.044715x³)
+    case .geluTanh:
+      let u = GeluTanh.scale * (x + GeluTanh.cubic * x * x * x)
+      return Double.sigmoid(2 * u) + x * 2 * GeluTanh.scale * (1 + 3 * GeluTanh.cubic * x * x) * bell(2 * u)
     }
   }
 }

@@ -1,7 +1,8 @@
 internal import Tensors
 
 /// Activations that are written out in other operators, because an opset has no operator for them: Gelu as
-/// x/2 · (1 + erf(x/√2)) below opset 20, Mish as x · tanh(softplus(x)) below opset 18, SiLU as x · σ(x) below opset 24.
+/// x/2 · (1 + erf(x/√2)), or by tanh, below opset 20, Mish as x · tanh(softplus(x)) below opset 18, HardSwish as
+/// x · hardSigmoid(x) below opset 14, SiLU as x · σ(x) below opset 24.
 struct FusedActivations {
   /// The nodes, in their order, with one in place of those of an activation.
   private(set) var nodes: [ONNXNode]
@@ -14,9 +15,8 @@ struct FusedActivations {
   init(_ nodes: [ONNXNode], _ graph: ONNXGraph) {
     self.nodes = nodes
     given = Set(graph.outputs.map(\.name))
-    guard
-      nodes.contains(where: { ["Erf", "Sigmoid", "Softplus"].contains($0.operation) && $0.domain.isEmpty })
-    else { return }
+    let starts = ["Erf", "Sigmoid", "Softplus", "HardSigmoid", "Tanh"]
+    guard nodes.contains(where: { starts.contains($0.operation) && $0.domain.isEmpty }) else { return }
     for initializer in graph.initializers where initializer.tensor.count == 1 {
       numbers[initializer.name] = initializer.tensor.doubles[0]
     }
@@ -38,6 +38,8 @@ struct FusedActivations {
       case "Erf": fuseGelu(index)
       case "Sigmoid": fuseSilu(index)
       case "Softplus": fuseMish(index)
+      case "HardSigmoid": fuseHardSwish(index)
+      case "Tanh": fuseGeluTanh(index)
       default: break
       }
     }
@@ -63,10 +65,14 @@ struct FusedActivations {
     value.flatMap { numbers[$0] }.map { abs($0 - number) <= 1e-3 * number } ?? false
   }
 
-  private mutating func replace(_ last: Int, by operation: String, of x: String, _ others: [Int]) {
+  private mutating func replace(
+    _ last: Int, by operation: String, of x: String, _ others: [Int],
+    _ attributes: [String: ONNXAttribute] = [:]
+  ) {
     let node = nodes[last]
     nodes[last] = ONNXNode(
-      operation, name: node.name, inputs: [x], outputs: node.outputs, index: node.index)
+      operation, name: node.name, inputs: [x], outputs: node.outputs, attributes: attributes,
+      index: node.index)
     gone.formUnion(others)
   }
 
@@ -98,19 +104,80 @@ struct FusedActivations {
       x = inputs[0] == factor ? inputs[1] : inputs[0]
     default: return
     }
-    guard let sum = reader(erf, "Add"), isNear(partner(sum, of: nodes[erf].outputs[0]), 1),
+    fuseGelu(erf, of: x, [:], [scale, erf])
+  }
+
+  /// x/2 · (1 + f) in any order, f being what is known of already.
+  private mutating func fuseGelu(
+    _ function: Int, of x: String, _ attributes: [String: ONNXAttribute], _ others: [Int]
+  ) {
+    guard let sum = reader(function, "Add"), isNear(partner(sum, of: nodes[function].outputs[0]), 1),
       let product = reader(sum, "Mul"), let other = partner(product, of: nodes[sum].outputs[0])
     else { return }
     if other == x || isNear(other, 0.5) {
-      // (1 + erf) · x · ½, or (1 + erf) · ½ · x.
+      // (1 + f) · x · ½, or (1 + f) · ½ · x.
       guard let last = reader(product, "Mul"), let rest = partner(last, of: nodes[product].outputs[0]),
         other == x ? isNear(rest, 0.5) : rest == x
       else { return }
-      replace(last, by: "Gelu", of: x, [scale, erf, sum, product])
+      replace(last, by: "Gelu", of: x, others + [sum, product], attributes)
     } else if let half = makers[other], nodes[half].operation == "Mul", readers[other]?.count == 1,
       isNear(partner(half, of: x), 0.5)
     {
-      replace(product, by: "Gelu", of: x, [scale, erf, sum, half])
+      replace(product, by: "Gelu", of: x, others + [sum, half], attributes)
     }
+  }
+
+  /// The node of two inputs that makes a value which nothing else reads.
+  private func maker(_ value: String, _ operation: String) -> Int? {
+    guard let index = makers[value], nodes[index].operation == operation, nodes[index].domain.isEmpty,
+      nodes[index].inputs.count == 2, readers[value]?.count == 1, !given.contains(value)
+    else { return nil }
+    return index
+  }
+
+  /// The node that makes a value as a multiple of another, and that one.
+  private func multiple(_ value: String, of number: Double) -> (node: Int, of: String)? {
+    guard let node = maker(value, "Mul"),
+      let factor = nodes[node].inputs.first(where: { isNear($0, number) }),
+      let other = partner(node, of: factor)
+    else { return nil }
+    return (node, other)
+  }
+
+  /// The nodes that make a value as x³.
+  private func cube(_ value: String, of x: String) -> [Int]? {
+    if let power = maker(value, "Pow"), nodes[power].inputs[0] == x, isNear(nodes[power].inputs[1], 3) {
+      return [power]
+    }
+    guard let product = maker(value, "Mul"), let other = partner(product, of: x),
+      let square = maker(other, "Mul"), nodes[square].inputs == [x, x]
+    else { return nil }
+    return [product, square]
+  }
+
+  /// tanh(√(2/π)·(x + 0.044715x³))
+  private mutating func fuseGeluTanh(_ tanh: Int) {
+    guard let inner = nodes[tanh].inputs.first,
+      let argument = multiple(inner, of: (2 / Double.pi).squareRoot()),
+      let sum = maker(argument.of, "Add")
+    else { return }
+    for x in nodes[sum].inputs {
+      guard let other = partner(sum, of: x), let cubic = multiple(other, of: 0.044715),
+        let cube = cube(cubic.of, of: x)
+      else { continue }
+      return fuseGelu(
+        tanh, of: x, ["approximate": .string("tanh")], [tanh, argument.node, sum, cubic.node] + cube)
+    }
+  }
+
+  private mutating func fuseHardSwish(_ gate: Int) {
+    func attribute(_ name: String) -> Float? {
+      if case .float(let value)? = nodes[gate].attributes[name] { value } else { nil }
+    }
+    guard let x = nodes[gate].inputs.first, abs((attribute("alpha") ?? 0) - 1 / 6) < 1e-6,
+      attribute("beta") ?? 0.5 == 0.5, let product = reader(gate, "Mul"),
+      partner(product, of: nodes[gate].outputs[0]) == x
+    else { return }
+    replace(product, by: "HardSwish", of: x, [gate])
   }
 }

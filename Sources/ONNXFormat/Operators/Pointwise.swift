@@ -23,11 +23,13 @@ extension ONNXOperator {
     function("Softsign") { _, _ in Activation(.softsign) },
     function("Softplus") { _, _ in Activation(.softplus) },
     function("Gelu") { (attributes, node) throws(ONNXError) in
-      guard try attributes.string("approximate") ?? "none" == "none" else {
+      switch try attributes.string("approximate") ?? "none" {
+      case "none": return Activation(.gelu)
+      case "tanh": return Activation(.geluTanh)
+      case let other:
         throw .unsupportedAttribute(
-          node: node.label, attribute: "approximate", reason: "only the exact Gelu can be imported")
+          node: node.label, attribute: "approximate", reason: "'\(other)' is neither none nor tanh")
       }
-      return Activation(.gelu)
     },
     function("Swish") { (attributes, node) throws(ONNXError) in
       guard try attributes.float("alpha") ?? 1 == 1 else {
@@ -36,10 +38,36 @@ extension ONNXOperator {
       return Activation(.silu)
     },
     function("Mish") { _, _ in Activation(.mish) },
+    function("HardSwish") { _, _ in Activation(.hardSwish) },
+    function("Selu") { (attributes, _) throws(ONNXError) in
+      Activation(
+        .selu, alpha: try attributes.number("alpha", 1.67326319217681884765625),
+        beta: try attributes.number("gamma", 1.05070102214813232421875))
+    },
+    function("Celu") { (attributes, _) throws(ONNXError) in
+      Activation(.celu, alpha: try attributes.number("alpha", 1))
+    },
+    function("Exp") { _, _ in Activation(.exp) },
+    function("Log") { _, _ in Activation(.log) },
+    function("Abs") { _, _ in Activation(.abs) },
+    function("Erf") { _, _ in Activation(.erf) },
+    function("Sin") { _, _ in Activation(.sin) },
+    function("Cos") { _, _ in Activation(.cos) },
+    function("Sqrt") { _, _ in Activation(.power, alpha: 0.5) },
+    function("Reciprocal") { _, _ in Activation(.power, alpha: -1) },
+    ONNXOperator(
+      "Pow", trace: { $0.same($1, $2) },
+      interpret: { (importer, node) throws(ONNXError) in try importer.importPower(node) }),
+    ONNXOperator(
+      "Clip", trace: { $0.same($1, $2) },
+      interpret: { (importer, node) throws(ONNXError) in try importer.importClip(node) }),
+    ONNXOperator(
+      "Neg", trace: { $0.same($1, $2) },
+      interpret: { (importer, node) throws(ONNXError) in try importer.importNegation(node) }),
   ]
 
   /// Functions that the canonical model lacks: axes keep their roles, so that what is told is the operator and not an axis.
-  static let unknownFunctions: [ONNXOperator] = ["Selu", "Celu", "Erf", "Clip", "Neg", "Sqrt", "Exp"]
+  static let unknownFunctions: [ONNXOperator] = ["Shrink", "Floor", "Ceil", "Round", "Sign", "Tan"]
     .map {
       ONNXOperator($0, trace: { $0.same($1, $2) })
     }
@@ -70,11 +98,78 @@ extension ONNXImporter {
     return activation
   }
 
+  /// A constant of one number.
+  private mutating func number(_ node: ONNXNode, _ position: Int, _ name: String) throws(ONNXError) -> Tensor
+  {
+    let tensor = try weight(node, position, name)
+    guard tensor.count == 1, !tensor.doubles[0].isNaN else {
+      throw .notImportable(
+        node: node.label,
+        reason: tensor.count == 1
+          ? "its \(name) is NaN"
+          : "its \(name) has shape \(tensor.shape): only one number for all can be imported")
+    }
+    return tensor
+  }
+
+  /// x^a of a constant a, which from opset 12 on may be an integer.
+  fileprivate mutating func importPower(_ node: ONNXNode) throws(ONNXError) {
+    try AttributeReader(node).finish()
+    if case .constant = try value(node, 0) {
+      throw .notImportable(
+        node: node.label,
+        reason: "a constant to the power of a value: only constant exponents can be imported")
+    }
+    let exponent = try number(node, 1, "exponent").doubles[0]
+    guard exponent.isFinite else { throw .invalid(node: node.label, reason: "its exponent is \(exponent)") }
+    try importPointwise(node, Activation(.power, alpha: exponent))
+  }
+
+  /// −x as −1 · x, which rounds nothing.
+  fileprivate mutating func importNegation(_ node: ONNXNode) throws(ONNXError) {
+    try AttributeReader(node).finish()
+    let view = try featureView(node, 0)
+    let minusOne = try? Tensor([-1] as [Double], shape: [1]).converted(to: type(node) ?? .float32).tensor
+    try apply(.arithmetic(.multiply, constant: minusOne, constantFirst: false), to: view, node)
+  }
+
+  /// Limits are attributes before opset 11, where one that is left out is Float32's last number, and inputs since.
+  fileprivate mutating func importClip(_ node: ONNXNode) throws(ONNXError) {
+    var attributes = AttributeReader(node)
+    let view = try featureView(node, 0)
+    var (low, high): (Tensor?, Tensor?)
+    if opset < 11 {
+      low = Tensor([try attributes.float("min") ?? -.greatestFiniteMagnitude], shape: [1])
+      high = Tensor([try attributes.float("max") ?? .greatestFiniteMagnitude], shape: [1])
+    } else {
+      if has(node, 1) { low = try number(node, 1, "min") }
+      if has(node, 2) { high = try number(node, 2, "max") }
+    }
+    try attributes.finish()
+    let (least, greatest) = (low?.doubles[0] ?? -.infinity, high?.doubles[0] ?? .infinity)
+    guard least <= greatest, least < .infinity, greatest > -.infinity else {
+      throw .invalid(
+        node: node.label, reason: "it clips to \(least) … \(greatest), which leaves one number or none")
+    }
+    switch (least.isFinite ? low : nil, greatest.isFinite ? high : nil) {
+    case (nil, nil): try set(node, view)
+    case (let limit?, nil):
+      let limit = try reshape(limit, [1], node)
+      try apply(.arithmetic(.maximum, constant: limit, constantFirst: false), to: view, node)
+    case (nil, let limit?):
+      let limit = try reshape(limit, [1], node)
+      try apply(.arithmetic(.minimum, constant: limit, constantFirst: false), to: view, node)
+    default: try importPointwise(node, Activation(.clip, alpha: least, beta: greatest))
+    }
+  }
+
   fileprivate mutating func importPointwise(_ node: ONNXNode, _ activation: Activation) throws(ONNXError) {
-    if activation.kind == .gelu, opset < 20 {
-      // Written out (`FusedActivations`), with a √2 that its type has rounded.
+    if let problem = activation.problem { throw .invalid(node: node.label, reason: problem) }
+    if [.gelu, .geluTanh].contains(activation.kind), opset < 20 {
+      // Written out (`FusedActivations`), with numbers that its type has rounded.
+      let rounded = activation.kind == .gelu ? "√2" : "√(2/π) and 0.044715"
       note(
-        node.label, .rounded, "Gelu, written out with √2 rounded to \(type(node)?.rawValue ?? "F32")",
+        node.label, .rounded, "Gelu, written out with \(rounded) rounded to \(type(node)?.rawValue ?? "F32")",
         roundedTo: type(node) ?? .float32)
     }
     try apply(.activation(activation), to: try featureView(node, 0), node)
@@ -102,13 +197,22 @@ extension ONNXExporter {
     func simple(_ operation: String, _ attributes: [String: ONNXAttribute] = [:]) -> String {
       add(operation, [x], as: wanted, attributes, name: layer.name)
     }
-    func number(_ value: Double) throws(ONNXError) -> String {
+    func number(_ value: Double, _ shape: [Int] = [1]) throws(ONNXError) -> String {
       do {
         return try weight(
-          try Tensor([value], shape: [1]).converted(to: computeType).tensor, as: "\(layer.name)_number")
+          try Tensor([value], shape: shape).converted(to: computeType).tensor, as: "\(layer.name)_number")
       } catch let error as ONNXError { throw error } catch {
         throw .notExpressible(layer: layer.name, reason: "\(value) in \(computeType.rawValue)")
       }
+    }
+    /// A parameter of the function, as a number of the graph.
+    func parameter(_ value: Double, _ what: String) throws(ONNXError) -> String {
+      let stored = (try? Tensor([value], shape: []).converted(to: computeType).tensor.doubles[0]) ?? .nan
+      guard stored.isFinite else {
+        throw .notExpressible(layer: layer.name, reason: "\(what) = \(value) in \(computeType.rawValue)")
+      }
+      if stored != value { note(layer, .rounded, "\(what) \(value) rounded to \(computeType.rawValue)") }
+      return try number(value, [])
     }
     switch activation.kind {
     case .identity: return simple("Identity")
@@ -159,6 +263,62 @@ extension ONNXExporter {
       let half = add("Mul", [x, try number(0.5)], as: "\(wanted)_half")
       note(layer, .rounded, "Gelu written as 0.5·x·(1 + erf(x/√2)), √2 rounded to \(computeType.rawValue)")
       return add("Mul", [half, shifted], as: wanted, name: layer.name)
+    case .selu:
+      return simple(
+        "Selu",
+        [
+          "alpha": .float(narrow(activation.alpha, "α", layer)),
+          "gamma": .float(narrow(activation.beta, "β", layer)),
+        ])
+    case .celu:
+      guard opset >= 12 else { throw .notExpressible(layer: layer.name, reason: "Celu needs opset 12") }
+      return simple("Celu", ["alpha": .float(narrow(activation.alpha, "α", layer))])
+    case .hardSwish:
+      if opset >= 14 { return simple("HardSwish") }
+      let gate = add(
+        "HardSigmoid", [x], as: "\(wanted)_gate", ["alpha": .float(1 / 6), "beta": .float(0.5)])
+      return add("Mul", [x, gate], as: wanted, name: layer.name)
+    case .geluTanh:
+      if opset >= 20 { return simple("Gelu", ["approximate": .string("tanh")]) }
+      let square = add("Mul", [x, x], as: "\(wanted)_square")
+      let cube = add("Mul", [x, square], as: "\(wanted)_cube")
+      let scaledCube = add("Mul", [cube, try number(0.044715)], as: "\(wanted)_cubic")
+      let sum = add("Add", [x, scaledCube], as: "\(wanted)_sum")
+      let inner = add("Mul", [sum, try number((2 / Double.pi).squareRoot())], as: "\(wanted)_inner")
+      let shifted = add(
+        "Add", [add("Tanh", [inner], as: "\(wanted)_tanh"), try number(1)], as: "\(wanted)_shifted")
+      let half = add("Mul", [x, try number(0.5)], as: "\(wanted)_half")
+      note(
+        layer, .rounded,
+        "Gelu written as 0.5·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))), its numbers rounded to \(computeType.rawValue)"
+      )
+      return add("Mul", [half, shifted], as: wanted, name: layer.name)
+    case .exp: return simple("Exp")
+    case .log: return simple("Log")
+    case .abs: return simple("Abs")
+    case .sin: return simple("Sin")
+    case .cos: return simple("Cos")
+    case .erf:
+      guard opset >= 9 else { throw .notExpressible(layer: layer.name, reason: "Erf needs opset 9") }
+      return simple("Erf")
+    case .power:
+      switch activation.alpha {
+      case 0.5: return simple("Sqrt")
+      case -1: return simple("Reciprocal")
+      default:
+        return add("Pow", [x, try parameter(activation.alpha, "α")], as: wanted, name: layer.name)
+      }
+    case .clip:
+      if opset < 11 {
+        return simple(
+          "Clip",
+          [
+            "min": .float(narrow(activation.alpha, "α", layer)),
+            "max": .float(narrow(activation.beta, "β", layer)),
+          ])
+      }
+      let limits = [try parameter(activation.alpha, "α"), try parameter(activation.beta, "β")]
+      return add("Clip", [x] + limits, as: wanted, name: layer.name)
     }
   }
 }

@@ -7,15 +7,47 @@ extension ONNXOperator {
     ONNXOperator(
       arithmetic.onnxName, trace: { $0.all($1, $2) },
       fold: { (importer, node, tensors) throws(ONNXError) in
-        guard tensors.count == 2 else { throw .missingInput(node: node.label, input: "1") }
-        return try importer.fold(arithmetic, tensors[0], tensors[1], node).map { .tensor($0) } ?? .open
+        guard tensors.count == 2 || arithmetic.isOfAny && !tensors.isEmpty else {
+          throw .missingInput(node: node.label, input: "1")
+        }
+        var result = tensors[0]
+        for tensor in tensors.dropFirst() {
+          guard let next = try importer.fold(arithmetic, result, tensor, node) else { return .open }
+          result = next
+        }
+        return .tensor(result)
       },
       onSizes: { (importer, node) throws(ONNXError) in try importer.sizesArithmetic(arithmetic, node) },
-      interpret: { (importer, node) throws(ONNXError) in try importer.importArithmetic(arithmetic, node) })
+      interpret: { (importer, node) throws(ONNXError) in
+        if arithmetic.isOfAny, node.inputs.count != 2 {
+          try importer.importChain(arithmetic, node)
+        } else {
+          try importer.importArithmetic(arithmetic, node)
+        }
+      })
   }
 }
 
 extension ONNXImporter {
+  /// Max and Min of one input, which is what they give, or of many, pair by pair: those that depend on the model's inputs first.
+  fileprivate mutating func importChain(_ arithmetic: Arithmetic.Operator, _ node: ONNXNode) throws(ONNXError)
+  {
+    try AttributeReader(node).finish()
+    let last = try output(node)
+    func isView(_ input: String) -> Bool { if case .view? = values[input] { true } else { false } }
+    let inputs = node.inputs.filter(isView) + node.inputs.filter { !isView($0) }
+    guard let first = inputs.first, inputs.count > 1 else { return try set(node, featureView(node, 0)) }
+    var result = first
+    for (position, input) in inputs.enumerated().dropFirst() {
+      let made = position == inputs.count - 1 ? last : uniqueValue("\(last)_\(position)")
+      try importArithmetic(
+        arithmetic,
+        ONNXNode(
+          node.operation, name: node.name, inputs: [result, input], outputs: [made], index: node.index))
+      result = made
+    }
+  }
+
   fileprivate mutating func importArithmetic(_ arithmetic: Arithmetic.Operator, _ node: ONNXNode)
     throws(ONNXError)
   {
@@ -72,6 +104,10 @@ extension ONNXImporter {
     }
     guard constant.elementType.isFloat else {
       throw .wrongElementType(node: node.label, input: "constant", found: constant.elementType)
+    }
+    guard arithmetic != .prelu || !constantFirst else {
+      throw .notImportable(
+        node: node.label, reason: "it makes slopes of the model's values, of a constant input")
     }
     let features = view.kind.features
     if constant.count == 1, features != 1, constant.shape.count <= view.axes.count {
@@ -189,6 +225,9 @@ extension ONNXImporter {
         case .subtract: (value, failed) = x.subtractingReportingOverflow(y)
         case .multiply: (value, failed) = x.multipliedReportingOverflow(by: y)
         case .divide: (value, failed) = x.dividedReportingOverflow(by: y)
+        case .maximum: (value, failed) = (max(x, y), false)
+        case .minimum: (value, failed) = (min(x, y), false)
+        case .prelu: (value, failed) = x < 0 ? x.multipliedReportingOverflow(by: y) : (x, false)
         }
         guard !failed else {
           throw .invalid(node: node.label, reason: "\(x) \(operation.onnxName) \(y) overflows")
@@ -205,6 +244,9 @@ extension ONNXImporter {
       case .subtract: return x - y
       case .multiply: return x * y
       case .divide: return x / y
+      case .maximum: return y > x || y.isNaN ? y : x
+      case .minimum: return y < x || y.isNaN ? y : x
+      case .prelu: return x < 0 ? y * x : x
       }
     }
     note(
@@ -247,8 +289,14 @@ extension Arithmetic.Operator {
     case .subtract: "Sub"
     case .multiply: "Mul"
     case .divide: "Div"
+    case .maximum: "Max"
+    case .minimum: "Min"
+    case .prelu: "PRelu"
     }
   }
+
+  /// Whether the operator takes any number of inputs.
+  fileprivate var isOfAny: Bool { self == .maximum || self == .minimum }
 
   /// Of two sizes, where that is a number or a product.
   fileprivate func applied(_ a: Size, _ b: Size) -> Size? {
@@ -262,6 +310,10 @@ extension Arithmetic.Operator {
       guard let x = a.known, let y = b.known else { return nil }
       let (sum, overflow) = self == .add ? x.addingReportingOverflow(y) : x.subtractingReportingOverflow(y)
       return overflow ? nil : .known(sum)
+    case .maximum, .minimum:
+      guard let x = a.known, let y = b.known else { return nil }
+      return .known(self == .maximum ? max(x, y) : min(x, y))
+    case .prelu: return nil
     }
   }
 }
@@ -282,6 +334,18 @@ extension ONNXExporter {
     _ layer: Layer, _ arithmetic: Arithmetic
   ) throws(ONNXError) {
     let operation = arithmetic.operator.onnxName
+    // Before it the operands of Max and Min have one shape.
+    guard opset >= 8 || !arithmetic.operator.isOfAny || arithmetic.constant == nil
+    else {
+      throw .notExpressible(layer: layer.name, reason: "\(operation) of a constant needs opset 8 or newer")
+    }
+    if arithmetic.operator == .multiply, let constant = arithmetic.constant, constant.count == 1,
+      constant.doubles[0] == -1, constant.elementType == computeType
+    {
+      let holder = anyHolder(layer.inputs[0]!)
+      return hold(
+        output(layer, 0), add("Neg", [holder.name], as: result(layer), name: layer.name), holder.axes)
+    }
     guard let constant = arithmetic.constant else {
       let (first, second) = (layer.inputs[0]!, layer.inputs[1]!)
       if kinds[first]!.hasTime != kinds[second]!.hasTime {

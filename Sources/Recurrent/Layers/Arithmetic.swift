@@ -12,6 +12,12 @@ public struct Arithmetic: Sendable, Equatable {
     case multiply
     /// `a ÷ b`
     case divide
+    /// The greater of a and b.
+    case maximum
+    /// The lesser of a and b.
+    case minimum
+    /// `a` where a ≥ 0, else `b · a`: ONNX's PRelu.
+    case prelu
   }
 
   /// What is done with each pair of elements.

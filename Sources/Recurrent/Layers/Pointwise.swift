@@ -15,6 +15,7 @@ extension Activation: StepwiseLayer {
   package func mapTensors(_ transform: (Tensor) -> Tensor) {}
 
   package func outputKinds(_ inputs: LayerInputs) throws(ModelError) -> [ValueKind] {
-    [try inputs.features()]
+    if let problem { throw inputs.invalid("\(kind.rawValue): \(problem)") }
+    return [try inputs.features()]
   }
 }

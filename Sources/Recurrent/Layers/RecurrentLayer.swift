@@ -247,6 +247,12 @@ extension RecurrentLayer: LayerKind {
         guard let seeing = cell.kind.peepholes else { throw inputs.invalid("peepholes need an LSTM") }
         try inputs.require(peepholes, "peepholes", shape: [seeing.gates.count * hiddenSize])
       }
+      for activation in [
+        direction.gateActivation, direction.candidateActivation, direction.outputActivation,
+      ] where !activation.kind.isOfCells {
+        throw inputs.invalid(
+          "\(activation.kind.rawValue) is no activation of a cell, only a layer of its own")
+      }
       guard (direction.projection != nil) == (projectionSize != nil) else {
         throw inputs.invalid("only one direction has a projection")
       }
