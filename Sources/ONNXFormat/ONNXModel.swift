@@ -123,6 +123,24 @@ public struct ONNXValueInfo: Sendable, Equatable {
   }
 }
 
+extension ONNXValueInfo {
+  /// What a size that the file leaves open goes by: its symbol, and the input's name with the axis.
+  func sizeNames(_ axis: Int) -> [String] {
+    switch shape?[axis] {
+    case .symbol(let name): [name, "\(self.name):\(axis)"]
+    case .unknown: ["\(name):\(axis)"]
+    case .fixed, nil: []
+    }
+  }
+}
+
+extension ONNXGraph {
+  /// What open sizes of its inputs go by.
+  public var inputSizeNames: Set<String> {
+    Set(inputs.flatMap { info in (info.shape ?? []).indices.flatMap { info.sizeNames($0) } })
+  }
+}
+
 /// TensorProto.DataType, by number.
 enum ONNXDataType {
   static let table: [(code: Int32, type: ElementType)] = [

@@ -233,6 +233,16 @@ extension Format {
           bytes, folder: options.folder, given: options.companions, limits: options.limits)
         evaluator = try ONNXEvaluator(source, limits: options.limits)
       } catch { throw .unreadable(path: options.path, reason: error.description) }
+      let sizes = source.graph.inputSizeNames
+      let inputs = Set(source.graph.inputs.map(\.name))
+      if let stranger = options.bindings.keys.sorted().first(where: {
+        !inputs.contains($0) && !sizes.contains($0)
+      }) {
+        throw .arguments(
+          "\(options.path): nothing to bind is called '\(stranger)'; inputs: \(inputs.sorted().joined(separator: ", ")); sizes of theirs: "
+            + sizes.sorted().joined(separator: ", "))
+      }
+      let values = options.bindings.filter { inputs.contains($0.key) }
       var notes: [ConversionNote] = []
       let model: Result<Model, RNNConvError>
       do throws(ONNXError) {
@@ -244,7 +254,7 @@ extension Format {
       let given = Set(source.graph.initializers.map(\.name))
       func running(_ evaluator: ONNXEvaluator) -> Content.Evaluate {
         { (inputs, precision) throws(RNNConvError) in
-          let all = inputs.merging(options.bindings) { own, _ in own }
+          let all = inputs.merging(values) { own, _ in own }
           do throws(ONNXError) {
             return try evaluator.run(all, precision: precision == .float32 ? .float32 : .float64)
           } catch {

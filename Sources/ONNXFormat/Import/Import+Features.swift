@@ -78,6 +78,13 @@ extension ONNXImporter {
     while right.axes.count < left.axes.count { right.axes.insert([], at: 0) }
     left = timed(left, like: right, node)
     right = timed(right, like: left, node)
+    // One row may stand on either of two axes of size 1.
+    if batchSize == 1, let own = left.axes.firstIndex(of: [.batch]),
+      let other = right.axes.firstIndex(of: [.batch]),
+      own != other, right.axes[own].isEmpty
+    {
+      right.axes.swapAt(own, other)
+    }
     if left.axes == right.axes, left.kind.features == right.kind.features,
       left.clock == right.clock
     {
@@ -99,6 +106,9 @@ extension ONNXImporter {
       guard m == n || m == 1 || n == 1 else { return nil }
       target.append(max(m, n))
     }
+    let rows = zip(left.axes, right.axes).count { ($0 + $1).contains(.batch) }
+    let steps = zip(left.axes, right.axes).count { ($0 + $1).contains(.time) }
+    guard rows <= 1, steps <= 1 else { return nil }
     return (expanded(left, target, node), expanded(right, target, node))
   }
 

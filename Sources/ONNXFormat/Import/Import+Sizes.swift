@@ -24,6 +24,10 @@ extension ONNXImporter {
     guard node.inputs.contains(where: { if case .sizes? = values[$0] { true } else { false } }) else {
       return false
     }
+    if !node.branches.isEmpty {
+      try importBranch(node)
+      return true
+    }
     // Data beside the sizes: the operator works on the data.
     let readsData = node.inputs.contains { if case .view? = values[$0] { true } else { false } }
     if readsData { return false }

@@ -327,13 +327,10 @@ public struct ONNXImporter {
       throw .graphInput(info.name, reason: "it has \(shape.count) axes, its use needs \(roles.count)")
     }
     func size(_ axis: Int) -> Int? {
-      switch shape[axis] {
-      case .fixed(let size): size
+      if case .fixed(let size) = shape[axis] { return size }
       // A size that the caller gives by its name.
-      case .symbol(let name):
-        bindings[name].flatMap { try? $0.integers() }.flatMap { $0.count == 1 ? Int(bounded: $0[0]) : nil }
-      case .unknown: nil
-      }
+      let given = info.sizeNames(axis).compactMap { bindings[$0] }.first
+      return given.flatMap { try? $0.integers() }.flatMap { $0.count == 1 ? Int(bounded: $0[0]) : nil }
     }
     if let axis = shape.indices.first(where: { size($0) ?? 0 > Int(Int32.max) }) {
       throw .graphInput(info.name, reason: "its axis \(axis) is fixed to \(size(axis)!): too large")

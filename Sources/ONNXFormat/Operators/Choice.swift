@@ -4,14 +4,32 @@ internal import Tensors
 extension ONNXOperator {
   static let equal = ONNXOperator(
     "Equal",
-    fold: { (importer, node, tensors) throws(ONNXError) in try importer.foldComparison(node, tensors) },
+    fold: { (importer, node, tensors) throws(ONNXError) in try importer.foldComparison(node, tensors, ==) },
     onSizes: { (importer, node) throws(ONNXError) in try importer.sizesEqual(node) })
-  static let greater = ONNXOperator(
-    "Greater",
-    fold: { (importer, node, tensors) throws(ONNXError) in try importer.foldComparison(node, tensors) })
-  static let less = ONNXOperator(
-    "Less",
-    fold: { (importer, node, tensors) throws(ONNXError) in try importer.foldComparison(node, tensors) })
+
+  /// Comparisons and logic, of constants alone.
+  static let comparisons: [ONNXOperator] = [
+    comparison("Greater", >), comparison("Less", <), comparison("GreaterOrEqual", >=),
+    comparison("LessOrEqual", <=),
+    comparison("And") { $0 != 0 && $1 != 0 }, comparison("Or") { $0 != 0 || $1 != 0 },
+    comparison("Xor") { ($0 != 0) != ($1 != 0) },
+    ONNXOperator(
+      "Not",
+      fold: { (_, _, tensors) in
+        .tensor(Tensor(tensors[0].doubles.map { $0 == 0 ? 1 as Int64 : 0 }, shape: tensors[0].shape), .bool)
+      }),
+  ]
+
+  private static func comparison(
+    _ name: String, _ holds: @escaping @Sendable (Double, Double) -> Bool
+  ) -> ONNXOperator {
+    ONNXOperator(
+      name,
+      fold: { (importer, node, tensors) throws(ONNXError) in
+        try importer.foldComparison(node, tensors, holds)
+      })
+  }
+
   static let choose = ONNXOperator(
     "Where", fold: { (importer, node, tensors) throws(ONNXError) in try importer.foldWhere(node, tensors) },
     onSizes: { (importer, node) throws(ONNXError) in try importer.sizesWhere(node) })
@@ -29,17 +47,13 @@ extension ONNXImporter {
     return largest.shape
   }
 
-  fileprivate mutating func foldComparison(_ node: ONNXNode, _ tensors: [Tensor]) throws(ONNXError) -> Folded
-  {
+  fileprivate mutating func foldComparison(
+    _ node: ONNXNode, _ tensors: [Tensor], _ holds: (Double, Double) -> Bool
+  ) throws(ONNXError) -> Folded {
     guard let shape = try commonShape(node, tensors, count: 2) else { return .open }
     let (a, b) = (tensors[0].doubles, tensors[1].doubles)
     let answers = (0..<shape.reduce(1, *)).map { index -> Int64 in
-      let (x, y) = (a[a.count == 1 ? 0 : index], b[b.count == 1 ? 0 : index])
-      return switch node.operation {
-      case "Equal": x == y ? 1 : 0
-      case "Greater": x > y ? 1 : 0
-      default: x < y ? 1 : 0
-      }
+      holds(a[a.count == 1 ? 0 : index], b[b.count == 1 ? 0 : index]) ? 1 : 0
     }
     return .tensor(Tensor(answers, shape: shape), .bool)
   }
@@ -81,7 +95,11 @@ extension ONNXImporter {
       } else if a.known ?? 1 < 0 || b.known ?? 1 < 0 {
         answers.append(0)
       } else {
-        throw .notImportable(node: node.label, reason: "it compares sizes that the run decides")
+        throw .notImportable(
+          node: node.label,
+          reason:
+            "it compares sizes that the run decides; --bind NAME=NUMBER fixes one that the inputs' shapes name"
+        )
       }
     }
     return .constant(Tensor(answers, shape: isScalar && count == 1 ? [] : [count]))

@@ -60,6 +60,19 @@ extension [ONNXNode] {
 }
 
 extension ONNXImporter {
+  /// Imports the branch that a size chooses, as a condition: whether it is not 0.
+  mutating func importBranch(_ node: ONNXNode) throws(ONNXError) {
+    let (size, _) = try sizes(node, 0, "cond")
+    guard size.count == 1, let number = size[0].known else {
+      throw .notImportable(
+        node: node.label,
+        reason:
+          "its condition is a size that the run decides; --bind NAME=NUMBER fixes one that the inputs' shapes name"
+      )
+    }
+    try importBranch(node, condition: Tensor([Int64(number)], shape: []))
+  }
+
   /// Imports the branch that a known condition chooses, in the If's place.
   fileprivate mutating func importBranch(_ node: ONNXNode, condition: Tensor) throws(ONNXError) {
     guard condition.count == 1 else {

@@ -65,12 +65,12 @@ struct ONNXOperator: Sendable {
     [
       argMax, cast, choose, concat, constant, conv, constantOfShape, dropout, equal, expand, flatten, gather,
       gatherElements,
-      gemm, greater, gru, identity, .if, layerNormalization, less, logSoftmax, loop, lstm, matMul, pad,
+      gemm, gru, identity, .if, layerNormalization, logSoftmax, loop, lstm, matMul, pad,
       reduceMax,
       reduceMean, reduceProd, reduceSum,
       reshape,
-      reverseSequence, rnn, scan, shape, slice, softmax, split, squeeze, tile, transpose, unsqueeze,
-    ] + arithmetic + pointwise + pools + unknownFunctions
+      reverseSequence, rnn, scan, shape, size, slice, softmax, split, squeeze, tile, transpose, unsqueeze,
+    ] + arithmetic + pointwise + pools + comparisons + unknownFunctions
 
   static let named = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
 }

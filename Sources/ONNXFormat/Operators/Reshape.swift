@@ -41,8 +41,19 @@ extension ONNXImporter {
       throw .notImportable(
         node: node.label, reason: "it reshapes \(describe(view.axes)) across the borders of its dimensions")
     }
-    view.axes = axes.map(View.normalised)
+    view.axes = withOwnBatch(axes).map(View.normalised)
     try set(node, view)
+  }
+
+  /// One row beside features has no part in their axis, where another axis of size 1 can hold it.
+  private func withOwnBatch(_ axes: [[AxisFactor]]) -> [[AxisFactor]] {
+    guard batchSize == 1, let shared = axes.firstIndex(where: { $0.contains(.batch) && $0.count > 1 }),
+      let free = axes[..<shared].lastIndex(of: []) ?? axes.firstIndex(of: [])
+    else { return axes }
+    var result = axes
+    result[shared].removeAll { $0 == .batch }
+    result[free] = [.batch]
+    return result
   }
 
   fileprivate mutating func importFlatten(_ node: ONNXNode) throws(ONNXError) {

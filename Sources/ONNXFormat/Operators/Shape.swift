@@ -8,9 +8,24 @@ extension ONNXOperator {
     interpret: { (importer, node) throws(ONNXError) in
       importer.set(try importer.output(node), try importer.shape(node))
     })
+
+  static let size = ONNXOperator(
+    "Size", fold: { (_, _, tensors) in .tensor(Tensor([Int64(tensors[0].count)], shape: []), .int64) },
+    onSizes: { (importer, node) throws(ONNXError) in try importer.count(node) },
+    interpret: { (importer, node) throws(ONNXError) in
+      importer.set(try importer.output(node), try importer.count(node))
+    })
 }
 
 extension ONNXImporter {
+  /// How many elements there are: the product of the shape.
+  fileprivate func count(_ node: ONNXNode) throws(ONNXError) -> ImportedValue {
+    guard case .sizes(let sizes, _) = try shape(node) else {
+      throw .notImportable(node: node.label, reason: "it counts what has no shape")
+    }
+    return .sizes([sizes.reduce(.known(1), *)], isScalar: true)
+  }
+
   fileprivate func shape(_ node: ONNXNode) throws(ONNXError) -> ImportedValue {
     var attributes = AttributeReader(node)
     let start = try attributes.int("start", default: 0)
