@@ -136,8 +136,10 @@ def fetch(entries: list[dict], folder: Path, most: int) -> None:
 class Trial:
     """What becomes of one ONNX file."""
 
-    def __init__(self, binary: Path, file: Path, work: Path) -> None:
+    def __init__(self, binary: Path, file: Path, work: Path, bind: list[str]) -> None:
         self.binary, self.file, self.work = binary, file, work
+        self.bound = {name: int(value) for name, value in (part.split("=") for part in bind)}
+        self.bind = [word for part in bind for word in ("--bind", part)]
         start = time.monotonic()
         self.opens = self.run("inspect", file) is None
         self.names = self.fed()
@@ -160,8 +162,9 @@ class Trial:
 
     def converted(self) -> str | None:
         model, back = self.work / "model.rnnw", self.work / "back.onnx"
-        return (self.run("convert", self.file, model, "--force") or self.run("convert", model, back, "--force")
-                or self.run("verify", self.file, back) or self.judged(back))
+        return (self.run("convert", self.file, model, "--force", *self.bind)
+                or self.run("convert", model, back, "--force")
+                or self.run("verify", self.file, back, *self.bind) or self.judged(back))
 
     def judged(self, back: Path) -> str | None:
         """What onnxruntime makes of the published file, held against the converted one."""
@@ -183,10 +186,10 @@ class Trial:
             session = onnxruntime.InferenceSession(self.file, options)
             rng, sizes, feeds = np.random.default_rng(1), {}, {}
             for port in session.get_inputs():
-                shape = [size if isinstance(size, int) else sizes.setdefault(str(size), 7 if not sizes else self.features())
-                         for size in port.shape]
+                shape = [size if isinstance(size, int) else self.size(port.name, axis, size, sizes)
+                         for axis, size in enumerate(port.shape)]
                 if "int64" in port.type:
-                    feeds[port.name] = np.full(shape, 16000 if not shape else 1, np.int64)
+                    feeds[port.name] = np.full(shape, self.bound.get(port.name, 1), np.int64)
                 else:
                     feeds[port.name] = rng.normal(size=shape).astype(np.float32)
             made = session.run(None, feeds)
@@ -197,6 +200,11 @@ class Trial:
         np.savez(self.work / "inputs.npz", **feeds)
         np.savez(self.work / "outputs.npz", **dict(zip(names, made)))
         return names
+
+    def size(self, name: str, axis: int, symbol: str | None, sizes: dict[str, int]) -> int:
+        """What an open size is bound to, or one that all axes of its name get."""
+        bound = self.bound.get(symbol or "", self.bound.get(f"{name}:{axis}"))
+        return bound or sizes.setdefault(str(symbol), 7 if not sizes else self.features())
 
     def features(self) -> int:
         """The size of an axis that the file leaves open where rnnconv knows it."""
@@ -218,12 +226,13 @@ def table(rows: list[tuple[dict, Trial]], absent: int) -> str:
     ]
     groups: dict[tuple[str, str, str], list[tuple[dict, Trial]]] = {}
     for entry, trial in rows:
-        groups.setdefault((f"{entry['package']} {entry['version']}", entry["what"], trial.reason), []).append((entry, trial))
+        groups.setdefault((f"{entry['package']} {entry['version']}", entry["what"], trial.reason + str(entry.get("bind", ""))), []).append((entry, trial))
     for (package, what, reason), group in groups.items():
         trials = [trial for _, trial in group]
         files = Path(group[0][0]["path"]).name + (f" and {len(group) - 1} more" if len(group) > 1 else "")
-        cells = [package, files, what, f"{sum(t.evaluates for t in trials)}", f"{sum(not t.reason for t in trials)}",
-                 f"{max(t.seconds for t in trials):.1f}", reason]
+        bind = group[0][0].get("bind")
+        cells = [package, files, what + (f" (`{' '.join('--bind ' + part for part in bind)}`)" if bind else ""), f"{sum(t.evaluates for t in trials)}", f"{sum(not t.reason for t in trials)}",
+                 f"{max(t.seconds for t in trials):.1f}", trials[0].reason]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -249,7 +258,7 @@ def main() -> None:
         if not file.exists():
             absent += 1
             continue
-        trial = Trial(given.binary.resolve(), file, work)
+        trial = Trial(given.binary.resolve(), file, work, entry.get("bind", []))
         print(f"{entry['package']} {file.name}: {trial.reason or 'whole'} ({trial.seconds:.1f} s)", flush=True)
         rows.append((entry, trial))
     given.output.write_text(table(rows, absent))

@@ -130,7 +130,8 @@ struct SourceOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Values for a graph input that holds weights; repeat for more.", valueName: "name=file"),
+      "Values for a graph input that holds weights, or a whole number for one that decides something (sr=16000) or for a size that an input's shape leaves open (frames=100, or input:1=100); repeat for more.",
+      valueName: "name=file"),
     completion: .file())
   var bind: [String] = []
 
@@ -148,10 +149,14 @@ struct SourceOptions: ParsableArguments {
     _ path: String, binding inputs: [String: Tensor] = [:], _ own: ArchitectureOptions? = nil,
     isOneOfSeveral: Bool = false
   ) throws -> ModelFile {
-    let bindings = inputs.merging(try bind.map { TensorArgument($0) }.bindings(limits: limits)) { $1 }
+    let given = bind.map { TensorArgument($0) }
+    let bindings = inputs.merging(try given.bindings(limits: limits)) { $1 }
     let options = try own ?? architecture.options
     let file = try ModelFile.open(
       path, format: try from.map(Format.named), bindings: bindings, architecture: options, limits: try limits)
+    if let stranger = given.compactMap(\.name).first(where: { !file.canBind($0) }), !isOneOfSeveral {
+      throw ModelFile.unbound(stranger, in: [file])
+    }
     if options != ArchitectureOptions(), !file.holdsWeightsAlone, own != nil || !isOneOfSeveral {
       throw file.architectureIsItsOwn
     }

@@ -37,6 +37,8 @@ public struct Format: Sendable {
     private(set) var hasSecondRoad = true
     /// Names of graph inputs that the file gives no values for.
     let inputNames: [String]
+    /// What `--bind` may name: its inputs, and sizes of theirs; nil where that is not told.
+    var bindable: Set<String>?
     /// Names of what it gives, where a file without a canonical model says so.
     var outputNames: [String] = []
     /// How the architecture was found, where the file does not hold it.
@@ -233,15 +235,7 @@ extension Format {
           bytes, folder: options.folder, given: options.companions, limits: options.limits)
         evaluator = try ONNXEvaluator(source, limits: options.limits)
       } catch { throw .unreadable(path: options.path, reason: error.description) }
-      let sizes = source.graph.inputSizeNames
       let inputs = Set(source.graph.inputs.map(\.name))
-      if let stranger = options.bindings.keys.sorted().first(where: {
-        !inputs.contains($0) && !sizes.contains($0)
-      }) {
-        throw .arguments(
-          "\(options.path): nothing to bind is called '\(stranger)'; inputs: \(inputs.sorted().joined(separator: ", ")); sizes of theirs: "
-            + sizes.sorted().joined(separator: ", "))
-      }
       let values = options.bindings.filter { inputs.contains($0.key) }
       var notes: [ConversionNote] = []
       let model: Result<Model, RNNConvError>
@@ -264,13 +258,15 @@ extension Format {
           }
         }
       }
-      return Content(
+      var content = Content(
         model: model, notes: notes, evaluate: running(evaluator),
         evaluateShort: running(evaluator.shortened(turns: Model.mostTurns)),
         inputNames: source.graph.inputs.map(\.name).filter { !given.contains($0) },
         outputNames: source.graph.outputs.map(\.name),
         tensors: { source.graph.storedTensors }, facts: { source.facts },
         companions: externalFiles)
+      content.bindable = inputs.union(source.graph.inputSizeNames)
+      return content
     }, heeds: [.opset, .externalData],
     write: { (model, options) throws(RNNConvError) in
       if let opset = options.opset, !ONNXDecoder.opsets.contains(opset) {

@@ -19,7 +19,8 @@ public struct ModelFile: Sendable {
   /// - Parameters:
   ///   - path: of the file; its folder is where parts in files of their own are read from.
   ///   - format: nil to go by the content, and by the path's extension where that does not tell.
-  ///   - bindings: values for graph inputs that hold weights (ONNX).
+  ///   - bindings: values for graph inputs that hold weights (ONNX); whole numbers for those that decide something, and for sizes that the
+  ///     inputs leave open, by their symbol or as `input:axis`.
   ///   - architecture: what a file of weights alone does not say (PyTorch, safetensors, `.npz`).
   ///   - limits: what the file may ask for.
   /// - Throws: `RNNConvError` naming the file and the place in it.
@@ -49,7 +50,8 @@ public struct ModelFile: Sendable {
   ///   - folder: where parts in files of their own may be read from; nil refuses them.
   ///   - companions: such files by name that are in memory already, and not looked for in the folder.
   ///   - named: the format; nil to go by the content.
-  ///   - bindings: values for graph inputs that hold weights (ONNX).
+  ///   - bindings: values for graph inputs that hold weights (ONNX); whole numbers for those that decide something, and for sizes that the
+  ///     inputs leave open, by their symbol or as `input:axis`.
   ///   - architecture: what a file of weights alone does not say.
   ///   - limits: what the file may ask for.
   public init(
@@ -119,6 +121,16 @@ public struct ModelFile: Sendable {
 
   /// Names of the inputs that a run needs.
   public var inputNames: [String] { content.inputNames }
+
+  /// Whether a value can be bound to this name: an input, or a size that an input's shape leaves open.
+  package func canBind(_ name: String) -> Bool { content.bindable?.contains(name) ?? true }
+
+  /// The error of a name that nothing in any of the files goes by.
+  package static func unbound(_ name: String, in files: [ModelFile]) -> RNNConvError {
+    let known = Set(files.flatMap { $0.content.bindable ?? [] }).sorted().joined(separator: ", ")
+    return .arguments(
+      "nothing to bind is called '\(name)' in \(files.map(\.path).joined(separator: " and ")); there are: \(known)")
+  }
 
   /// Names of the outputs that a run gives.
   public var outputNames: [String] { (try? model)?.outputs.map(\.name) ?? content.outputNames }

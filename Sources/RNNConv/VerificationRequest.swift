@@ -119,6 +119,9 @@ public struct VerificationRequest: Sendable {
     }
     concurrently(opened)
     let models = try opened.map { (file) throws(RNNConvError) in try file.value }
+    for name in bindings.compactMap(\.name) where !models.contains(where: { $0.canBind(name) }) {
+      throw ModelFile.unbound(name, in: models)
+    }
     if architecture != ArchitectureOptions(), !models.contains(where: \.holdsWeightsAlone) {
       throw models[0].architectureIsItsOwn
     }
