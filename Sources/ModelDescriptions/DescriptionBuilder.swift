@@ -40,10 +40,12 @@ struct DescriptionBuilder {
   }
 
   /// What reads the rest of a layer's object, by the layer's kind.
-  private typealias Reader =
+  typealias Reader =
     @Sendable (DescriptionBuilder, String, inout DescriptionObject) throws(DescriptionError) -> Layer
 
-  private static let readers: [String: Reader] = [
+  private static let readers: [String: Reader] = ownReaders.merging(windowReaders) { first, _ in first }
+
+  private static let ownReaders: [String: Reader] = [
     "RNN": { (builder, name, object) throws(DescriptionError) in try builder.recurrent(.rnn, name, &object) },
     "LSTM": { (builder, name, object) throws(DescriptionError) in try builder.recurrent(.lstm, name, &object)
     },
@@ -108,10 +110,13 @@ struct DescriptionBuilder {
       let constant = try object.optional("constant").map { node throws(DescriptionError) in
         try builder.array(node)
       }
+      let inner = try object.optional("inner")?.integer() ?? 1
       let isFirst = try object.optional("constant_first")?.flag() ?? false
       return try builder.simple(
-        .arithmetic(Arithmetic.Operator(rawValue: word)!, constant: constant, constantFirst: isFirst), name,
-        &object)
+        .arithmetic(
+          Arithmetic(
+            Arithmetic.Operator(rawValue: word)!, constant: constant, inner: inner, constantFirst: isFirst)),
+        name, &object)
     },
     "Constant": { (builder, name, object) throws(DescriptionError) in
       let tensor = try builder.constant(&object)
@@ -120,7 +125,7 @@ struct DescriptionBuilder {
   ]
 
   /// A layer of one output; `input` or `inputs` name what it reads.
-  private func simple(
+  func simple(
     _ operation: Layer.Operation, _ name: String, _ object: inout DescriptionObject
   ) throws(DescriptionError) -> Layer {
     var inputs: [String] = []
@@ -135,11 +140,12 @@ struct DescriptionBuilder {
   private func selection(_ object: inout DescriptionObject) throws(DescriptionError) -> (Selection, String?) {
     let step = try object.required("step")
     if case .integer = step.value { return (.step(try step.integer()), nil) }
-    switch try step.word(["first", "last", "last_valid", "mean", "max"]) {
+    switch try step.word(["first", "last", "last_valid", "mean", "max", "sum"]) {
     case "first": return (.step(0), nil)
     case "last": return (.step(-1), nil)
     case "mean": return (.mean, nil)
     case "max": return (.max, nil)
+    case "sum": return (.sum, nil)
     default: return (.lastValid, try object.required("lengths").text())
     }
   }

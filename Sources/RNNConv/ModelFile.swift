@@ -129,7 +129,8 @@ public struct ModelFile: Sendable {
   package static func unbound(_ name: String, in files: [ModelFile]) -> RNNConvError {
     let known = Set(files.flatMap { $0.content.bindable ?? [] }).sorted().joined(separator: ", ")
     return .arguments(
-      "nothing to bind is called '\(name)' in \(files.map(\.path).joined(separator: " and ")); there are: \(known)")
+      "nothing to bind is called '\(name)' in \(files.map(\.path).joined(separator: " and ")); there are: \(known)"
+    )
   }
 
   /// Names of the outputs that a run gives.

@@ -47,7 +47,15 @@ extension Model {
   /// The same layers with time and batch of any size, and loops of a few turns.
   package var shortened: Model {
     var model = self
+    // Layers between time and features take the number of steps that they are made for.
+    let isBound = layers.contains { layer in
+      switch layer.operation {
+      case .fold, .unfold: true
+      default: false
+      }
+    }
     func open(_ port: inout Model.Port) {
+      if isBound { return }
       for axis in port.axes.indices where !port.axes[axis].factors.allSatisfy(\.isFeatures) {
         port.axes[axis].size = nil
       }
@@ -64,10 +72,13 @@ extension Model {
 }
 
 extension Layer {
-  /// Weights that each step multiplies: none of a table.
+  /// Multiplications of each step: none of a table.
   @inline(never)
   fileprivate var weightCount: Int {
     if case .embedding = operation { return 0 }
+    if case .convolution(let convolution) = operation {
+      return convolution.weight.count * convolution.axes.results()
+    }
     return operation.tensors.reduce(0) { $0 + $1.tensor.count }
   }
 

@@ -325,8 +325,4 @@ import Testing
     #expect(isWithin(found, bound))
     #expect(bound.errors.allSatisfy { $0 < 1e-4 })
   }
-
-  private func isWithin(_ found: [Double], _ bound: BoundedTensor) -> Bool {
-    found.count == bound.values.count && found.indices.allSatisfy { bound.contains(found[$0], at: $0) }
-  }
 }

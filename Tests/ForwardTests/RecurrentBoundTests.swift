@@ -40,10 +40,6 @@ import Testing
       steps: steps, batch: batch)
   }
 
-  private func isWithin(_ found: [Double], _ bound: BoundedTensor) -> Bool {
-    found.count == bound.values.count && found.indices.allSatisfy { bound.contains(found[$0], at: $0) }
-  }
-
   @Test(arguments: 0..<24)
   func `600 random models: Float32 and perturbed passes lie within the bound`(_ part: Int) throws {
     for k in (part * 25)..<(part * 25 + 25) {

@@ -105,6 +105,11 @@ func model(_ operation: Layer.Operation, _ inputs: [Model.Port], _ output: Model
     layers: [Layer("layer", operation, inputs: inputs.map(\.value), outputs: [output.value])])
 }
 
+/// Whether what a pass gave lies within what a bounded one allows.
+func isWithin(_ found: [Double], _ bound: BoundedTensor) -> Bool {
+  found.count == bound.values.count && found.indices.allSatisfy { bound.contains(found[$0], at: $0) }
+}
+
 func integerPort(_ name: String, hasTime: Bool) -> Model.Port {
   Model.Port(
     name: name, value: name, elementType: .int64, kind: hasTime ? .tokens : .indices,

@@ -83,12 +83,64 @@ enum Samples {
       Layer("constant", .constant(generator.tensor([1, 12])), inputs: [], outputs: ["k"]),
       Layer("token", .select(.step(0)), inputs: ["ids"], outputs: ["first"]),
     ]
-    for selection in [Selection.step(-2), .lastValid, .mean, .max] {
+    for selection in [Selection.step(-2), .lastValid, .mean, .max, .sum] {
       layers.append(
         Layer(
           "select", .select(selection), inputs: selection == .lastValid ? ["p", "lengths"] : ["p"],
           outputs: ["v\(layers.count)"]))
     }
+    // 12 features are 2 channels of 3 × 2 places.
+    let windows = [
+      WindowAxis(size: nil, kernel: 3, stride: 2, dilation: 2, before: 4, after: 1),
+      WindowAxis(size: 3, kernel: 2, before: 0, after: 1), WindowAxis(size: 2, kernel: 1),
+    ]
+    let alongAxes: [(String, Layer.Operation)] = [
+      (
+        "conv",
+        .convolution(
+          Convolution(
+            weight: generator.tensor([4, 1, 3, 2, 1]), bias: generator.tensor([4]), axes: windows, groups: 2))
+      ),
+      (
+        "conv",
+        .convolution(
+          Convolution(weight: generator.tensor([1, 12, 1]), axes: [WindowAxis(size: nil, kernel: 1)]))
+      ),
+      (
+        "pool",
+        .pool(
+          Pool(
+            .paddedMean,
+            axes: [WindowAxis(size: 3, kernel: 2, stride: 2, after: 1), WindowAxis(size: 2, kernel: 1)],
+            roundsUp: true))
+      ),
+      (
+        "pad",
+        .padding(
+          Padding(
+            .constant(-0.5),
+            axes: [
+              .init(size: nil, before: 2, after: -1), .init(size: 3, before: -1, after: 2), .init(size: 2),
+            ]))
+      ),
+      ("pad", .padding(Padding(.reflect, axes: [.init(size: 12, before: 1, after: 0)]))),
+      (
+        "gather",
+        .gather(FeatureGather(start: 11, [.init(count: 3, stride: 0), .init(count: 4, stride: -3)]))
+      ),
+      ("fold", .fold(Fold(count: 7))), ("reduce", .reduce(Reduction(.max, count: 3, inner: 2))),
+      ("attend", .timeSoftmax),
+    ]
+    for (index, (name, operation)) in alongAxes.enumerated() {
+      layers.append(Layer(name, operation, inputs: ["p"], outputs: ["axes\(index)"]))
+    }
+    layers.append(Layer("unfold", .unfold(Unfold(count: 3, inner: 2)), inputs: ["k"], outputs: ["unfolded"]))
+    layers.append(
+      Layer(
+        "channels", .arithmetic(Arithmetic(.multiply, constant: generator.tensor([2]), inner: 6)),
+        inputs: ["p"],
+        outputs: ["channels"]))
+    layers.append(Layer("beside", .arithmetic(Arithmetic(.add)), inputs: ["k", "p"], outputs: ["beside"]))
     let loops = [
       Generate.Stop(value: "token", token: 2, padding: -1), nil,
     ].map { stop in

@@ -63,6 +63,8 @@ extension Convolution: LayerKind {
     return [try axes.result(inputs, input, channels: shape[1] * groups, made: shape[0])]
   }
 
+  package func steps(of input: Int?) -> Int? { axes.steps(of: input) }
+
   package func reasonNotToStream(_ inputs: [String?], varying: Set<String>) -> String? {
     axes.reasonNotToStream
   }

@@ -46,6 +46,8 @@ extension Unfold: LayerKind {
     return [.sequence(features: input.features / count)]
   }
 
+  package func steps(of input: Int?) -> Int? { count }
+
   package func reasonNotToStream(_ inputs: [String?], varying: Set<String>) -> String? {
     "it makes all steps at once"
   }
@@ -73,6 +75,8 @@ extension Fold: LayerKind {
     else { throw inputs.invalid("\(count) steps of \(input.features) features are too many") }
     return [.vector(features: count * input.features)]
   }
+
+  package func steps(of input: Int?) -> Int? { 0 }
 
   package func reasonNotToStream(_ inputs: [String?], varying: Set<String>) -> String? {
     "it needs the whole sequence"

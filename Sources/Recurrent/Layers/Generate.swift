@@ -95,6 +95,8 @@ extension Generate: LayerKind {
     for index in body.indices { body[index].operation = body[index].operation.mapTensors(transform) }
   }
 
+  package func steps(of input: Int?) -> Int? { 0 }
+
   package func reasonNotToStream(_ inputs: [String?], varying: Set<String>) -> String? {
     "it runs over steps of its own"
   }

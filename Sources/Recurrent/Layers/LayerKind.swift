@@ -19,6 +19,8 @@ package protocol LayerKind: Sendable, Equatable {
   mutating func mapTensors(_ transform: (Tensor) -> Tensor)
   /// The kinds of its outputs, given those of the inputs; throws where they or its tensors do not fit.
   func outputKinds(_ inputs: LayerInputs) throws(ModelError) -> [ValueKind]
+  /// How many steps its output has, of an input with so many (nil for none); 0 for an output without time, nil where that is too few.
+  func steps(of input: Int?) -> Int?
   /// Why its steps cannot be made one by one as those of its inputs arrive; nil where they can.
   ///
   /// - Parameter varying: values that change from step to step.
@@ -26,6 +28,8 @@ package protocol LayerKind: Sendable, Equatable {
 }
 
 extension LayerKind {
+  package func steps(of input: Int?) -> Int? { input ?? 0 }
+
   package func identify<Fields: FieldWriter>(to fields: inout Fields) throws(Fields.Failure) {
     try write(to: &fields)
   }

@@ -148,6 +148,12 @@ extension Padding: LayerKind {
     return [input.with(features: features)]
   }
 
+  package func steps(of input: Int?) -> Int? {
+    guard let time = axes.first(where: { $0.size == nil }), let input else { return input ?? 0 }
+    let count = input + time.before + time.after
+    return count >= 1 ? count : nil
+  }
+
   package func reasonNotToStream(_ inputs: [String?], varying: Set<String>) -> String? {
     axes.contains { $0.size == nil && ($0.before, $0.after) != (0, 0) }
       ? "it adds or takes away steps" : nil

@@ -57,6 +57,8 @@ extension Pool: LayerKind {
     ]
   }
 
+  package func steps(of input: Int?) -> Int? { axes.steps(of: input, roundsUp: roundsUp) }
+
   package func reasonNotToStream(_ inputs: [String?], varying: Set<String>) -> String? {
     axes.reasonNotToStream
   }

@@ -65,6 +65,11 @@ extension Selection: LayerKind {
     }
   }
 
+  package func steps(of input: Int?) -> Int? {
+    guard case .step(let step) = self, let input else { return 0 }
+    return (-input..<input).contains(step) ? 0 : nil
+  }
+
   package func reasonNotToStream(_ inputs: [String?], varying: Set<String>) -> String? {
     self == .step(-1) ? nil : "it needs the whole sequence"
   }

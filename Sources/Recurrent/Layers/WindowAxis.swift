@@ -129,6 +129,13 @@ extension [WindowAxis] {
     }
   }
 
+  /// As `LayerKind.steps(of:)`.
+  func steps(of input: Int?, roundsUp: Bool = false) -> Int? {
+    guard let time = first(where: { $0.size == nil }), let input else { return input ?? 0 }
+    let places = time.places(of: input, roundsUp: roundsUp)
+    return places > 0 ? places : nil
+  }
+
   /// Why its result cannot be made step by step; nil where it can.
   var reasonNotToStream: String? {
     contains { $0.size == nil && !$0.isPointwise } ? "its window reaches over other steps" : nil

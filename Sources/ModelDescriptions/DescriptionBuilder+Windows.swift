@@ -1,0 +1,93 @@
+internal import ByteIO
+internal import Recurrent
+internal import Tensors
+
+/// Layers that go along axes: time, and those inside the features.
+extension DescriptionBuilder {
+  static let windowReaders: [String: Reader] = [
+    "Convolution": { (builder, name, object) throws(DescriptionError) in
+      let weight = try builder.array(object.required("weight"))
+      let bias = try object.optional("bias").map { node throws(DescriptionError) in try builder.array(node) }
+      let groups = try object.optional("groups")?.integer() ?? 1
+      let node = try object.required("axes")
+      let kernel = weight.shape.dropFirst(2)
+      let list = try node.list()
+      guard list.count == kernel.count else {
+        throw node.wrong("\(list.count) axes for a weight of shape \(weight.shape)")
+      }
+      var axes: [WindowAxis] = []
+      for (axis, size) in zip(list, kernel) { axes.append(try builder.window(axis, kernel: size)) }
+      return try builder.simple(
+        .convolution(Convolution(weight: weight, bias: bias, axes: axes, groups: groups)), name, &object)
+    },
+    "Pool": { (builder, name, object) throws(DescriptionError) in
+      let word = try object.required("function").word(Pool.Reduction.allCases.map(\.rawValue))
+      let roundsUp = try object.optional("rounds_up")?.flag() ?? false
+      let axes = try object.required("axes").list().map { axis throws(DescriptionError) in
+        try builder.window(axis, kernel: nil)
+      }
+      return try builder.simple(
+        .pool(Pool(Pool.Reduction(rawValue: word)!, axes: axes, roundsUp: roundsUp)), name, &object)
+    },
+    "Pad": { (builder, name, object) throws(DescriptionError) in
+      let mode: Padding.Mode =
+        switch try object.optional("mode")?.word(["constant", "reflect", "edge", "wrap"]) ?? "constant" {
+        case "reflect": .reflect
+        case "edge": .edge
+        case "wrap": .wrap
+        default: .constant(try object.optional("value")?.number() ?? 0)
+        }
+      let axes = try object.required("axes").list().map { node throws(DescriptionError) in
+        let axis = try builder.window(node, kernel: 1)
+        return Padding.Axis(size: axis.size, before: axis.before, after: axis.after)
+      }
+      return try builder.simple(.padding(Padding(mode, axes: axes)), name, &object)
+    },
+    "FeatureGather": { (builder, name, object) throws(DescriptionError) in
+      let start = try object.optional("start")?.integer() ?? 0
+      let factors = try object.required("factors").list().map { node throws(DescriptionError) in
+        let pair = try node.list()
+        guard pair.count == 2 else { throw node.wrong("a factor is [count, stride]") }
+        return FeatureGather.Factor(count: try pair[0].integer(), stride: try pair[1].integer())
+      }
+      return try builder.simple(.gather(FeatureGather(start: start, factors)), name, &object)
+    },
+    "Unfold": { (builder, name, object) throws(DescriptionError) in
+      let count = try object.required("count").integer()
+      let inner = try object.optional("inner")?.integer() ?? 1
+      return try builder.simple(.unfold(Unfold(count: count, inner: inner)), name, &object)
+    },
+    "Fold": { (builder, name, object) throws(DescriptionError) in
+      try builder.simple(.fold(Fold(count: try object.required("count").integer())), name, &object)
+    },
+    "Reduce": { (builder, name, object) throws(DescriptionError) in
+      let word = try object.required("function").word(Reduction.Function.allCases.map(\.rawValue))
+      let count = try object.required("count").integer()
+      let inner = try object.optional("inner")?.integer() ?? 1
+      return try builder.simple(
+        .reduce(Reduction(Reduction.Function(rawValue: word)!, count: count, inner: inner)), name, &object)
+    },
+    "TimeSoftmax": { (builder, name, object) throws(DescriptionError) in
+      try builder.simple(.timeSoftmax, name, &object)
+    },
+  ]
+
+  /// `{"size": "time" or n, "kernel": k, "stride": s, "dilation": d, "pads": [before, after]}`; a kernel that a weight tells is not repeated.
+  private func window(_ node: DescriptionNode, kernel: Int?) throws(DescriptionError) -> WindowAxis {
+    try node.object { object throws(DescriptionError) in
+      let size = try object.required("size")
+      var axis = WindowAxis(size: nil, kernel: 1)
+      if case .integer = size.value { axis.size = try size.integer() } else { _ = try size.word(["time"]) }
+      axis.kernel =
+        if let kernel { kernel } else { try object.required("kernel").integer() }
+      axis.stride = try object.optional("stride")?.integer() ?? 1
+      axis.dilation = try object.optional("dilation")?.integer() ?? 1
+      if let pads = object.optional("pads") {
+        let pair = try pads.list()
+        guard pair.count == 2 else { throw pads.wrong("pads are [before, after]") }
+        (axis.before, axis.after) = (try pair[0].integer(), try pair[1].integer())
+      }
+      return axis
+    }
+  }
+}
