@@ -12,6 +12,15 @@ public protocol ReferenceScalar: BinaryFloatingPoint, BitwiseCopyable, Sendable 
   static func erf(_ x: Self) -> Self
   static func sin(_ x: Self) -> Self
   static func cos(_ x: Self) -> Self
+  static func tan(_ x: Self) -> Self
+  static func asin(_ x: Self) -> Self
+  static func acos(_ x: Self) -> Self
+  static func atan(_ x: Self) -> Self
+  static func sinh(_ x: Self) -> Self
+  static func cosh(_ x: Self) -> Self
+  static func asinh(_ x: Self) -> Self
+  static func acosh(_ x: Self) -> Self
+  static func atanh(_ x: Self) -> Self
   static func pow(_ x: Self, _ y: Self) -> Self
   static func fmod(_ x: Self, _ y: Self) -> Self
 
@@ -41,6 +50,15 @@ extension Float: ReferenceScalar {
   public static func erf(_ x: Float) -> Float { Glibc.erff(x) }
   public static func sin(_ x: Float) -> Float { Glibc.sinf(x) }
   public static func cos(_ x: Float) -> Float { Glibc.cosf(x) }
+  public static func tan(_ x: Float) -> Float { Glibc.tanf(x) }
+  public static func asin(_ x: Float) -> Float { Glibc.asinf(x) }
+  public static func acos(_ x: Float) -> Float { Glibc.acosf(x) }
+  public static func atan(_ x: Float) -> Float { Glibc.atanf(x) }
+  public static func sinh(_ x: Float) -> Float { Glibc.sinhf(x) }
+  public static func cosh(_ x: Float) -> Float { Glibc.coshf(x) }
+  public static func asinh(_ x: Float) -> Float { Glibc.asinhf(x) }
+  public static func acosh(_ x: Float) -> Float { Glibc.acoshf(x) }
+  public static func atanh(_ x: Float) -> Float { Glibc.atanhf(x) }
   public static func pow(_ x: Float, _ y: Float) -> Float { Glibc.powf(x, y) }
   public static func fmod(_ x: Float, _ y: Float) -> Float { Glibc.fmodf(x, y) }
   public static func accumulateProduct(
@@ -74,6 +92,15 @@ extension Double: ReferenceScalar {
   public static func erf(_ x: Double) -> Double { Glibc.erf(x) }
   public static func sin(_ x: Double) -> Double { Glibc.sin(x) }
   public static func cos(_ x: Double) -> Double { Glibc.cos(x) }
+  public static func tan(_ x: Double) -> Double { Glibc.tan(x) }
+  public static func asin(_ x: Double) -> Double { Glibc.asin(x) }
+  public static func acos(_ x: Double) -> Double { Glibc.acos(x) }
+  public static func atan(_ x: Double) -> Double { Glibc.atan(x) }
+  public static func sinh(_ x: Double) -> Double { Glibc.sinh(x) }
+  public static func cosh(_ x: Double) -> Double { Glibc.cosh(x) }
+  public static func asinh(_ x: Double) -> Double { Glibc.asinh(x) }
+  public static func acosh(_ x: Double) -> Double { Glibc.acosh(x) }
+  public static func atanh(_ x: Double) -> Double { Glibc.atanh(x) }
   public static func pow(_ x: Double, _ y: Double) -> Double { Glibc.pow(x, y) }
   public static func fmod(_ x: Double, _ y: Double) -> Double { Glibc.fmod(x, y) }
   public static func accumulateProduct(

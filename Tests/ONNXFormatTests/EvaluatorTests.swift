@@ -23,7 +23,7 @@ struct EvaluatorTests {
     arguments: EvaluationPrecision.allCases)
   func agreesWithOnnxruntime(precision: EvaluationPrecision) throws {
     let (folder, names, refused) = try Self.generated.get()
-    #expect(names.count >= 1_350, "too few cases; the judge refused:\n\(refused)")
+    #expect(names.count >= 2_350, "too few cases; the judge refused:\n\(refused)")
     #expect(refused.isEmpty, "the judge refused cases:\n\(refused)")
     for name in names {
       let path = folder.appending(path: name)

@@ -23,4 +23,15 @@ import Testing
       #expect(text.contains(rules.name), "docs/onnx.md does not name \(rules.name)")
     }
   }
+
+  @Test func `the document lists every operator that is evaluated`() throws {
+    let text = try String(contentsOf: Repository.root.appending(path: "docs/onnx.md"), encoding: .utf8)
+    let section = try #require(
+      text.split(separator: "## Evaluation\n").last?.split(separator: "## Export").first)
+    let listed = section.split(separator: "\n").filter { $0.hasPrefix("- ") }
+      .flatMap { $0.split { !$0.isLetter && !$0.isNumber }.map(String.init) }
+    let names = Signature.names.map { $0.split(separator: ".").last.map(String.init) ?? $0 }
+    #expect(names.filter { !listed.contains($0) } == [])
+    #expect(section.contains("\(names.count) operators"))
+  }
 }

@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 onnxruntime.set_default_logger_severity(4)
 TYPES = {
@@ -27,6 +28,10 @@ TYPES = {
 }
 
 
+# Stands for the outputs of the onnx package's reference evaluator.
+reference = object()
+
+
 def judge(model, feeds):
     options = onnxruntime.SessionOptions()
     # As written: no operator is folded into another.
@@ -38,7 +43,9 @@ def judge(model, feeds):
 
 def make_model(graph, opset):
     version = 8 if opset < 21 else 10 if opset < 24 else 11
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=version)
+    domains = {node.domain for node in graph.node if node.domain}
+    opsets = [helper.make_opsetid("", opset)] + [helper.make_opsetid(domain, 1) for domain in sorted(domains)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=version)
 
 
 def value_info(name, array, dynamic):
@@ -72,7 +79,7 @@ class Cases:
         """One node; inputs are arrays, None for one left out. Positions in `constants` become initializers.
 
         `judged` holds attributes (and `opset`) of a twin that must give the same: for what onnxruntime gets wrong or lacks.
-        `expected` gives the outputs outright.
+        `expected` gives the outputs outright, or says `reference` for those of the onnx package's own evaluator.
         """
         expected = attributes.pop("expected", None)
         names = [f"x{i}" if x is not None else "" for i, x in enumerate(inputs)]
@@ -95,6 +102,8 @@ class Cases:
             twin = dict(attributes, **judged)
             twin_opset = twin.pop("opset", opset)
             expected = judge(make_model(graph(twin), twin_opset), feeds)
+        if expected is reference:
+            expected = ReferenceEvaluator(make_model(graph(attributes), opset)).run(None, feeds)
         return self.add(f"{op}_{name}_{opset}", make_model(graph(attributes), opset), feeds, expected)
 
     def model(self, name, graph, feeds, opset=17, outputs=None):
@@ -106,11 +115,18 @@ class Cases:
 
 
 if __name__ == "__main__":
+    # The parts import this file by its name.
+    sys.modules["evaluator_cases"] = sys.modules["__main__"]
+    import evaluator_attention
+    import evaluator_features
+    import evaluator_images
     import evaluator_operators
     import evaluator_recurrent
+    import evaluator_signals
 
     cases = Cases(sys.argv[1])
     evaluator_recurrent.write(cases)
-    evaluator_operators.write(cases)
+    for part in (evaluator_operators, evaluator_images, evaluator_features, evaluator_signals, evaluator_attention):
+        part.write(cases)
     cases.finish()
     print(f"{len(cases.names)} cases, {len(cases.refused)} refused by the judge")

@@ -5,7 +5,7 @@ internal import Tensors
 /// One node being run: its inputs, its attributes, and the errors that name it.
 struct Call<S: ReferenceScalar> {
   let step: Program.Step
-  let inputs: [Operand<S>?]
+  let inputs: [Entry<S>?]
   let evaluation: Evaluation<S>
   /// The values around the node, for its subgraphs.
   let scope: Evaluation<S>.Scope
@@ -33,9 +33,16 @@ struct Call<S: ReferenceScalar> {
 
   func has(_ position: Int) -> Bool { position < inputs.count && inputs[position] != nil }
 
-  func operand(_ position: Int) throws(ONNXError) -> Operand<S> {
-    guard position < inputs.count, let operand = inputs[position] else {
+  func entry(_ position: Int) throws(ONNXError) -> Entry<S> {
+    guard position < inputs.count, let entry = inputs[position] else {
       throw .missingInput(node: step.label, input: signature.inputName(position))
+    }
+    return entry
+  }
+
+  func operand(_ position: Int) throws(ONNXError) -> Operand<S> {
+    guard case .tensor(let operand) = try entry(position) else {
+      throw invalid("its input '\(signature.inputName(position))' is a sequence, not a tensor")
     }
     return operand
   }

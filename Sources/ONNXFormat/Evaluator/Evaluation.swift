@@ -41,18 +41,18 @@ final class Evaluation<S: ReferenceScalar> {
 
   /// The values of one graph while it runs; names it does not hold are looked up in the graph around it.
   final class Scope {
-    fileprivate var values: [String: Operand<S>]
+    fileprivate var values: [String: Entry<S>]
     private let outer: Scope?
 
-    init(_ values: [String: Operand<S>], outer: Scope?) {
+    init(_ values: [String: Entry<S>], outer: Scope?) {
       self.values = values
       self.outer = outer
     }
 
-    func operand(_ name: String) -> Operand<S>? {
+    func entry(_ name: String) -> Entry<S>? {
       var scope: Scope? = self
       while let present = scope {
-        if let operand = present.values[name] { return operand }
+        if let entry = present.values[name] { return entry }
         scope = present.outer
       }
       return nil
@@ -96,7 +96,7 @@ final class Evaluation<S: ReferenceScalar> {
   func run(_ program: Program, _ given: [String: Value<S>], outer: Scope?) throws(ONNXError) -> [Value<S>] {
     let before = elements
     defer { elements = before }
-    var values = given.mapValues { Operand.value($0) }
+    var values = given.mapValues { Entry.tensor(.value($0)) }
     for (name, tensor) in program.initializers where values[name] == nil {
       guard let count = checkedProduct(tensor.shape.map { max($0, 1) }), count <= limits.elements else {
         throw .tensor(name, reason: "shape \(tensor.shape) is over the limit of \(limits.elements) elements")
@@ -105,50 +105,57 @@ final class Evaluation<S: ReferenceScalar> {
       guard let operand = Operand<S>(tensor, place) else {
         throw .tensor(name, reason: "a number of it does not fit a 64-bit signed integer")
       }
-      values[name] = operand
+      values[name] = .tensor(operand)
     }
     let scope = Scope(values, outer: outer)
     var made: Set<String> = []
     for step in program.steps {
-      for (name, value) in try outputs(of: step, scope) {
-        scope.values[name] = .value(value)
+      for (name, entry) in try outputs(of: step, scope) {
+        scope.values[name] = entry
         made.insert(name)
-        elements += value.count
+        elements += entry.count
       }
       try checkLive(0, step.label)
       for name in step.releases {
-        if let operand = scope.values.removeValue(forKey: name), made.contains(name) {
-          elements -= operand.count
+        if let entry = scope.values.removeValue(forKey: name), made.contains(name) {
+          elements -= entry.count
         }
       }
     }
     var results: [Value<S>] = []
     for output in program.outputs {
-      guard let operand = scope.operand(output) else {
+      guard let entry = scope.entry(output) else {
         throw .graphOutput(output, reason: "nothing makes it")
+      }
+      guard case .tensor(let operand) = entry else {
+        throw .graphOutput(output, reason: "it is a sequence; only tensors leave a graph")
       }
       results.append(operand.value)
     }
     return results
   }
 
-  private func outputs(of step: Program.Step, _ scope: Scope) throws(ONNXError) -> [(String, Value<S>)] {
+  private func outputs(of step: Program.Step, _ scope: Scope) throws(ONNXError) -> [(String, Entry<S>)] {
     try spendStep(step.label)
-    guard let operation = operation(step.operation) else {
-      throw .unknownOperator(node: step.label, domain: "", hint: "")
-    }
-    let inputs = step.inputs.map { $0.isEmpty ? nil : scope.operand($0) }
-    for (name, operand) in zip(step.inputs, inputs) where !name.isEmpty && operand == nil {
+    let inputs = step.inputs.map { $0.isEmpty ? nil : scope.entry($0) }
+    for (name, entry) in zip(step.inputs, inputs) where !name.isEmpty && entry == nil {
       throw .unknownValue(node: step.label, value: name)
     }
     let call = Call(step: step, inputs: inputs, evaluation: self, scope: scope)
-    let results = try operation(call)
-    var named: [(String, Value<S>)] = []
+    let results: [Entry<S>?]
+    if let operation = operation(step.operation) {
+      results = try operation(call).map { $0.map { .tensor(.value($0)) } }
+    } else if let operation = Self.sequenceOperators[step.operation] {
+      results = [try operation(call)]
+    } else {
+      throw .unknownOperator(node: step.label, domain: "", hint: "")
+    }
+    var named: [(String, Entry<S>)] = []
     for (position, name) in step.outputs.enumerated() where !name.isEmpty {
-      guard position < results.count, let value = results[position] else {
+      guard position < results.count, let entry = results[position] else {
         throw .invalid(node: step.label, reason: "its output '\(name)' is not defined at inference")
       }
-      named.append((name, value))
+      named.append((name, entry))
     }
     // An element costs as much as some multiplications (it passes through closures), and a node as much as some elements.
     try spend([named.reduce(170) { $0 + $1.1.count }, 24], step.label)
@@ -169,10 +176,13 @@ final class Evaluation<S: ReferenceScalar> {
       { recurrentOperators }, { shapeOperators }, { sliceOperators }, { indexOperators },
       { constantOperators }, { castOperators }, { elementwiseOperators }, { arithmeticOperators },
       { logicOperators }, { matrixOperators }, { reductionOperators }, { normalizationOperators },
-      { controlOperators },
+      { controlOperators }, { convolutionOperators }, { poolingOperators }, { bitOperators },
+      { channelNormalizationOperators }, { resizeOperators }, { signalOperators }, { samplingOperators },
+      { attentionOperators },
+      { fusedOperators },
     ]
   }
 
   /// The operators that have a function; a test holds them against the signatures.
-  static var operatorNames: [String] { groups.flatMap { $0().keys }.sorted() }
+  static var operatorNames: [String] { (groups.flatMap { $0().keys } + sequenceOperators.keys).sorted() }
 }

@@ -2,7 +2,21 @@ internal import ReferenceMath
 internal import Synchronization
 internal import Tensors
 
-/// What a name of the graph stands for: a value, or a weight of the file that is not converted yet.
+/// What a name of the graph stands for.
+enum Entry<S: ReferenceScalar> {
+  case tensor(Operand<S>)
+  case sequence(ValueSequence<S>)
+
+  /// Elements of all its tensors; an empty tensor of a sequence counts as one.
+  var count: Int {
+    switch self {
+    case .tensor(let operand): operand.count
+    case .sequence(let sequence): sequence.values.reduce(0) { $0 + max($1.count, 1) }
+    }
+  }
+}
+
+/// A tensor of the graph: a value, or a weight of the file that is not converted yet.
 enum Operand<S: ReferenceScalar> {
   case value(Value<S>)
   case weight(StoredWeight<S>)

@@ -92,18 +92,24 @@ struct Program: Sendable {
   private static func step(
     _ node: ONNXNode, _ opset: Int64, _ visible: @escaping (String) -> Bool
   ) throws(ONNXError) -> Step {
-    guard node.domain.isEmpty else {
+    // The operators of another domain carry its name.
+    let operation = node.domain.isEmpty ? node.operation : "\(node.domain).\(node.operation)"
+    guard node.domain.isEmpty || !Signature.all(operation).isEmpty else {
       throw .unknownOperator(
         node: node.label, domain: node.domain,
-        hint: ": only ONNX's own operators are; export the model without extensions of one runtime")
+        hint:
+          ": only ONNX's own operators are, and a few of com.microsoft; export the model without extensions of one runtime"
+      )
     }
-    guard let signature = Signature.find(node.operation, opset: opset) else {
-      let known = Signature.all(node.operation).last?.since
+    guard let signature = Signature.find(operation, opset: opset) else {
+      let known = Signature.all(node.operation)
+      let ended = known.first { $0.isDeprecated && $0.since <= opset }
       throw .unknownOperator(
         node: node.label, domain: "",
-        hint: known.map {
-          " before opset \($0), the model has \(opset): convert it with onnx.version_converter"
-        }
+        hint: (ended.map { " from opset \($0.since) on" } ?? known.last.map { " before opset \($0.since)" })
+          .map {
+            "\($0), the model has \(opset): convert it with onnx.version_converter"
+          }
           ?? ": replace it by others, or cut the part around the recurrent layers out with onnx.utils.extract_model"
       )
     }
@@ -115,7 +121,7 @@ struct Program: Sendable {
       }
     }
     return Step(
-      label: node.label, operation: node.operation, signature: signature, opset: opset, inputs: node.inputs,
+      label: node.label, operation: operation, signature: signature, opset: opset, inputs: node.inputs,
       outputs: node.outputs, attributes: attributes, subgraphs: subgraphs)
   }
 

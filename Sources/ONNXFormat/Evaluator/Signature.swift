@@ -8,6 +8,8 @@ struct Signature: Sendable {
   let inputs: [Parameter]
   let outputs: [Parameter]
   let attributes: [String: Attribute]
+  /// Whether there is no such operator any more.
+  let isDeprecated: Bool
 
   struct Parameter: Sendable {
     enum Presence: Sendable { case required, optional, variadic }
@@ -43,7 +45,9 @@ struct Signature: Sendable {
     }
   }
 
-  static func find(_ name: String, opset: Int64) -> Signature? { all(name).first { $0.since <= opset } }
+  static func find(_ name: String, opset: Int64) -> Signature? {
+    all(name).first { $0.since <= opset }.flatMap { $0.isDeprecated ? nil : $0 }
+  }
 
   /// Parses a line of the table: `Gemm 11 A,B,C? Y alpha:float=1.0 transA:int=0`.
   init?(line: Substring) {
@@ -54,7 +58,8 @@ struct Signature: Sendable {
     inputs = Self.parameters(words[2])
     outputs = Self.parameters(words[3])
     var attributes: [String: Attribute] = [:]
-    for word in words.dropFirst(4) {
+    isDeprecated = words.dropFirst(4).first == "deprecated"
+    for word in words.dropFirst(isDeprecated ? 5 : 4) {
       let sides = word.split(separator: "=", maxSplits: 1)
       let parts = sides[0].split(separator: ":")
       guard parts.count == 2 else { return nil }
@@ -82,6 +87,7 @@ struct Signature: Sendable {
     case "int": Int64(text).map { .int($0) }
     case "float": Float(text).map { .float($0) }
     case "string": .string(String(text))
+    case "ints": .ints(text.split(separator: "|").compactMap { Int64($0) })
     case "strings": .strings(text.split(separator: "|").map(String.init))
     default: nil
     }

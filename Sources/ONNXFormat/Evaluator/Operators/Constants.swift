@@ -4,16 +4,16 @@ internal import Tensors
 /// Operators that make tensors, and casts.
 extension Evaluation {
   static var constantOperators: [String: Operation] {
-    ["Constant": constant, "ConstantOfShape": constantOfShape, "Range": range]
+    [
+      "Constant": constant, "ConstantOfShape": constantOfShape, "Range": range, "EyeLike": eyeLike,
+    ]
   }
 
   static var castOperators: [String: Operation] {
     [
       "Cast": { call throws(ONNXError) in
         // `saturate` and `round_mode` concern 8-bit floats alone, which are refused here.
-        guard let code = call.int("to"), let small = Int32(exactly: code),
-          let type = ONNXDataType.elementType(small)
-        else { throw call.unsupported("to", "data type \(call.int("to") ?? 0) is not supported") }
+        let type = try call.elementType("to")
         let value = try call.value(0)
         guard call.opset >= 13 || type != .bfloat16 && value.elementType != .bfloat16 else {
           throw call.invalid("Cast takes bfloat16 since opset 13, and this is opset \(call.opset)")
@@ -82,9 +82,23 @@ extension Evaluation {
     }
   }
 
+  /// Ones on the k-th diagonal of a matrix as large as the input.
+  private static func eyeLike(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
+    let like = try call.value(0)
+    guard like.rank == 2 else { throw call.mismatch(0, expected: "a matrix", found: like.shape) }
+    let type = call.int("dtype") == nil ? like.elementType : try call.elementType("dtype")
+    let (columns, k) = (like.shape[1], call.int("k") ?? 0)
+    let elements = (0..<like.count).map { position -> Int64 in
+      let (row, column) = position.quotientAndRemainder(dividingBy: columns)
+      return column - row == k ? 1 : 0
+    }
+    let ones = NDArray(shape: like.shape, elements: elements)
+    return [type.isFloat ? .float(ones.map { S($0) }, type) : .integer(ones, type)]
+  }
+
   /// Float to a narrower float rounds, to a wider one it stays as it is. Float to integer drops the fraction.
   /// Integer to integer drops high bits, as the specification says.
-  private static func cast(_ call: Call<S>, _ value: Value<S>, to type: ElementType) throws(ONNXError)
+  static func cast(_ call: Call<S>, _ value: Value<S>, to type: ElementType) throws(ONNXError)
     -> Value<S>
   {
     switch value {
@@ -117,7 +131,8 @@ extension Evaluation {
     }
   }
 
-  private static func wrap(_ x: Int64, _ type: ElementType, _ call: Call<S>) throws(ONNXError) -> Int64 {
+  /// The low bits of an integer, as one of the type.
+  static func wrap(_ x: Int64, _ type: ElementType, _ call: Call<S>) throws(ONNXError) -> Int64 {
     switch type {
     case .int32: return Int64(Int32(truncatingIfNeeded: x))
     case .int16: return Int64(Int16(truncatingIfNeeded: x))
@@ -135,6 +150,14 @@ extension Evaluation {
 }
 
 extension Call {
+  /// An attribute that names an element type by its number in TensorProto.
+  func elementType(_ attribute: String) throws(ONNXError) -> ElementType {
+    guard let code = int(attribute), let small = Int32(exactly: code),
+      let type = ONNXDataType.elementType(small)
+    else { throw unsupported(attribute, "data type \(int(attribute) ?? 0) is not supported") }
+    return type
+  }
+
   /// A tensor from the file, as a value.
   func value(of tensor: Tensor, _ name: String) throws(ONNXError) -> Value<S> {
     try checked(tensor.shape)

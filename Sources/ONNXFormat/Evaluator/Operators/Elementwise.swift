@@ -15,6 +15,15 @@ extension Evaluation {
       "Log": float { _ in S.log },
       "Sin": float { _ in S.sin },
       "Cos": float { _ in S.cos },
+      "Tan": float { _ in S.tan },
+      "Asin": float { _ in S.asin },
+      "Acos": float { _ in S.acos },
+      "Atan": float { _ in S.atan },
+      "Sinh": float { _ in S.sinh },
+      "Cosh": float { _ in S.cosh },
+      "Asinh": float { _ in S.asinh },
+      "Acosh": float { _ in S.acosh },
+      "Atanh": float { _ in S.atanh },
       "Erf": float { _ in S.erf },
       "Reciprocal": float { _ in { 1 / $0 } },
       "Floor": float { _ in { $0.rounded(.down) } },
@@ -64,6 +73,11 @@ extension Evaluation {
       },
       "Not": { call throws(ONNXError) in [.bools(try call.bool(0).map { !$0 })] },
       "IsNaN": { call throws(ONNXError) in [.bools(try call.float(0).array.map(\.isNaN))] },
+      "IsInf": { call throws(ONNXError) in
+        let (positive, negative) = (try call.flag("detect_positive"), try call.flag("detect_negative"))
+        return [.bools(try call.float(0).array.map { $0.isInfinite && ($0 > 0 ? positive : negative) })]
+      },
+      "Shrink": shrink,
       "Identity": { call throws(ONNXError) in [try call.value(0)] },
       "Clip": clip,
     ]
@@ -109,6 +123,27 @@ extension Evaluation {
       let low = call.has(1) ? try bound(call, 1, call.integer(1).array) : .min
       let high = call.has(2) ? try bound(call, 2, call.integer(2).array) : .max
       return [.integer(array.map { min(max($0, low), high) }, type)]
+    }
+  }
+
+  /// x + bias where x < −lambd, x − bias where x > lambd, else 0. Integers drop the fraction of the result.
+  private static func shrink(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
+    func shrunk<F: BinaryFloatingPoint>(_ x: F, _ lambd: F, _ bias: F) -> F {
+      x < -lambd ? x + bias : x > lambd ? x - bias : x.isNaN ? x : 0
+    }
+    let (lambd, bias) = (call.real("lambd") ?? 0, call.real("bias") ?? 0)
+    switch try call.value(0) {
+    case .float(let array, let type): return [.float(array.map { shrunk($0, lambd, bias) }, type)]
+    case .integer(let array, let type):
+      guard type != .bool else { throw call.wrongType(0, type) }
+      let result = try array.map { (x) throws(ONNXError) in
+        let y = shrunk(Double(x), Double(lambd), Double(bias)).rounded(.towardZero)
+        guard let whole = Int64(exactly: y) else {
+          throw call.invalid("\(x) becomes \(y), which is no integer")
+        }
+        return whole
+      }
+      return [try call.fitted(result, type)]
     }
   }
 

@@ -6,8 +6,8 @@ extension Evaluation {
   static var indexOperators: [String: Operation] {
     [
       "Gather": gather, "GatherElements": gatherElements, "GatherND": gatherND,
-      "ScatterElements": scatterElements,
-      "ScatterND": scatterND, "NonZero": nonZero, "OneHot": oneHot,
+      "ScatterElements": scatterElements, "Scatter": scatterElements, "ScatterND": scatterND,
+      "NonZero": nonZero, "OneHot": oneHot, "Compress": compress,
     ]
   }
 
@@ -187,6 +187,33 @@ extension Evaluation {
     let shape = try call.checked([value.rank, hits.count])
     let indices = value.shape.indices.flatMap { axis in hits.map { $0 / own[axis] % value.shape[axis] } }
     return [.int64(indices, shape: shape)]
+  }
+
+  /// The slices along an axis, or without one the elements, where the condition holds.
+  private static func compress(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
+    var (value, axis) = (try call.value(0), 0)
+    if call.int("axis") == nil {
+      value = value.reshaped([value.count])
+    } else {
+      axis = try call.axisAttribute(rank: value.rank)
+    }
+    let condition = try call.bool(1)
+    guard condition.rank == 1 else { throw call.mismatch(1, expected: "[n]", found: condition.shape) }
+    let kept = condition.elements.indices.filter { condition.elements[$0] }
+    if let last = kept.last, last >= value.shape[axis] {
+      throw call.invalid("the condition holds at \(last) of an axis of size \(value.shape[axis])")
+    }
+    let outer = value.shape[..<axis].reduce(1, *)
+    let inner = value.shape[(axis + 1)...].reduce(1, *)
+    var shape = value.shape
+    shape[axis] = kept.count
+    let positions = (0..<outer).flatMap { block in
+      kept.flatMap { row in
+        let start = (block * value.shape[axis] + row) * inner
+        return start..<(start + inner)
+      }
+    }
+    return [value.picked(positions, shape: shape)]
   }
 
   /// values[1] at the index, values[0] elsewhere; an index outside [−depth, depth) sets nothing.

@@ -8,7 +8,7 @@ extension Evaluation {
   }
 
   /// numpy.matmul: the last two axes are matrices, those before are broadcast; a vector is a row or a column.
-  private static func matMul(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
+  static func matMul(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
     let (a, type) = try call.float(0)
     if let weight = try call.stored(1), weight.elementType == type, weight.shape.count == 2, a.rank > 0,
       a.shape.last == weight.shape[0]
@@ -64,7 +64,7 @@ extension Evaluation {
   }
 
   /// Y = alpha · A′ · B′ + beta · C, with A′ and B′ transposed where the attributes say so; C is broadcast.
-  private static func gemm(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
+  static func gemm(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
     let (a, type) = try call.float(0)
     let b = try call.floatOperand(1)
     guard type == b.elementType else { throw call.wrongType(1, b.elementType) }

@@ -15,6 +15,11 @@ extension Evaluation {
         let logarithm = S.log(rest.reduce(0) { $0 + S.exp($1) })
         return rest.map { $0 - logarithm }
       },
+      "Hardmax": softmax { lane in
+        let top = lane.reduce(-S.infinity) { $0.isNaN || $0 > $1 ? $0 : $1 }
+        let first = lane.firstIndex { $0 == top || $0.isNaN }
+        return lane.indices.map { $0 == first ? 1 : 0 }
+      },
       "BatchNormalization": batchNormalization,
       "LayerNormalization": layerNormalization,
     ]
@@ -84,23 +89,13 @@ extension Evaluation {
   }
 
   /// Y = (X − mean) / √(var + epsilon) · Scale + B, mean and var over the axes from `axis` on.
-  private static func layerNormalization(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
+  static func layerNormalization(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
     let (x, type) = try call.float(0)
-    let axis = try call.axisAttribute(rank: x.rank)
-    guard call.int("stash_type") == 1 else {
-      throw call.unsupported("stash_type", "only 1 (float) is supported")
-    }
+    let axis = try call.axis(call.int("axis") ?? -1, rank: x.rank)
+    try call.checkStashType()
     let (outer, inner) = (x.shape[..<axis].reduce(1, *), x.shape[axis...].reduce(1, *))
-    let lane = Array(x.shape[axis...])
-    func parameter(_ position: Int) throws(ONNXError) -> NDArray<S> {
-      let array = try call.float(position).array
-      guard broadcast(array.shape, lane) == lane else {
-        throw call.mismatch(position, expected: "one that broadcasts to \(lane)", found: array.shape)
-      }
-      return array.strided(shape: lane, strides: broadcastStrides(array.shape, to: lane))
-    }
-    let scale = try parameter(1)
-    let shift = call.has(2) ? try parameter(2) : nil
+    let scale = try call.parameter(1, of: x.shape)
+    let shift = call.has(2) ? try call.parameter(2, of: x.shape) : nil
     let epsilon = call.real("epsilon") ?? 0
     var (y, means, inverses) = (x, [S](), [S]())
     for row in 0..<outer {
@@ -108,9 +103,9 @@ extension Evaluation {
       let mean = x.elements[range].reduce(0, +) / S(inner)
       let variance = x.elements[range].reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / S(inner)
       let inverse = 1 / (variance + epsilon).squareRoot()
-      for (k, position) in range.enumerated() {
-        let normal = (x.elements[position] - mean) * inverse * scale.elements[k]
-        y.elements[position] = shift.map { normal + $0.elements[k] } ?? normal
+      for position in range {
+        let normal = (x.elements[position] - mean) * inverse * scale.elements[position]
+        y.elements[position] = shift.map { normal + $0.elements[position] } ?? normal
       }
       means.append(mean)
       inverses.append(inverse)
@@ -120,5 +115,23 @@ extension Evaluation {
       .float(y, type), .float(NDArray(shape: shape, elements: means), .float32),
       .float(NDArray(shape: shape, elements: inverses), .float32),
     ]
+  }
+}
+
+extension Call {
+  /// A float input that is broadcast to `shape`, and never the other way round.
+  func parameter(_ position: Int, of shape: [Int]) throws(ONNXError) -> NDArray<S> {
+    let array = try float(position).array
+    guard broadcast(array.shape, shape) == shape else {
+      throw mismatch(position, expected: "one that broadcasts to \(shape)", found: array.shape)
+    }
+    return array.strided(shape: shape, strides: broadcastStrides(array.shape, to: shape))
+  }
+
+  /// The type that statistics are computed in: float or double, which the precision of the evaluation stands for.
+  func checkStashType() throws(ONNXError) {
+    guard [nil, 1, 11].contains(int("stash_type")) else {
+      throw unsupported("stash_type", "only 1 (float) and 11 (double) are supported")
+    }
   }
 }

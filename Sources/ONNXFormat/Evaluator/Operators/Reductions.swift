@@ -29,6 +29,7 @@ extension Evaluation {
       "ArgMax": argument { $0 > $1 },
       "ArgMin": argument { $0 < $1 },
       "CumSum": cumulativeSum,
+      "TopK": topK,
     ]
   }
 
@@ -105,6 +106,49 @@ extension Evaluation {
       shape.remove(at: axis)
       return [.integer(result.reshaped(shape), .int64)]
     }
+  }
+
+  /// The k largest (or smallest) elements of each lane and their indices, those ahead first; of equal ones the first. They
+  /// are put in order even where the node does not ask for it. A NaN is larger than all numbers.
+  private static func topK(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
+    let value = try call.value(0)
+    let axis = try call.axisAttribute(rank: value.rank)
+    let k = if let stated = call.int("k") { stated } else { try call.scalar(1) }
+    guard k >= 0, k <= value.shape[axis] else {
+      throw call.invalid("the \(k) largest of \(value.shape[axis]) elements")
+    }
+    let largest = call.opset < 11 ? true : try call.flag("largest")
+    // Checked, like every flag, though it makes no difference.
+    _ = try call.flag("sorted")
+    try call.evaluation.spend([value.count, 64], call.step.label)
+    // The axis goes last, and back.
+    var order = Array(value.shape.indices)
+    order.swapAt(axis, value.rank - 1)
+    let moved = value.transposed(order)
+    let shape = moved.shape.dropLast() + [k]
+    func best<E: Comparable>(_ elements: [E]) -> [Int] {
+      let size = value.shape[axis]
+      if size == 0 { return [] }
+      func isAhead(_ a: Int, _ b: Int) -> Bool {
+        let (x, y) = (elements[a], elements[b])
+        let (isNaN, isOtherNaN) = (x != x, y != y)
+        if isNaN != isOtherNaN { return isNaN == largest }
+        return x == y || isNaN ? a < b : (x > y) == largest
+      }
+      return stride(from: 0, to: elements.count, by: size).flatMap { lane in
+        (lane..<(lane + size)).sorted(by: isAhead).prefix(k)
+      }
+    }
+    let positions: [Int]
+    switch moved {
+    case .float(let array, _): positions = best(array.elements)
+    case .integer(let array, let type):
+      guard type != .bool else { throw call.wrongType(0, type) }
+      positions = best(array.elements)
+    }
+    let values = moved.picked(positions, shape: Array(shape)).transposed(order)
+    let indices = Value<S>.int64(positions.map { $0 % value.shape[axis] }, shape: Array(shape))
+    return [values, indices.transposed(order)]
   }
 
   /// Numbers of either kind, compared among their own.

@@ -38,7 +38,7 @@ extension Evaluation {
         return [value.expanded(to: try call.broadcastShape(value.shape, target))]
       },
       "Tile": tile,
-      "Dropout": dropout,
+      "Dropout": dropout, "DepthToSpace": depthToSpace, "SpaceToDepth": spaceToDepth,
     ]
   }
 
@@ -107,6 +107,50 @@ extension Evaluation {
     try call.checked(pairs)
     let tiled = value.strided(shape: pairs, strides: own.flatMap { [0, $0] })
     return [tiled.reshaped(zip(repeats, value.shape).map { $0 * $1 })]
+  }
+
+  /// Blocks of channels become blocks of rows and columns; `mode` says whether the block's axes come before the depth (DCR)
+  /// or behind it (CRD).
+  private static func depthToSpace(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
+    let (value, block) = (try call.value(0), try blockSize(call))
+    let shape = value.shape
+    guard shape.count == 4, shape[1] % block == 0, shape[1] / block % block == 0 else {
+      throw call.mismatch(0, expected: "[N, C, H, W], C divisible by \(block)²", found: shape)
+    }
+    let (N, depth, H, W) = (shape[0], shape[1] / block / block, shape[2], shape[3])
+    let moved: Value<S>
+    switch call.string("mode") ?? "DCR" {
+    case "DCR": moved = value.reshaped([N, block, block, depth, H, W]).transposed([0, 3, 4, 1, 5, 2])
+    case "CRD": moved = value.reshaped([N, depth, block, block, H, W]).transposed([0, 1, 4, 2, 5, 3])
+    case let other: throw call.unsupported("mode", "'\(other)' is neither DCR nor CRD")
+    }
+    return [moved.reshaped(try call.checked([N, depth, H * block, W * block]))]
+  }
+
+  /// Blocks of rows and columns become channels, the block's axes before the depth (DCR) or, since opset 28, behind it (CRD).
+  private static func spaceToDepth(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
+    let (value, block) = (try call.value(0), try blockSize(call))
+    let shape = value.shape
+    guard shape.count == 4, shape[2] % block == 0, shape[3] % block == 0 else {
+      throw call.mismatch(0, expected: "[N, C, H, W], H and W divisible by \(block)", found: shape)
+    }
+    let (N, C, H, W) = (shape[0], shape[1], shape[2] / block, shape[3] / block)
+    let blocks = value.reshaped([N, C, H, block, W, block])
+    let moved: Value<S>
+    switch call.string("mode") ?? "DCR" {
+    case "DCR": moved = blocks.transposed([0, 3, 5, 1, 2, 4])
+    case "CRD": moved = blocks.transposed([0, 1, 3, 5, 2, 4])
+    case let other: throw call.unsupported("mode", "'\(other)' is neither DCR nor CRD")
+    }
+    return [moved.reshaped(try call.checked([N, C * block * block, H, W]))]
+  }
+
+  private static func blockSize(_ call: Call<S>) throws(ONNXError) -> Int {
+    // So small that its square is no trouble, and its product with a size neither.
+    guard let size = call.int("blocksize"), size > 0, size < 1 << 15 else {
+      throw call.unsupported("blocksize", "\(call.int("blocksize") ?? 0) is no size of a block")
+    }
+    return size
   }
 
   /// Dropout at inference: the input itself. The mask is all true.

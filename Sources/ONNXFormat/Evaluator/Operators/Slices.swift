@@ -6,7 +6,7 @@ extension Evaluation {
   static var sliceOperators: [String: Operation] {
     [
       "Slice": slice, "Split": split, "Concat": concat, "Pad": pad, "ReverseSequence": reverseSequence,
-      "Trilu": trilu,
+      "Trilu": trilu, "CenterCropPad": centerCropPad,
     ]
   }
 
@@ -87,23 +87,7 @@ extension Evaluation {
 
   private static func concat(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
     let values = try call.variadic()
-    let first = values[0].shape
-    let axis = try call.axisAttribute(rank: first.count)
-    var total = first
-    total[axis] = 0
-    for (position, value) in values.enumerated() {
-      guard value.rank == first.count,
-        first.indices.allSatisfy({ $0 == axis || value.shape[$0] == first[$0] })
-      else {
-        throw call.mismatch(
-          position, expected: "that of the first input, \(first), but for axis \(axis)", found: value.shape)
-      }
-      total[axis] += value.shape[axis]
-    }
-    try call.checked(total)
-    // Where another axis is empty there is nothing to join.
-    if total.contains(0) { return [values[0].picked([], shape: total)] }
-    return [Value.concatenated(values, axis: axis)]
+    return [try call.joined(values, axis: try call.axisAttribute(rank: values[0].rank))]
   }
 
   /// Pad: constant, reflect, edge, or wrap; negative pads cut.
@@ -202,6 +186,31 @@ extension Evaluation {
     return [value.picked(positions, shape: value.shape)]
   }
 
+  /// Cuts or pads axes to the sizes given, in the middle; half of an odd number is rounded down in front.
+  private static func centerCropPad(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
+    let (value, sizes) = (try call.value(0), try call.list(1))
+    let axes = try call.axes(call.ints("axes") ?? Array(value.shape.indices), rank: value.rank)
+    guard sizes.count == axes.count else {
+      throw call.mismatch(1, expected: "[\(axes.count)]", found: [sizes.count])
+    }
+    var shape = value.shape
+    for (axis, size) in zip(axes, sizes) { shape[axis] = size }
+    try call.checked(shape)
+    let before = zip(shape, value.shape).map { ($0 - $1) / 2 }
+    let own = rowMajorStrides(value.shape)
+    let filled = try value.appending(fill(call.keeping(1), value))
+    let positions = everyIndex(shape) { index in
+      var position = 0
+      for axis in index.indices {
+        let source = index[axis] - before[axis]
+        guard source >= 0, source < value.shape[axis] else { return value.count }
+        position += source * own[axis]
+      }
+      return position
+    }
+    return [filled.picked(positions, shape: shape)]
+  }
+
   /// Keeps the upper or lower triangle of the last two axes, k diagonals away.
   private static func trilu(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
     let value = try call.value(0)
@@ -241,6 +250,26 @@ extension Evaluation {
 }
 
 extension Call {
+  /// Values of one type and of equal sizes on every other axis, one after another along `axis`.
+  func joined(_ values: [Value<S>], axis: Int) throws(ONNXError) -> Value<S> {
+    let first = values[0].shape
+    var total = first
+    total[axis] = 0
+    for (position, value) in values.enumerated() {
+      guard value.rank == first.count,
+        first.indices.allSatisfy({ $0 == axis || value.shape[$0] == first[$0] })
+      else {
+        throw mismatch(
+          position, expected: "that of the first input, \(first), but for axis \(axis)", found: value.shape)
+      }
+      total[axis] += value.shape[axis]
+    }
+    try checked(total)
+    // Where another axis is empty there is nothing to join.
+    if total.contains(0) { return values[0].picked([], shape: total) }
+    return Value.concatenated(values, axis: axis)
+  }
+
   /// The call with its first inputs alone.
   func keeping(_ count: Int) -> Call {
     Call(step: step, inputs: Array(inputs.prefix(count)), evaluation: evaluation, scope: scope)
