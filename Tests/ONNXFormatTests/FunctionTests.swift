@@ -198,6 +198,36 @@ import Testing
       ])
   }
 
+  @Test func `Swish of another alpha is a product with a gate, and comes back as one`() throws {
+    let swish = try imported([node("Swish", ["x"], "y", ["alpha": .float(1.5)])], opset: 24)
+    let alpha = Tensor([1.5] as [Float], shape: [1])
+    let layers: [Layer.Operation] = [
+      .arithmetic(.multiply, constant: alpha, constantFirst: false), .activation(.sigmoid),
+      .arithmetic(.multiply, constant: nil, constantFirst: false),
+    ]
+    #expect(swish == layers)
+    // x · σ(1.702x), as CLIP has it.
+    let written = try imported(
+      [node("Mul", ["x", "a"], "s"), node("Sigmoid", ["s"], "g"), node("Mul", ["x", "g"])], ["a": alpha])
+    #expect(written.count == 3)
+    #expect(try imported([node("Swish", ["x"])], opset: 24) == [.activation(Activation(.silu))])
+  }
+
+  @Test func `features that no recurrence reads may come behind any function`() throws {
+    for (operation, inputs) in [
+      ("Exp", ["x"]), ("Clip", ["x", "c"]), ("Max", ["x", "c"]), ("Softsign", ["x"]),
+    ] {
+      var graph = ONNXGraph(name: "g")
+      graph.inputs = [ONNXValueInfo("x", .float32, [.symbol("batch"), .fixed(3)])]
+      graph.outputs = [ONNXValueInfo("y", .float32, [.symbol("batch"), .fixed(3)])]
+      graph.nodes = [ONNXNode(operation, inputs: inputs, outputs: ["y"])]
+      graph.initializers = [.init("c", number(0.5))]
+      let file = ONNXModel(irVersion: 8, opsets: ["": 17], graph: graph)
+      let model = try ONNXImporter.importModel(file).model
+      #expect(model.inputs[0].kind == .vector(features: 3))
+    }
+  }
+
   @Test func `HardSwish written out below opset 14, and a HardSigmoid of other numbers`() throws {
     func written(_ alpha: Float) throws -> [Layer.Operation] {
       try imported(
@@ -212,7 +242,8 @@ import Testing
     (.init("Clip", ["x", "inf"]), "inf"), (.init("Clip", ["x", "v"]), "shape [4]"),
     (.init("Clip", ["x", "h", "x"]), "computed from the inputs"),
     (.init("Clip", ["x"], ["min": .float(0)]), "min"),
-    (.init("Pow", ["x", "v"]), "shape [4]"), (.init("Pow", ["x", "inf"]), "inf"),
+    (.init("Clip", ["x", "i"]), "I64"), (.init("Pow", ["x", "v"]), "shape [4]"),
+    (.init("Swish", ["x"], ["alpha": .float(.nan)]), "alpha"), (.init("Pow", ["x", "inf"]), "inf"),
     (.init("Pow", ["x", "x"]), "computed from the inputs"), (.init("Pow", ["h", "x"]), "constant exponents"),
     (.init("Celu", ["x"], ["alpha": .float(0)]), "not positive"),
     (.init("Celu", ["x"], ["alpha": .float(-1)]), "not positive"),
@@ -236,7 +267,8 @@ import Testing
   func `senseless parameters are refused, and the message says which`(_ index: Int) throws {
     let (call, says) = Self.senseless[index]
     let constants = [
-      "n": number(.nan), "h": number(1), "l": number(-1), "inf": number(.infinity),
+      "i": Tensor([1] as [Int64], shape: [1]), "n": number(.nan), "h": number(1), "l": number(-1),
+      "inf": number(.infinity),
       "v": Tensor([1, 2, 3, 4] as [Float], shape: [4]),
       "m": Tensor([Float](repeating: 1, count: 16), shape: [4, 4]),
     ]

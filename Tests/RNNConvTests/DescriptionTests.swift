@@ -49,6 +49,45 @@ import Testing
     }
   }
 
+  @Test func `functions around a recurrence compute their formulas`() throws {
+    let model = try open(
+      around(
+        """
+        {"layer": "Activation", "name": "c", "input": "x", "function": {"kind": "clip", "alpha": -0.5, "beta": 1.5}},
+        {"layer": "Activation", "name": "e", "input": "c", "function": "exp"},
+        {"layer": "Activation", "name": "p", "input": "e", "function": {"kind": "power", "alpha": -0.5}},
+        {"layer": "Arithmetic", "name": "m", "inputs": ["p", "x"], "function": "maximum"},
+        {"layer": "Arithmetic", "name": "y", "input": "m", "function": "prelu", "constant": [0.25, 2]}
+        """))
+    let x = Tensor([1, 2, -1, 0.5] as [Float], shape: [2, 1, 2])
+    let found = try ModelFile(model, name: "functions").run(["x": x], precision: .float64)["y"]!.doubles
+    for (x, y) in zip([1.0, 2, -1, 0.5], found) {
+      let expected = max(1 / exp(min(max(x, -0.5), 1.5)).squareRoot(), x)
+      #expect(abs(y - expected) < 1e-14)
+    }
+  }
+
+  @Test func `a function that makes no sense is refused with its place`() throws {
+    func says(_ layer: String) throws -> String {
+      let error = #expect(throws: (any Error).self) { try open(around(layer)) }
+      return "\(try #require(error))"
+    }
+    #expect(
+      try says(
+        "{\"layer\": \"Activation\", \"name\": \"y\", \"input\": \"x\", \"function\": {\"kind\": \"clip\", \"alpha\": 1, \"beta\": 0}}"
+      ).contains("layer 'y': clip: its least, α = 1.0"))
+    #expect(
+      try says("{\"layer\": \"Activation\", \"name\": \"y\", \"input\": \"x\", \"function\": \"power\"}")
+        .contains("alpha"))
+    #expect(
+      try says(
+        """
+        {"layer": "RNN", "name": "y", "input": "x", "activations": {"candidate": "sin"},
+         "weights": {"W": [[1], [2]], "R": [[1]]}}
+        """
+      ).contains("sin is no activation of a cell"))
+  }
+
   @Test(arguments: [("LSTM", "f i o g", "o g f i"), ("GRU", "r z n", "z r n")])
   func `gate by gate, stacked in any order, either way round: one model`(
     _ cell: String, _ canonical: String, _ other: String

@@ -313,8 +313,11 @@ public struct ONNXImporter {
   /// Inputs that no recurrent operator reaches: `[B, F]` where a dense layer or a pointwise operator reads them.
   private func defaultRoles(_ info: ONNXValueInfo, _ reader: ONNXNode?) -> [AxisRole]? {
     guard info.shape?.count == 2, let reader, reader.inputs.first == info.name else { return nil }
-    return ["Gemm", "MatMul", "Add", "Sub", "Mul", "Div", "Concat", "Relu", "Tanh", "Sigmoid"]
-      .contains(reader.operation) ? [.batch, .features(nil)] : nil
+    let isPointwise = (ONNXOperator.arithmetic + ONNXOperator.pointwise).contains {
+      $0.name == reader.operation
+    }
+    return isPointwise || ["Gemm", "MatMul", "Concat"].contains(reader.operation)
+      ? [.batch, .features(nil)] : nil
   }
 
   private mutating func inputPort(_ info: ONNXValueInfo, _ roles: [AxisRole]) throws(ONNXError) -> Model.Port

@@ -31,12 +31,9 @@ extension ONNXOperator {
           node: node.label, attribute: "approximate", reason: "'\(other)' is neither none nor tanh")
       }
     },
-    function("Swish") { (attributes, node) throws(ONNXError) in
-      guard try attributes.float("alpha") ?? 1 == 1 else {
-        throw .unsupportedAttribute(node: node.label, attribute: "alpha", reason: "only 1 can be imported")
-      }
-      return Activation(.silu)
-    },
+    ONNXOperator(
+      "Swish", trace: { $0.same($1, $2) },
+      interpret: { (importer, node) throws(ONNXError) in try importer.importSwish(node) }),
     function("Mish") { _, _ in Activation(.mish) },
     function("HardSwish") { _, _ in Activation(.hardSwish) },
     function("Selu") { (attributes, _) throws(ONNXError) in
@@ -99,16 +96,19 @@ extension ONNXImporter {
   }
 
   /// A constant of one number.
-  private mutating func number(_ node: ONNXNode, _ position: Int, _ name: String) throws(ONNXError) -> Tensor
-  {
+  private mutating func number(
+    _ node: ONNXNode, _ position: Int, _ name: String, isFloat: Bool
+  ) throws(ONNXError) -> Tensor {
     let tensor = try weight(node, position, name)
-    guard tensor.count == 1, !tensor.doubles[0].isNaN else {
+    guard tensor.elementType.isFloat || !isFloat && tensor.elementType != .bool else {
+      throw .wrongElementType(node: node.label, input: name, found: tensor.elementType)
+    }
+    guard tensor.count == 1 else {
       throw .notImportable(
         node: node.label,
-        reason: tensor.count == 1
-          ? "its \(name) is NaN"
-          : "its \(name) has shape \(tensor.shape): only one number for all can be imported")
+        reason: "its \(name) has shape \(tensor.shape): only one number for all can be imported")
     }
+    guard !tensor.doubles[0].isNaN else { throw .invalid(node: node.label, reason: "its \(name) is NaN") }
     return tensor
   }
 
@@ -120,7 +120,7 @@ extension ONNXImporter {
         node: node.label,
         reason: "a constant to the power of a value: only constant exponents can be imported")
     }
-    let exponent = try number(node, 1, "exponent").doubles[0]
+    let exponent = try number(node, 1, "exponent", isFloat: false).doubles[0]
     guard exponent.isFinite else { throw .invalid(node: node.label, reason: "its exponent is \(exponent)") }
     try importPointwise(node, Activation(.power, alpha: exponent))
   }
@@ -133,6 +133,30 @@ extension ONNXImporter {
     try apply(.arithmetic(.multiply, constant: minusOne, constantFirst: false), to: view, node)
   }
 
+  /// x · σ(αx): SiLU, or with another α the three layers that it consists of.
+  fileprivate mutating func importSwish(_ node: ONNXNode) throws(ONNXError) {
+    var attributes = AttributeReader(node)
+    let alpha = try attributes.number("alpha", 1)
+    try attributes.finish()
+    if alpha == 1 { return try importPointwise(node, Activation(.silu)) }
+    let view = try featureView(node, 0)
+    let name = try output(node)
+    let type = type(node) ?? .float32
+    let stored = try? Tensor([alpha], shape: [1]).converted(to: type).tensor
+    guard let stored, stored.doubles[0].isFinite else {
+      throw .unsupportedAttribute(
+        node: node.label, attribute: "alpha", reason: "\(alpha) in \(type.rawValue)")
+    }
+    if stored.doubles[0] != alpha {
+      note(node.label, .rounded, "α \(alpha) rounded to \(type.rawValue)", roundedTo: type)
+    }
+    let scaled = add(
+      .arithmetic(.multiply, constant: stored, constantFirst: false), node, inputs: [view.value],
+      output: uniqueValue("\(name)_scaled"))
+    let gate = add(.activation(.sigmoid), node, inputs: [scaled], output: uniqueValue("\(name)_gate"))
+    try apply(.arithmetic(.multiply, constant: nil, constantFirst: false), to: view, and: [gate], node)
+  }
+
   /// Limits are attributes before opset 11, where one that is left out is Float32's last number, and inputs since.
   fileprivate mutating func importClip(_ node: ONNXNode) throws(ONNXError) {
     var attributes = AttributeReader(node)
@@ -142,8 +166,8 @@ extension ONNXImporter {
       low = Tensor([try attributes.float("min") ?? -.greatestFiniteMagnitude], shape: [1])
       high = Tensor([try attributes.float("max") ?? .greatestFiniteMagnitude], shape: [1])
     } else {
-      if has(node, 1) { low = try number(node, 1, "min") }
-      if has(node, 2) { high = try number(node, 2, "max") }
+      if has(node, 1) { low = try number(node, 1, "min", isFloat: true) }
+      if has(node, 2) { high = try number(node, 2, "max", isFloat: true) }
     }
     try attributes.finish()
     let (least, greatest) = (low?.doubles[0] ?? -.infinity, high?.doubles[0] ?? .infinity)
