@@ -6,7 +6,7 @@ import Testing
 /// Nodes whose attributes or inputs ask for what nobody can give: an error that names the node, soon, and no trap.
 @Suite("ONNX evaluator bounds")
 struct EvaluatorHostileTests {
-  static let extremes: [Int64] = [.min, -1, 0, 1 << 9, 1 << 31, 1 << 32, .max]
+  static let extremes: [Int64] = [.min, -1, 0, 1 << 6, 1 << 31, 1 << 32, .max]
 
   @Test("attributes of convolutions and pools at the edge of 64 bits")
   func windows() {

@@ -82,6 +82,10 @@ def pools(cases):
     x = floats(2, 3, 7, 6)
     for op in ["MaxPool", "AveragePool", "LpPool"]:
         cases.node("old", op, [x], opset=7, kernel_shape=[3, 2], strides=[2, 1], pads=[1, 0, 1, 1])
+    # A kernel that is longer than the axis by less than a stride still takes a place where that is rounded up.
+    for op in ["MaxPool", "AveragePool", "LpPool"]:
+        cases.node("longer", op, [floats(1, 2, 2, 4)], opset=19 if op != "LpPool" else 18, kernel_shape=[3, 5], strides=[2, 2], ceil_mode=1)
+        cases.node("longer_padded", op, [floats(1, 2, 2, 4)], opset=19 if op != "LpPool" else 18, kernel_shape=[4, 6], strides=[3, 2], pads=[1, 0, 0, 1], ceil_mode=1)
     cases.node("ties", "MaxPool", [np.round(x)], outputs=2, opset=8, kernel_shape=[3, 3])
     for dtype in [np.int8, np.uint8]:
         cases.node(f"{np.dtype(dtype)}", "MaxPool", [ints(1, 2, 5, 5, low=0, high=90, dtype=dtype)], opset=12, kernel_shape=[2, 2])

@@ -10,6 +10,7 @@ final class Evaluation<S: ReferenceScalar> {
   let gates: GateCache<S>
   /// The operators' own functions that have been looked for.
   private var operations: [String: Operation] = [:]
+  private let sequenceOperations = Evaluation.sequenceOperators
   private var stepsLeft: Int
   private var workLeft: Int
   /// Turns of a Loop, where those that it would make are not asked for.
@@ -143,10 +144,10 @@ final class Evaluation<S: ReferenceScalar> {
     }
     let call = Call(step: step, inputs: inputs, evaluation: self, scope: scope)
     let results: [Entry<S>?]
-    if let operation = operation(step.operation) {
-      results = try operation(call).map { $0.map { .tensor(.value($0)) } }
-    } else if let operation = Self.sequenceOperators[step.operation] {
+    if let operation = sequenceOperations[step.operation] {
       results = [try operation(call)]
+    } else if let operation = operation(step.operation) {
+      results = try operation(call).map { $0.map { .tensor(.value($0)) } }
     } else {
       throw .unknownOperator(node: step.label, domain: "", hint: "")
     }
