@@ -123,6 +123,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=1, help="seeds for each function")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", nargs="+", metavar="OPERATOR", help="only these operators")
     arguments = parser.parse_args()
     verdicts: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
     problems = []
@@ -131,6 +132,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "model.onnx"
         for case in CASES:
+            if arguments.only and case.operator not in arguments.only:
+                continue
             model = graph(case)
             onnx.checker.check_model(model)
             path.write_bytes(model.SerializeToString())
