@@ -198,6 +198,19 @@ import Testing
       ])
   }
 
+  @Test(arguments: [(Activation(.hardSwish), "1/6"), (Activation(.geluTanh), "0.044715")])
+  func `what is written out says what was rounded, on the way out and back`(
+    _ activation: Activation, says: String
+  )
+    throws
+  {
+    let file = try ONNXExporter.export(model([.activation(activation)]), opset: 13)
+    let back = try ONNXImporter.importModel(file.model)
+    for notes in [file.notes, back.notes] {
+      #expect(notes.contains { $0.exactness == .rounded && $0.detail.contains(says) })
+    }
+  }
+
   @Test func `Swish of another alpha is a product with a gate, and comes back as one`() throws {
     let swish = try imported([node("Swish", ["x"], "y", ["alpha": .float(1.5)])], opset: 24)
     let alpha = Tensor([1.5] as [Float], shape: [1])

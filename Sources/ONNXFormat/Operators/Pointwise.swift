@@ -189,12 +189,20 @@ extension ONNXImporter {
 
   fileprivate mutating func importPointwise(_ node: ONNXNode, _ activation: Activation) throws(ONNXError) {
     if let problem = activation.problem { throw .invalid(node: node.label, reason: problem) }
-    if [.gelu, .geluTanh].contains(activation.kind), opset < 20 {
-      // Written out (`FusedActivations`), with numbers that its type has rounded.
-      let rounded = activation.kind == .gelu ? "√2" : "√(2/π) and 0.044715"
+    let rounded: String? =
+      switch activation.kind {
+      case .gelu where opset < 20: "√2"
+      case .geluTanh where opset < 20: "√(2/π) and 0.044715"
+      case .hardSwish where opset < 14: "1/6"
+      default: nil
+      }
+    if let rounded {
+      // Written out (`FusedActivations`), with numbers that its type has rounded; a HardSigmoid's are attributes.
+      let own = type(node) ?? .float32
+      let type = activation.kind == .hardSwish && own == .float64 ? .float32 : own
       note(
-        node.label, .rounded, "Gelu, written out with \(rounded) rounded to \(type(node)?.rawValue ?? "F32")",
-        roundedTo: type(node) ?? .float32)
+        node.label, .rounded, "\(node.operation), written out with \(rounded) rounded to \(type.rawValue)",
+        roundedTo: type)
     }
     try apply(.activation(activation), to: try featureView(node, 0), node)
     note(layers[layers.count - 1].name, .exact, activation.description)
@@ -301,6 +309,7 @@ extension ONNXExporter {
       if opset >= 14 { return simple("HardSwish") }
       let gate = add(
         "HardSigmoid", [x], as: "\(wanted)_gate", ["alpha": .float(1 / 6), "beta": .float(0.5)])
+      note(layer, .rounded, "HardSwish written as x · hardSigmoid(x), 1/6 rounded to Float32")
       return add("Mul", [x, gate], as: wanted, name: layer.name)
     case .geluTanh:
       if opset >= 20 { return simple("Gelu", ["approximate": .string("tanh")]) }
