@@ -54,6 +54,12 @@ struct PreparedLayer<Number: Scalar>: Sendable {
       return [.numbers(convolution!.run(inputs[0]!.numbers))]
     case .pool(let pool):
       try requireWindow(pool.axes, inputs[0]!, roundsUp: pool.roundsUp)
+      for axis in pool.axes where axis.size == nil {
+        let steps = inputs[0]!.steps ?? 1
+        guard axis.seesPlaces(of: steps, roundsUp: pool.roundsUp) else {
+          throw .tooFewSteps(layer: name, steps: steps, least: max(axis.dilation, steps + 1))
+        }
+      }
       return [.numbers(inputs[0]!.numbers.pooled(pool))]
     case .padding(let padding):
       try requirePlaces(padding, inputs[0]!)

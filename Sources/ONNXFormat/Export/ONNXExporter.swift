@@ -97,7 +97,12 @@ public struct ONNXExporter {
     for port in model.inputs {
       graph.inputs.append(valueInfo(port))
       var name = port.name
-      if !port.kind.isInteger, port.elementType != computeType { name = cast(name, computeType) }
+      if port.kind.isInteger {
+        // Token ids that come as floats.
+        if port.elementType.isFloat { name = cast(name, .int64) }
+      } else if port.elementType != computeType {
+        name = cast(name, computeType)
+      }
       hold(port.value, name, port.axes.map(\.factors))
     }
     for layer in model.layers { try export(layer) }
@@ -145,7 +150,9 @@ public struct ONNXExporter {
     var counted = 0
     for port in model.outputs {
       var name = try materialise(port.value, port.axes.map(\.factors), port.name)
-      if !port.kind.isInteger, port.elementType != computeType { name = cast(name, port.elementType) }
+      if port.kind.isInteger ? port.elementType.isFloat : port.elementType != computeType {
+        name = cast(name, port.elementType)
+      }
       if port.axes.contains(where: \.isDroppedAtOne) {
         guard port.axes.allSatisfy({ $0.isDroppedAtOne || $0.size ?? 1 != 1 }) else {
           throw .notExpressible(

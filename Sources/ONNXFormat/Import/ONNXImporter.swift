@@ -32,6 +32,8 @@ public struct ONNXImporter {
   private var valueNames: UniqueNames?
   /// The batch size where the source fixes it.
   var batchSize: Int?
+  /// T by each clock where the source fixes it; nil where sequences of one clock are of different lengths.
+  private var steps: [Clock: Int?] = [:]
   /// Whether some input has no axis for the batch: then there is one row, and no value has such an axis.
   var isUnbatched = false
   /// What is taken for granted where the graph does not say it, to see whether everything fits.
@@ -459,8 +461,22 @@ public struct ONNXImporter {
       view.axes = withoutBatch(view.axes)
       value = .view(view)
     }
+    if case .view(let view) = value, let count = view.timeSize {
+      steps[view.clock] = steps[view.clock, default: count] == count ? count : .some(nil)
+    }
     values[name] = value
     elementTypes[name] = type
+  }
+
+  /// The number behind a size, whichever values it came from.
+  func resolved(_ size: Size) -> Int? {
+    guard size.batches == 0 || batchSize != nil, size.times == 0 || steps[size.clock] ?? nil != nil else {
+      return nil
+    }
+    let factors =
+      [size.factor] + [Int](repeating: batchSize ?? 1, count: size.batches)
+      + [Int](repeating: (steps[size.clock] ?? nil) ?? 1, count: size.times)
+    return checkedProduct(factors)
   }
 
   /// The axes as values of this graph have them: without the batch where there is none.

@@ -88,7 +88,7 @@ extension ONNXImporter {
     var answers: [Int64] = []
     for index in 0..<count {
       let (a, b) = (first[first.count == 1 ? 0 : index], second[second.count == 1 ? 0 : index])
-      if let x = a.known, let y = b.known {
+      if let x = a.known ?? resolved(a), let y = b.known ?? resolved(b) {
         answers.append(x == y ? 1 : 0)
       } else if a == b {
         answers.append(1)

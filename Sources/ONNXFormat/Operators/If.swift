@@ -63,7 +63,7 @@ extension ONNXImporter {
   /// Imports the branch that a size chooses, as a condition: whether it is not 0.
   mutating func importBranch(_ node: ONNXNode) throws(ONNXError) {
     let (size, _) = try sizes(node, 0, "cond")
-    guard size.count == 1, let number = size[0].known else {
+    guard size.count == 1, let number = resolved(size[0]) else {
       throw .notImportable(
         node: node.label,
         reason:

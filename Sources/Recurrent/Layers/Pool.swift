@@ -49,15 +49,22 @@ extension Pool: LayerKind {
   package func outputKinds(_ inputs: LayerInputs) throws(ModelError) -> [ValueKind] {
     let input = try inputs.features()
     let channels = input.features / max(checkedProduct(axes.map { $0.size ?? 1 }) ?? .max, 1)
-    guard axes.allSatisfy({ $0.before < $0.span && $0.after < $0.span }) else {
-      throw inputs.invalid("a window that may see nothing but what lies outside")
+    let result = try axes.result(inputs, input, channels: channels, made: channels, roundsUp: roundsUp)
+    for axis in axes {
+      guard let size = axis.size else { continue }
+      guard axis.seesPlaces(of: size, roundsUp: roundsUp) else {
+        throw inputs.invalid("a window that sees nothing but what lies outside")
+      }
     }
-    return [
-      try axes.result(inputs, input, channels: channels, made: channels, roundsUp: roundsUp)
-    ]
+    return [result]
   }
 
-  package func steps(of input: Int?) -> Int? { axes.steps(of: input, roundsUp: roundsUp) }
+  package func steps(of input: Int?) -> Int? {
+    let sees = input.map { steps in
+      axes.allSatisfy { $0.size != nil || $0.seesPlaces(of: steps, roundsUp: roundsUp) }
+    }
+    return sees ?? true ? axes.steps(of: input, roundsUp: roundsUp) : nil
+  }
 
   package func reasonNotToStream(_ inputs: [String?], varying: Set<String>) -> String? {
     axes.reasonNotToStream

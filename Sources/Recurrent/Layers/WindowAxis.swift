@@ -52,6 +52,15 @@ public struct WindowAxis: Sendable, Hashable {
     return (0..<n).contains(place) ? place : nil
   }
 
+  /// Whether each window reads a place that is there; with dilation one may reach past a short axis.
+  package func seesPlaces(of n: Int, roundsUp: Bool) -> Bool {
+    // From one part of the kernel to the next no window steps over so many places.
+    if before < span, after < span, dilation <= n { return true }
+    let results = places(of: n, roundsUp: roundsUp)
+    guard results <= 1 << 10, kernel <= 1 << 10 else { return false }
+    return (0..<results).allSatisfy { m in (0..<kernel).contains { source(m, $0, of: n) != nil } }
+  }
+
   /// Whether a step of the result is made of the same step alone.
   var isPointwise: Bool { kernel == 1 && stride == 1 && before == 0 && after == 0 }
 }
