@@ -67,6 +67,17 @@ extension DescriptionBuilder {
       return try builder.simple(
         .reduce(Reduction(Reduction.Function(rawValue: word)!, count: count, inner: inner)), name, &object)
     },
+    "BatchNormalization": { (builder, name, object) throws(DescriptionError) in
+      let (scale, bias) = (try builder.array(object.required("scale")), try builder.array(object.required("bias")))
+      let (mean, variance) = (
+        try builder.array(object.required("mean")), try builder.array(object.required("variance"))
+      )
+      let layer = BatchNormalization(
+        scale: scale, bias: bias, mean: mean, variance: variance,
+        epsilon: try object.optional("epsilon")?.number() ?? 1e-5,
+        inner: try object.optional("inner")?.integer() ?? 1)
+      return try builder.simple(.batchNormalization(layer), name, &object)
+    },
     "TimeSoftmax": { (builder, name, object) throws(DescriptionError) in
       try builder.simple(.timeSoftmax, name, &object)
     },

@@ -55,6 +55,8 @@ extension Layer {
     case logSoftmax
     /// Over the features.
     case layerNormalization(LayerNormalization)
+    /// Of each channel, by what training left.
+    case batchNormalization(BatchNormalization)
     /// Sequence to vector: one step, or a reduction over the steps.
     case select(Selection)
     /// Features of all inputs, one after another.
@@ -95,6 +97,7 @@ extension Layer.Operation {
     case .softmax: Softmax()
     case .logSoftmax: LogSoftmax()
     case .layerNormalization(let layer): layer
+    case .batchNormalization(let layer): layer
     case .select(let layer): layer
     case .concat: Concat()
     case .slice(let layer): layer
@@ -126,6 +129,7 @@ extension Layer.Operation {
       case .softmax: .softmax
       case .logSoftmax: .logSoftmax
       case .layerNormalization: .layerNormalization(try LayerNormalization(name, from: &fields))
+      case .batchNormalization: .batchNormalization(try BatchNormalization(name, from: &fields))
       case .select: .select(try Selection(name, from: &fields))
       case .concat: .concat
       case .slice: .slice(try FeatureSlice(name, from: &fields))

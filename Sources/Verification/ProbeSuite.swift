@@ -146,7 +146,7 @@ extension Model {
       case .embedding, .activation, .softmax, .logSoftmax, .layerNormalization, .select, .concat, .slice,
         .arithmetic, .reverse,
         .constant,
-        .dropout, .argMax, .generate, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax:
+        .dropout, .argMax, .generate, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax, .batchNormalization:
         continue
       }
       // Some rows tell the size of all.
@@ -203,7 +203,7 @@ extension Model {
         .concat, .slice,
         .arithmetic, .reverse,
         .constant, .dropout, .argMax, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
-        .timeSoftmax:
+        .timeSoftmax, .batchNormalization:
         return nil
       }
     }.first

@@ -272,6 +272,37 @@ import Testing
     }
   }
 
+  @Test func `A batch normalisation takes each channel's own numbers, folded or not`() throws {
+    var generator = SeededGenerator(seed: 12)
+    for mean in [0, 3, 1000] as [Float] {
+      let layer = BatchNormalization(
+        scale: generator.tensor([3]), bias: generator.tensor([3]),
+        mean: Tensor([mean, -mean, 0.5], shape: [3]), variance: Tensor([4, 0.01, 1] as [Float], shape: [3]),
+        epsilon: 1e-3, inner: 2)
+      let network = model(
+        .batchNormalization(layer), [.sequence("x", features: 6)], .sequence("y", features: 6))
+      let x = generator.tensor([5, 2, 6], scale: 2)
+      let found = try forward(network, inputs: ["x": x], precision: .float64)["y"]!.doubles
+      let bound = try boundedForward(network, inputs: ["x": x], rounding: .float32)["y"]!
+      let single = try forward(network, inputs: ["x": x], precision: .float32)["y"]!.doubles
+      #expect(isWithin(single, bound))
+      var unfolded: [Double] = []
+      for (index, value) in x.doubles.enumerated() {
+        let channel = index % 6 / 2
+        func of(_ tensor: Tensor) -> Double { tensor.doubles[channel] }
+        let exact =
+          (value - of(layer.mean)) / (of(layer.variance) + layer.epsilon).squareRoot() * of(layer.scale)
+          + of(layer.bias)
+        #expect(abs(found[index] - exact) <= 1e-9 * max(1, abs(exact)))
+        let (v, m) = (Float(value), Float(of(layer.mean)))
+        let root = (Float(of(layer.variance)) + Float(layer.epsilon)).squareRoot()
+        unfolded.append(Double((v - m) / root * Float(of(layer.scale)) + Float(of(layer.bias))))
+      }
+      #expect(isWithin(unfolded, bound))
+      if mean == 0 { #expect(bound.errors.allSatisfy { $0 < 1e-5 }) }
+    }
+  }
+
   @Test func `A pattern of indices is found again`() {
     var generator = SeededGenerator(seed: 9)
     for _ in 0..<500 {

@@ -130,6 +130,13 @@ enum Samples {
       ),
       ("fold", .fold(Fold(count: 7))), ("reduce", .reduce(Reduction(.max, count: 3, inner: 2))),
       ("attend", .timeSoftmax),
+      (
+        "batch",
+        .batchNormalization(
+          BatchNormalization(
+            scale: generator.tensor([2]), bias: generator.tensor([2]), mean: generator.tensor([2]),
+            variance: Tensor([0.5, 2] as [Float], shape: [2]), epsilon: 1e-3, inner: 6))
+      ),
     ]
     for (index, (name, operation)) in alongAxes.enumerated() {
       layers.append(Layer(name, operation, inputs: ["p"], outputs: ["axes\(index)"]))

@@ -20,6 +20,7 @@ extension ONNXExporter {
     case .activation(let activation): try exportActivation(layer, activation)
     case .softmax, .logSoftmax: try exportSoftmax(layer)
     case .layerNormalization(let layerNormalization): try exportLayerNormalization(layer, layerNormalization)
+    case .batchNormalization(let normalization): try exportBatchNormalization(layer, normalization)
     case .concat: try exportConcat(layer)
     case .slice(let slice): try exportSlice(layer, slice)
     case .arithmetic(let arithmetic): try exportArithmetic(layer, arithmetic)

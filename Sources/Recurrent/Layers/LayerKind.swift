@@ -73,6 +73,7 @@ package enum LayerName: String, CaseIterable, Sendable {
   case softmax = "Softmax"
   case logSoftmax = "LogSoftmax"
   case layerNormalization = "LayerNormalization"
+  case batchNormalization = "BatchNormalization"
   case select = "Select"
   case concat = "Concat"
   case slice = "Slice"
