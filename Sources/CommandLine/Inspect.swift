@@ -136,7 +136,8 @@ struct Inspect: ParsableCommand {
     case .layerNormalization(let layer):
       return "LayerNormalization \(layer.scale.count), epsilon \(layer.epsilon.brief)"
     case .batchNormalization(let layer):
-      return "BatchNormalization \(layer.scale.count)\(layer.inner == 1 ? "" : " × \(layer.inner)"), epsilon \(layer.epsilon.brief)"
+      return
+        "BatchNormalization \(layer.scale.count)\(layer.inner == 1 ? "" : " × \(layer.inner)"), epsilon \(layer.epsilon.brief)"
     case .dropout(let dropout): return "Dropout \(dropout.ratio.brief) (identity at inference)"
     case .softmax, .logSoftmax, .timeSoftmax, .concat, .constant, .reverse, .argMax: return operation.name
     }

@@ -68,7 +68,9 @@ extension DescriptionBuilder {
         .reduce(Reduction(Reduction.Function(rawValue: word)!, count: count, inner: inner)), name, &object)
     },
     "BatchNormalization": { (builder, name, object) throws(DescriptionError) in
-      let (scale, bias) = (try builder.array(object.required("scale")), try builder.array(object.required("bias")))
+      let (scale, bias) = (
+        try builder.array(object.required("scale")), try builder.array(object.required("bias"))
+      )
       let (mean, variance) = (
         try builder.array(object.required("mean")), try builder.array(object.required("variance"))
       )

@@ -213,7 +213,8 @@ public struct StateDictExporter {
     case .activation, .softmax, .logSoftmax, .recurrent, .select, .concat, .slice,
       .arithmetic, .reverse,
       .constant,
-      .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax, .batchNormalization:
+      .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax,
+      .batchNormalization:
       guard let known = Architecture.Activation.allCases.first(where: { $0.operation == layer.operation })
       else {
         throw refuse(layer.name, "\(layer.operation.name) is no step that can be written beside a state dict")

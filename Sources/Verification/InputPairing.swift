@@ -83,7 +83,8 @@ extension Model {
           case .embedding, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .arithmetic,
             .constant, .argMax,
             .dropout,
-            .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax, .batchNormalization:
+            .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax,
+            .batchNormalization:
             false
           }
         if isBeside { read.insert(value) } else { readOtherwise.insert(value) }

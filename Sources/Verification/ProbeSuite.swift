@@ -146,7 +146,8 @@ extension Model {
       case .embedding, .activation, .softmax, .logSoftmax, .layerNormalization, .select, .concat, .slice,
         .arithmetic, .reverse,
         .constant,
-        .dropout, .argMax, .generate, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax, .batchNormalization:
+        .dropout, .argMax, .generate, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax,
+        .batchNormalization:
         continue
       }
       // Some rows tell the size of all.

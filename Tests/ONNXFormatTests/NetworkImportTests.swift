@@ -7,7 +7,7 @@ import Testing
 
 /// What stands around a recurrence: how sizes are followed, what is decided at import, and what is refused.
 @Suite struct NetworkImportTests {
-  private func graph(
+  fileprivate func graph(
     _ nodes: [ONNXNode], inputs: [ONNXValueInfo], outputs: [String] = ["y"], weights: [(String, Tensor)] = []
   ) -> ONNXModel {
     var graph = ONNXGraph(name: "g")
@@ -31,7 +31,7 @@ import Testing
   }
 
   private let kernel = ("w", Tensor([Float](repeating: 0.5, count: 4 * 4 * 3), shape: [4, 4, 3]))
-  private let audio = [ONNXValueInfo("x", .float32, [.symbol("batch"), .fixed(4), .symbol("frames")])]
+  fileprivate let audio = [ONNXValueInfo("x", .float32, [.symbol("batch"), .fixed(4), .symbol("frames")])]
 
   @Test func `what two strides leave of time is told from time, and equal strides from each other`() throws {
     let both = graph(
@@ -186,5 +186,22 @@ import Testing
         weights: [("p", Tensor([0, pads, 0, 0, 0, pads], shape: [6]))])
       _ = try? ONNXImporter.importModel(model).model.validated()
     }
+  }
+}
+
+extension NetworkImportTests {
+  @Test func `a refusal names all operators that are not known, and how often they occur`() throws {
+    let nodes = ["Hardmax", "TopK", "Hardmax"].enumerated().map { index, name in
+      ONNXNode(name, inputs: ["x"], outputs: ["v\(index)"])
+    }
+    let model = graph(nodes, inputs: audio, outputs: ["v0"])
+    let error = #expect(throws: ONNXError.self) { try ONNXImporter.importModel(model) }
+    #expect(error.map { "\($0)" }?.contains("Hardmax ×2, TopK ×1") ?? false)
+    var foreign = nodes
+    for index in foreign.indices { foreign[index].domain = "ours" }
+    let refused = #expect(throws: ONNXError.self) {
+      try ONNXEvaluator(graph(foreign, inputs: audio, outputs: ["v0"]))
+    }
+    #expect(refused.map { "\($0)" }?.contains("ours.Hardmax ×2, ours.TopK ×1") ?? false)
   }
 }

@@ -31,7 +31,10 @@ public struct ONNXEvaluator: Sendable {
     guard ONNXDecoder.opsets.contains(model.opset) else {
       throw .unsupportedOpset(model.opset, supported: ONNXDecoder.opsets)
     }
-    program = try Program(model.graph, opset: model.opset, isVisible: { _ in false })
+    do { program = try Program(model.graph, opset: model.opset, isVisible: { _ in false }) } catch {
+      throw error.naming(
+        model.graph.unknownOperators { Signature.find(Program.name(of: $0), opset: model.opset) == nil })
+    }
     self.limits = limits
     weights = model.graph.constantElements
   }

@@ -89,11 +89,15 @@ struct Program: Sendable {
     return local
   }
 
+  /// The operators of another domain carry its name.
+  static func name(of node: ONNXNode) -> String {
+    node.domain.isEmpty ? node.operation : "\(node.domain).\(node.operation)"
+  }
+
   private static func step(
     _ node: ONNXNode, _ opset: Int64, _ visible: @escaping (String) -> Bool
   ) throws(ONNXError) -> Step {
-    // The operators of another domain carry its name.
-    let operation = node.domain.isEmpty ? node.operation : "\(node.domain).\(node.operation)"
+    let operation = name(of: node)
     guard node.domain.isEmpty || !Signature.all(operation).isEmpty else {
       throw .unknownOperator(
         node: node.label, domain: node.domain,

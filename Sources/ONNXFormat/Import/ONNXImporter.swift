@@ -85,7 +85,7 @@ public struct ONNXImporter {
         if other.understood > furthest { (furthest, failure) = (other.understood, error) }
       }
     }
-    throw failure
+    throw failure.naming(source.graph.unknownOperators { !ONNXOperator.isKnown($0) })
   }
 
   /// What may be tried after a failure, the likeliest last.

@@ -63,7 +63,8 @@ struct ONNXOperator: Sendable {
   /// Every operator that the importer knows.
   private static let all =
     [
-      argMax, batchNormalization, cast, choose, concat, constant, conv, constantOfShape, dropout, equal, expand, flatten, gather,
+      argMax, batchNormalization, cast, choose, concat, constant, conv, constantOfShape, dropout, equal,
+      expand, flatten, gather,
       gatherElements,
       gemm, gru, identity, .if, layerNormalization, logSoftmax, loop, lstm, matMul, pad,
       reduceMax,
@@ -71,6 +72,12 @@ struct ONNXOperator: Sendable {
       reshape,
       reverseSequence, rnn, scan, shape, size, slice, softmax, split, squeeze, tile, transpose, unsqueeze,
     ] + arithmetic + pointwise + pools + comparisons + unknownFunctions
+
+  /// Whether an import makes something of the node, be it of constants alone.
+  static func isKnown(_ node: ONNXNode) -> Bool {
+    guard node.domain.isEmpty, let rules = named[node.operation] else { return false }
+    return rules.interpret != nil || rules.fold != nil || rules.onSizes != nil
+  }
 
   static let named = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
 }
