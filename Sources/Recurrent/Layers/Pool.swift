@@ -20,6 +20,9 @@ public struct Pool: Sendable, Hashable {
   /// Whether a window that only partly fits makes a result, too: ONNX' and PyTorch's `ceil_mode`.
   public var roundsUp: Bool
 
+  /// A window over an axis of any size may add no more: so kernels are not much larger than what they go over.
+  private static let mostAdded = 1 << 14
+
   /// By default only windows that fit make results.
   public init(_ reduction: Reduction, axes: [WindowAxis], roundsUp: Bool = false) {
     self.reduction = reduction
@@ -49,7 +52,12 @@ extension Pool: LayerKind {
   package func outputKinds(_ inputs: LayerInputs) throws(ModelError) -> [ValueKind] {
     let input = try inputs.features()
     let channels = input.features / max(checkedProduct(axes.map { $0.size ?? 1 }) ?? .max, 1)
-    guard axes.allSatisfy({ $0.before < $0.span && $0.after < $0.span }) else {
+    guard axes.allSatisfy({ $0.before + $0.after <= Self.mostAdded }) else {
+      throw inputs.invalid("a window that adds more than \(Self.mostAdded) places")
+    }
+    guard axes.allSatisfy({ $0.before < $0.span && $0.after < $0.span }),
+      !axes.contains(where: { axis in axis.size.map { axis.isBlind(of: $0, roundsUp: roundsUp) } ?? false })
+    else {
       throw inputs.invalid("a window that may see nothing but what lies outside")
     }
     return [

@@ -31,6 +31,8 @@ public struct WindowAxis: Sendable, Hashable {
 
   /// None of its numbers may be larger: so no sum or product of two of them overflows.
   package static let most = 1 << 24
+  /// Nor may it add more places at an end: a few bytes of a file would make any number of results.
+  package static let mostAdded = 1 << 16
 
   /// d·(k − 1) + 1: the places from the first that a window reads to the last.
   package var span: Int { dilation * (kernel - 1) + 1 }
@@ -50,6 +52,16 @@ public struct WindowAxis: Sendable, Hashable {
   package func source(_ m: Int, _ k: Int, of n: Int) -> Int? {
     let place = m * stride + k * dilation - before
     return (0..<n).contains(place) ? place : nil
+  }
+
+  /// Whether one of its results, of n places, sees none of them: the parts of a dilated window may lie on both sides of all.
+  package func isBlind(of n: Int, roundsUp: Bool = false) -> Bool {
+    guard n < dilation else { return false }
+    return (0..<places(of: n, roundsUp: roundsUp)).contains { m in
+      // The first part that does not lie in front.
+      let part = max(0, (before - m * stride + dilation - 1) / dilation)
+      return part >= kernel || source(m, part, of: n) == nil
+    }
   }
 
   /// Whether a step of the result is made of the same step alone.
@@ -82,7 +94,7 @@ extension [WindowAxis] {
     for axis in self {
       let numbers = [axis.kernel, axis.stride, axis.dilation, axis.size ?? 1]
       guard numbers.allSatisfy({ (1...WindowAxis.most).contains($0) }),
-        [axis.before, axis.after].allSatisfy({ (0...WindowAxis.most).contains($0) })
+        [axis.before, axis.after].allSatisfy({ (0...WindowAxis.mostAdded).contains($0) })
       else { throw inputs.invalid("a window of \(axis)") }
       if let size = axis.size, axis.places(of: size, roundsUp: roundsUp) == 0 {
         throw inputs.invalid(
@@ -137,5 +149,5 @@ extension [WindowAxis] {
 
 extension ValueKind {
   /// A layer that makes many features of few may make no more.
-  package static let mostFeatures = 1 << 26
+  package static let mostFeatures = 1 << 22
 }
