@@ -63,7 +63,8 @@ struct ONNXOperator: Sendable {
   /// Every operator that the importer knows.
   private static let all =
     [
-      argMax, cast, choose, concat, constant, conv, constantOfShape, dropout, equal, expand, flatten, gather,
+      argMax, batchNormalization, cast, choose, concat, constant, conv, constantOfShape, dropout, equal,
+      expand, flatten, gather,
       gatherElements,
       gemm, gru, identity, .if, layerNormalization, logSoftmax, loop, lstm, matMul, pad,
       reduceMax,
