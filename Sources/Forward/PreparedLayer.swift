@@ -54,12 +54,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
       return [.numbers(convolution!.run(inputs[0]!.numbers))]
     case .pool(let pool):
       try requireWindow(pool.axes, inputs[0]!, roundsUp: pool.roundsUp)
-      for axis in pool.axes where axis.size == nil {
-        let steps = inputs[0]!.steps ?? 1
-        guard axis.seesPlaces(of: steps, roundsUp: pool.roundsUp) else {
-          throw .tooFewSteps(layer: name, steps: steps, least: max(axis.dilation, steps + 1))
-        }
-      }
+      try requireSight(pool, inputs[0]!)
       return [.numbers(inputs[0]!.numbers.pooled(pool))]
     case .padding(let padding):
       try requirePlaces(padding, inputs[0]!)
@@ -396,11 +391,19 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     }
   }
 
+  /// Each result of a pool is made of one step at least.
+  private func requireSight(_ pool: Pool, _ x: Value<Number>) throws(ForwardError) {
+    let steps = x.steps ?? 1
+    for axis in pool.axes where axis.size == nil && axis.isBlind(of: steps, roundsUp: pool.roundsUp) {
+      throw .tooFewSteps(layer: name, steps: steps, least: axis.dilation)
+    }
+  }
+
   private func requirePlaces(_ padding: Padding, _ x: Value<Number>) throws(ForwardError) {
     for axis in padding.axes where axis.size == nil {
       let steps = x.steps ?? 1
-      guard steps >= 1, steps + axis.before + axis.after >= 1 else {
-        throw .tooFewSteps(layer: name, steps: steps, least: max(1, 1 - axis.before - axis.after))
+      guard steps >= 1, axis.kept(of: steps) >= 1 else {
+        throw .tooFewSteps(layer: name, steps: steps, least: 1 + steps - axis.kept(of: steps))
       }
     }
   }

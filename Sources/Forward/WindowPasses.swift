@@ -44,7 +44,9 @@ extension Numbers {
     for axis in padding.axes {
       guard let places = axis.size else { continue }
       size *= places
-      let sources = (-axis.before..<(places + axis.after)).map { padding.mode.source($0, of: places) }
+      let sources = (0..<(places + axis.before + axis.after)).map {
+        axis.source($0, of: places, padding.mode)
+      }
       inner = inner.flatMap { outer in
         sources.map { source in outer.flatMap { outer in source.map { outer * places + $0 } } }
       }
@@ -55,7 +57,7 @@ extension Numbers {
     var elements: [Number] = []
     elements.reserveCapacity((steps ?? 1) * batch * channels * inner.count)
     for step in 0..<(steps ?? 1) {
-      let source = time.map { padding.mode.source(step - $0.before, of: self.steps ?? 1) } ?? step
+      let source = time.map { $0.source(step, of: self.steps ?? 1, padding.mode) } ?? step
       for row in 0..<batch {
         for channel in 0..<channels {
           for place in inner {

@@ -19,11 +19,25 @@ struct Windows {
     /// How many results there are inside the features.
     var results = 1
     var kernel = 1
-    /// For each result and part of the kernel the element that is read, counted from the window's first; −1 outside.
-    var sources = [0]
-    /// For each result how many parts of the kernel lie inside, or in what is added at the ends.
-    var counts = [1]
+    /// How many elements lie between two neighbours.
+    var apart = 0
+    /// Where the window looks, and how many places there are.
+    var window = WindowAxis(size: 1, kernel: 1)
+    var size = 1
     var isTime = false
+
+    /// The element that part k of the kernel reads for result m, counted from the window's first; −1 outside.
+    @inline(__always)
+    func source(_ m: Int, _ k: Int) -> Int {
+      let place = m * window.stride + k * window.dilation - window.before
+      return place >= 0 && place < size ? place * apart : -1
+    }
+
+    /// How many parts of the kernel lie inside for result m, or in what is added at the ends.
+    func count(_ m: Int) -> Int {
+      let room = window.before + size + window.after - m * window.stride
+      return min(kernel, max(0, (room - 1) / window.dilation + 1))
+    }
   }
 
   init<Number>(_ windows: [WindowAxis], _ x: Numbers<Number>, roundsUp: Bool = false) {
@@ -36,14 +50,8 @@ struct Windows {
       let apart = window.size == nil ? x.batch * x.features : distance
       axes.append(
         Axis(
-          results: window.size == nil ? 1 : results, kernel: window.kernel,
-          sources: (0..<results).flatMap { m in
-            (0..<window.kernel).map { window.source(m, $0, of: size).map { $0 * apart } ?? -1 }
-          },
-          counts: (0..<results).map { m in
-            let end = window.before + size + window.after
-            return (0..<window.kernel).count { m * window.stride + $0 * window.dilation < end }
-          }, isTime: window.size == nil))
+          results: window.size == nil ? 1 : results, kernel: window.kernel, apart: apart, window: window,
+          size: size, isTime: window.size == nil))
       if window.size == nil { steps = results } else { distance *= size }
     }
     while axes.count < 3 { axes.append(Axis()) }
@@ -78,11 +86,11 @@ struct Windows {
     let base = (isTimed ? output % batch : output) * features
     var part = 0
     for i in 0..<axes.0.kernel {
-      let outer = axes.0.sources[first * axes.0.kernel + i]
+      let outer = axes.0.source(first, i)
       for j in 0..<axes.1.kernel {
-        let inner = axes.1.sources[middle * axes.1.kernel + j]
+        let inner = axes.1.source(middle, j)
         for k in 0..<axes.2.kernel {
-          let own = axes.2.sources[last * axes.2.kernel + k]
+          let own = axes.2.source(last, k)
           if outer >= 0, inner >= 0, own >= 0 { body(base + outer + inner + own, part) }
           part += 1
         }
@@ -93,6 +101,6 @@ struct Windows {
   /// How many places a window reads, those added at the ends among them, but none beyond these.
   func paddedCount(_ output: Int, _ place: Int) -> Int {
     let (first, middle, last) = position(output, place)
-    return axes.0.counts[first] * axes.1.counts[middle] * axes.2.counts[last]
+    return axes.0.count(first) * axes.1.count(middle) * axes.2.count(last)
   }
 }

@@ -1,29 +1,40 @@
 extension Model {
-  /// The fewest steps that a sequence among the inputs may have; 1 where layers ask for no more, and where none would do.
-  package var leastSteps: Int {
-    guard inputs.contains(where: \.kind.hasTime), !canRun(steps: 1) else { return 1 }
-    // More steps never fit a window less.
-    var most = 2
-    while !canRun(steps: most) {
-      guard most < 1 << 24 else { return 1 }
-      most *= 2
+  /// How many steps its inputs need for each recurrent layer to get `count`, and every window to fit: those along time and steps taken away
+  /// leave fewer.
+  ///
+  /// `count` itself where all get so many, or where no number of steps below a limit would do.
+  package func stepsNeeded(for count: Int) -> Int {
+    func isEnough(_ steps: Int) -> Bool { (fewestSteps(of: steps) ?? 0) >= count }
+    if isEnough(count) { return count }
+    var (low, high) = (count, count)
+    repeat {
+      (low, high) = (high, high * 2)
+      guard high <= 1 << 20 else { return count }
+    } while !isEnough(high)
+    while high - low > 1 {
+      let middle = (low + high) / 2
+      if isEnough(middle) { high = middle } else { low = middle }
     }
-    var (least, enough) = (most / 2, most)
-    while enough - least > 1 {
-      let middle = (least + enough) / 2
-      if canRun(steps: middle) { enough = middle } else { least = middle }
-    }
-    return enough
+    return high
   }
 
-  private func canRun(steps: Int) -> Bool {
-    var counts: [String: Int] = [:]
-    for port in inputs where port.kind.hasTime { counts[port.value] = steps }
+  /// The fewest steps that a recurrent layer gets of inputs with `steps`; `steps` where there is no such layer, nil where a layer needs
+  /// more.
+  private func fewestSteps(of steps: Int) -> Int? {
+    var known: [String: Int] = [:]
+    for input in inputs where input.kind.hasTime { known[input.value] = steps }
+    var fewest: Int?
     for layer in layers {
-      let given = layer.inputs.lazy.compactMap { $0.flatMap { counts[$0] } }.first
-      guard let made = layer.operation.kind.steps(of: given) else { return false }
-      for output in layer.outputs { if let output, made > 0 { counts[output] = made } }
+      // Vectors, and sequences whose steps are their own.
+      guard let given = layer.inputs.lazy.compactMap({ $0.flatMap { known[$0] } }).first else { continue }
+      guard let made = layer.operation.kind.steps(of: given) else { return nil }
+      if case .recurrent = layer.operation {
+        fewest = min(fewest ?? given, given)
+        if let sequence = layer.outputs.first ?? nil { known[sequence] = made }
+        continue
+      }
+      for case let output? in layer.outputs where made > 0 { known[output] = made }
     }
-    return true
+    return fewest ?? steps
   }
 }

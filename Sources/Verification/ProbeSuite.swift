@@ -60,8 +60,7 @@ struct ProbeRecipe {
     var fitted = self
     fitted.batch =
       (model.inputs + model.outputs).allSatisfy(\.hasBatch) ? model.fixedSize(.batch) ?? batch : 1
-    // One more than the fewest that it takes, in place of two, and so on.
-    fitted.time = model.fixedSize(.time) ?? time + model.leastSteps - 1
+    fitted.time = model.fixedSize(.time) ?? model.stepsNeeded(for: time)
     if !model.takesLengths { (fitted.isRagged, fitted.isFull) = (false, false) }
     // Too few steps for all of these.
     if fitted.time < 3, let faint = fillings.firstIndex(of: .faint) {

@@ -181,7 +181,7 @@ import Testing
     for (index, window) in cases(150, &generator).enumerated() {
       let roundsUp = Bool.random(using: &generator)
       let isSeeing = zip(window.axes, window.sizes).allSatisfy {
-        $0.seesPlaces(of: $1, roundsUp: roundsUp)
+        !$0.isBlind(of: $1, roundsUp: roundsUp)
       }
       guard isSeeing else { continue }
       let reduction = Pool.Reduction.allCases.randomElement(using: &generator)!
@@ -328,7 +328,7 @@ import Testing
         value = "v\(index)"
       }
       let port = Model.Port.sequence("y", features: 1, value: value)
-      return Model(inputs: [.sequence("x", features: 1)], outputs: [port], layers: layers).leastSteps
+      return Model(inputs: [.sequence("x", features: 1)], outputs: [port], layers: layers).stepsNeeded(for: 1)
     }
     #expect(least([WindowAxis(size: nil, kernel: 3, before: 1, after: 1)]) == 1)
     #expect(least([WindowAxis(size: nil, kernel: 5)]) == 5)

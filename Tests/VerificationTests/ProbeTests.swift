@@ -90,4 +90,22 @@ import Verification
       #expect(probes.allSatisfy { $0.inputs["x"]!.shape[0] <= 12 })
     }
   }
+
+  @Test func `a window that leaves fewer steps gets more of them`() throws {
+    var specification = LayerSpecification(.lstm)
+    specification.inputSize = 2
+    var model = specification.model(seed: 1)
+    let input = model.inputs[0].value
+    model.layers[0].inputs[0] = "seen"
+    let weight = Tensor([Float](repeating: 0.1, count: 2 * 2 * 30), shape: [2, 2, 30])
+    let axis = WindowAxis(size: nil, kernel: 30, stride: 5)
+    model.layers.insert(
+      Layer(
+        "window", .convolution(Convolution(weight: weight, axes: [axis])), inputs: [input], outputs: ["seen"]),
+      at: 0)
+    let steps = try Set(
+      Probe.generated(for: model, seed: 1).map { $0.inputs[model.inputs[0].name]!.shape[0] })
+    // 1, 2, 3, 4, 6 and 12 steps of the recurrence.
+    #expect(steps == [30, 35, 40, 45, 55, 85])
+  }
 }

@@ -67,11 +67,30 @@ extension ONNXImporter {
     return try cropped(node, view, cut.axis, before: first, after: time - first - cut.count, name)
   }
 
+  /// Each `apart`-th step from `first` on: a window that sees one of them.
+  mutating func everyStep(
+    _ node: ONNXNode, _ view: View, _ axis: Int, from first: Int, apart: Int, _ name: String
+  ) throws(ONNXError) -> View {
+    guard apart <= WindowAxis.most, view.timeSize ?? .max > first else {
+      throw .invalid(node: node.label, reason: "it keeps steps \(apart) apart, from \(first) on")
+    }
+    var source = view
+    if first > 0 {
+      source = try cropped(node, view, axis, before: first, after: 0, uniqueValue("\(name)_rest"))
+    }
+    let window = WindowAxis(size: nil, kernel: 1, stride: apart)
+    var result = source
+    result.value = add(.pool(Pool(.max, axes: [window])), node, inputs: [source.value], output: name)
+    result.timeSize = source.timeSize.map { window.places(of: $0) }
+    result.clock = source.clock.through(window)
+    return result
+  }
+
   /// Without some steps at the ends.
   mutating func cropped(
     _ node: ONNXNode, _ view: View, _ axis: Int, before: Int, after: Int, _ name: String
   ) throws(ONNXError) -> View {
-    guard max(before, after) <= WindowAxis.most else {
+    guard max(before, after) <= WindowAxis.mostAdded else {
       throw .invalid(node: node.label, reason: "it takes away \(before) and \(after) steps")
     }
     var result = view

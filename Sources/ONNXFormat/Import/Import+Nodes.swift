@@ -95,7 +95,12 @@ extension ONNXImporter {
 
   /// Integers known now, such as axes.
   func integers(_ node: ONNXNode, _ position: Int, _ name: String) throws(ONNXError) -> [Int] {
-    guard case .constant(let tensor) = try value(node, position) else {
+    let value = try value(node, position)
+    if case .sizes(let sizes, _) = value {
+      let numbers = sizes.compactMap(\.known)
+      if numbers.count == sizes.count { return numbers }
+    }
+    guard case .constant(let tensor) = value else {
       throw .notImportable(node: node.label, reason: "its input '\(name)' is not a constant")
     }
     guard let values = try? tensor.integers() else {

@@ -9,8 +9,9 @@ extension ONNXOperator {
 
   /// Comparisons and logic, of constants alone.
   static let comparisons: [ONNXOperator] = [
-    comparison("Greater", >), comparison("Less", <), comparison("GreaterOrEqual", >=),
-    comparison("LessOrEqual", <=),
+    comparison("Greater") { $0 > $1 }, comparison("Less") { $0 < $1 },
+    comparison("GreaterOrEqual") { $0 >= $1 },
+    comparison("LessOrEqual") { $0 <= $1 },
     comparison("And") { $0 != 0 && $1 != 0 }, comparison("Or") { $0 != 0 || $1 != 0 },
     comparison("Xor") { ($0 != 0) != ($1 != 0) },
     ONNXOperator(

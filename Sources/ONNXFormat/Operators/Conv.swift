@@ -82,7 +82,7 @@ struct WindowAttributes {
         window.after = total - window.before
       default: throw invalid("auto_pad '\(automatic)'")
       }
-      guard [window.before, window.after].allSatisfy({ (0...WindowAxis.most).contains($0) }) else {
+      guard [window.before, window.after].allSatisfy({ (0...WindowAxis.mostAdded).contains($0) }) else {
         throw invalid("pads of \(window.before) and \(window.after)")
       }
       axes.append(window)

@@ -43,7 +43,12 @@ extension ONNXImporter {
     if picks == Array(first..<(first + picks.count)), picks.count == 1 || first >= 0 || view.timeSize == nil {
       return try pick(node, view, axis, start: first, count: picks.count, keepsAxis: true)
     }
-    let source = view.kind.isInteger ? view : ordered(view, node)
+    var source = view
+    if !view.kind.isInteger {
+      // Time beside features on the last axis becomes features.
+      if view.axes[axis].contains(.time), view.axes[axis].count > 1 { source = endingInFeatures(view, node) }
+      source = ordered(source, node)
+    }
     let inner = source.axes.indices[(axis + 1)...].reduce(1) { $0 * (source.places($1) ?? 1) }
     guard let size = source.places(axis), !view.kind.isInteger,
       picks.allSatisfy({ (-size..<size).contains($0) }), picks.count <= ValueKind.mostFeatures
@@ -165,8 +170,9 @@ extension InputRoles {
       // An embedding: the indices have every axis but the features.
       return roles.isEmpty ? [] : [Demand(node.inputs[1], roles.dropLast())]
     }
-    guard let index = rank(node.inputs[1]), index == 0 else { return [] }
     let axis = attribute(node, "axis") ?? 0
+    if rank(node.inputs[1]) == 1 { return beforeCut(demand, node, [axis < 0 ? axis + roles.count : axis]) }
+    guard let index = rank(node.inputs[1]), index == 0 else { return [] }
     let position = axis < 0 ? axis + roles.count + 1 : axis
     guard (0...roles.count).contains(position) else { return [] }
     roles.insert(.parts, at: position)

@@ -75,7 +75,8 @@ extension ONNXImporter {
         result.timeSize = source.timeSize.map { $0 + added.before + added.after }
       }
     }
-    guard places.allSatisfy({ $0 ?? 1 >= 1 }), result.timeSize ?? 1 >= 1,
+    // Places are taken away before others are added.
+    guard ends.allSatisfy({ $0.kept(of: $0.size ?? source.timeSize ?? .max / 2) >= 1 }),
       let features = checkedProduct(places.map { $0 ?? 1 })
     else { throw .invalid(node: node.label, reason: "pads \(pads) leave nothing of \(describe(view.axes))") }
     result.value = add(

@@ -86,7 +86,7 @@ extension ONNXImporter {
     try set(node, result)
   }
 
-  private mutating func addConstant(
+  mutating func addConstant(
     _ node: ONNXNode, _ arithmetic: Arithmetic.Operator, _ view: View, _ constant: Tensor,
     constantFirst: Bool
   ) throws(ONNXError) {
@@ -110,7 +110,10 @@ extension ONNXImporter {
         node: node.label, reason: "it makes slopes of the model's values, of a constant input")
     }
     let features = view.kind.features
-    if constant.count == 1, features != 1, constant.shape.count <= view.axes.count {
+    var view = view
+    // Missing axes are in front, and of size 1.
+    while view.axes.count < constant.shape.count { view.axes.insert([], at: 0) }
+    if constant.count == 1, features != 1 {
       // One number, of as many elements.
       let number = try! constant.reshaped([1])
       return try apply(
@@ -305,7 +308,10 @@ extension Arithmetic.Operator {
       // No tensor has so many axes; without a bound, squaring a size again and again would not end.
       let product = a * b
       return product.times + product.batches <= 8 ? product : nil
-    case .divide: return a / b
+    case .divide:
+      // Of integers, towards zero.
+      if let x = a.known, let y = b.known, y > 0 { return .known(x / y) }
+      return a / b
     case .add, .subtract:
       guard let x = a.known, let y = b.known else { return nil }
       let (sum, overflow) = self == .add ? x.addingReportingOverflow(y) : x.subtractingReportingOverflow(y)

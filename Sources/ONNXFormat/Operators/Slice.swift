@@ -28,6 +28,10 @@ extension ONNXImporter {
         // An open axis: all of it, one step, or all but some at its ends.
         if slice.start == 0, slice.end >= Int(Int32.max), slice.step == 1 { continue }
         let reachesEnd = slice.end >= Int(Int32.max)
+        if isTime, slice.step > 1, slice.start >= 0, reachesEnd, slices.count == 1, !view.kind.isInteger {
+          return try set(
+            node, everyStep(node, view, slice.axis, from: slice.start, apart: slice.step, output(node)))
+        }
         if isTime, slice.step == 1, reachesEnd || slice.end == 0, slice.start == -1 {
           cuts.append(Cut(axis: slice.axis, start: -1, count: 1))
           continue
@@ -61,6 +65,14 @@ extension ONNXImporter {
       cuts.append(Cut(axis: slice.axis, start: start, count: count, step: count == 1 ? 1 : slice.step))
     }
     if cuts.isEmpty { return try set(node, view) }
+    // Steps apart, to the end.
+    if cuts.count == 1, let cut = cuts.first, cut.step > 1, view.axes[cut.axis] == [.time],
+      !view.kind.isInteger,
+      let size = view.timeSize, cut.start + cut.count * cut.step >= size
+    {
+      return try set(
+        node, everyStep(node, view, cut.axis, from: cut.start, apart: cut.step, output(node)))
+    }
     try pick(node, view, cuts, keepsAxes: true)
   }
 

@@ -59,6 +59,17 @@ extension Padding.Axis {
   fileprivate var isUnchanged: Bool { before == 0 && after == 0 }
 }
 
+extension Padding.Axis {
+  /// How many of n places are left when those at the ends are taken away; not positive where none is.
+  package func kept(of n: Int) -> Int { n + min(before, 0) + min(after, 0) }
+
+  /// Which of n places stands at the result's place m; nil for the constant. Places are taken away before others are added, which are made
+  /// of those that are left.
+  package func source(_ m: Int, of n: Int, _ mode: Padding.Mode) -> Int? {
+    mode.source(m - max(before, 0), of: kept(of: n)).map { $0 - min(before, 0) }
+  }
+}
+
 extension Padding.Mode {
   enum Word: String { case constant, reflect, edge, wrap }
 
@@ -72,7 +83,7 @@ extension Padding.Mode {
   }
 
   /// Which of n places stands at `place`, counted from the first; nil for the constant.
-  package func source(_ place: Int, of n: Int) -> Int? {
+  fileprivate func source(_ place: Int, of n: Int) -> Int? {
     if (0..<n).contains(place) { return place }
     switch self {
     case .constant: return nil
@@ -131,11 +142,11 @@ extension Padding: LayerKind {
     guard axes.filter({ $0.size == nil }).count <= (input.hasTime ? 1 : 0) else {
       throw inputs.invalid("two of its axes are time, or its input has none")
     }
-    let most = WindowAxis.most
     for axis in axes {
+      let most = axis.size == nil ? WindowAxis.mostAdded : ValueKind.mostFeatures
       let all = [axis.before, axis.after, axis.size ?? 1]
       guard all.allSatisfy({ (-most...most).contains($0) }), axis.size ?? 1 >= 1,
-        axis.size.map({ $0 + axis.before + axis.after >= 1 }) ?? true
+        axis.size.map({ axis.kept(of: $0) >= 1 }) ?? true
       else { throw inputs.invalid("\(axis.before) and \(axis.after) places added to \(axis.size ?? 1)") }
     }
     guard let places = checkedProduct(axes.map { $0.size ?? 1 }), input.features % places == 0 else {
@@ -150,8 +161,7 @@ extension Padding: LayerKind {
 
   package func steps(of input: Int?) -> Int? {
     guard let time = axes.first(where: { $0.size == nil }), let input else { return input ?? 0 }
-    let count = input + time.before + time.after
-    return count >= 1 ? count : nil
+    return time.kept(of: input) >= 1 ? input + time.before + time.after : nil
   }
 
   package func reasonNotToStream(_ inputs: [String?], varying: Set<String>) -> String? {

@@ -20,6 +20,9 @@ public struct Pool: Sendable, Hashable {
   /// Whether a window that only partly fits makes a result, too: ONNX' and PyTorch's `ceil_mode`.
   public var roundsUp: Bool
 
+  /// A window over an axis of any size may add no more: so kernels are not much larger than what they go over.
+  private static let mostAdded = 1 << 14
+
   /// By default only windows that fit make results.
   public init(_ reduction: Reduction, axes: [WindowAxis], roundsUp: Bool = false) {
     self.reduction = reduction
@@ -50,20 +53,22 @@ extension Pool: LayerKind {
     let input = try inputs.features()
     let channels = input.features / max(checkedProduct(axes.map { $0.size ?? 1 }) ?? .max, 1)
     let result = try axes.result(inputs, input, channels: channels, made: channels, roundsUp: roundsUp)
-    for axis in axes {
-      guard let size = axis.size else { continue }
-      guard axis.seesPlaces(of: size, roundsUp: roundsUp) else {
-        throw inputs.invalid("a window that sees nothing but what lies outside")
-      }
+    guard axes.allSatisfy({ $0.before + $0.after <= Self.mostAdded }) else {
+      throw inputs.invalid("a window that adds more than \(Self.mostAdded) places")
+    }
+    guard axes.allSatisfy({ $0.before < $0.span && $0.after < $0.span }),
+      !axes.contains(where: { axis in axis.size.map { axis.isBlind(of: $0, roundsUp: roundsUp) } ?? false })
+    else {
+      throw inputs.invalid("a window that may see nothing but what lies outside")
     }
     return [result]
   }
 
   package func steps(of input: Int?) -> Int? {
-    let sees = input.map { steps in
-      axes.allSatisfy { $0.size != nil || $0.seesPlaces(of: steps, roundsUp: roundsUp) }
+    if let input, axes.contains(where: { $0.size == nil && $0.isBlind(of: input, roundsUp: roundsUp) }) {
+      return nil
     }
-    return sees ?? true ? axes.steps(of: input, roundsUp: roundsUp) : nil
+    return axes.steps(of: input, roundsUp: roundsUp)
   }
 
   package func reasonNotToStream(_ inputs: [String?], varying: Set<String>) -> String? {

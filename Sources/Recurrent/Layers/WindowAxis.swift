@@ -31,6 +31,8 @@ public struct WindowAxis: Sendable, Hashable {
 
   /// None of its numbers may be larger: so no sum or product of two of them overflows.
   package static let most = 1 << 24
+  /// Nor may it add more places at an end: a few bytes of a file would make any number of results.
+  package static let mostAdded = 1 << 16
 
   /// d·(k − 1) + 1: the places from the first that a window reads to the last.
   package var span: Int { dilation * (kernel - 1) + 1 }
@@ -52,13 +54,14 @@ public struct WindowAxis: Sendable, Hashable {
     return (0..<n).contains(place) ? place : nil
   }
 
-  /// Whether each window reads a place that is there; with dilation one may reach past a short axis.
-  package func seesPlaces(of n: Int, roundsUp: Bool) -> Bool {
-    // From one part of the kernel to the next no window steps over so many places.
-    if before < span, after < span, dilation <= n { return true }
-    let results = places(of: n, roundsUp: roundsUp)
-    guard results <= 1 << 10, kernel <= 1 << 10 else { return false }
-    return (0..<results).allSatisfy { m in (0..<kernel).contains { source(m, $0, of: n) != nil } }
+  /// Whether one of its results, of n places, sees none of them: the parts of a dilated window may lie on both sides of all.
+  package func isBlind(of n: Int, roundsUp: Bool = false) -> Bool {
+    guard n < dilation else { return false }
+    return (0..<places(of: n, roundsUp: roundsUp)).contains { m in
+      // The first part that does not lie in front.
+      let part = max(0, (before - m * stride + dilation - 1) / dilation)
+      return part >= kernel || source(m, part, of: n) == nil
+    }
   }
 
   /// Whether a step of the result is made of the same step alone.
@@ -91,7 +94,7 @@ extension [WindowAxis] {
     for axis in self {
       let numbers = [axis.kernel, axis.stride, axis.dilation, axis.size ?? 1]
       guard numbers.allSatisfy({ (1...WindowAxis.most).contains($0) }),
-        [axis.before, axis.after].allSatisfy({ (0...WindowAxis.most).contains($0) })
+        [axis.before, axis.after].allSatisfy({ (0...WindowAxis.mostAdded).contains($0) })
       else { throw inputs.invalid("a window of \(axis)") }
       if let size = axis.size, axis.places(of: size, roundsUp: roundsUp) == 0 {
         throw inputs.invalid(
@@ -153,5 +156,5 @@ extension [WindowAxis] {
 
 extension ValueKind {
   /// A layer that makes many features of few may make no more.
-  package static let mostFeatures = 1 << 26
+  package static let mostFeatures = 1 << 22
 }
