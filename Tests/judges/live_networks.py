@@ -1117,7 +1117,7 @@ EXPECTED: dict[str, str | None] = {
     "attention-context": "'B' .* is computed from the inputs",
     "characters-of-words": UNTRACED,
     "conv1d-circular": r"it joins \[B, 8, 1\] and \[B, 8, T\]",
-    "conv1d-circular dynamo": None,
+    "conv1d-circular dynamo": "mode wrap needs opset 19",
     "deconvolution": r"\(ConvTranspose\): " + UNKNOWN,
     "einsum": r"\((Mod|Einsum|MatMul)\)",
     "einsum-dense": r"\((Einsum|MatMul)\)",
