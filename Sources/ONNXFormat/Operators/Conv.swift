@@ -164,7 +164,15 @@ extension ONNXImporter {
       bias = vector
     }
     let axes = try window.axes(source, kernel: Array(weight.shape.dropFirst(2)), node)
-    let needed = axes.needed
+    var needed = axes.needed
+    if needed.isEmpty, groups > 1 { needed = [WindowAxis(size: source.kind.hasTime ? nil : 1, kernel: 1)] }
+    if needed.isEmpty {
+      // A window of one place, of one: each step's channels by themselves.
+      let rows = try! weight.reshaped([weight.shape[0], weight.count / weight.shape[0]])
+      let dense = Dense(weight: rows, bias: bias)
+      let name = add(.dense(dense), node, inputs: [source.value], output: try output(node))
+      return try set(node, try view(behind: axes, source, channels: weight.shape[0], value: name, node))
+    }
     // Without axes of one place: as many elements.
     let kernel = try! weight.reshaped(Array(weight.shape.prefix(2)) + needed.map(\.kernel))
     let name = add(

@@ -69,11 +69,8 @@ public struct WindowAxis: Sendable, Hashable {
 }
 
 extension [WindowAxis] {
-  /// Those along which a window does something: the others see one place of one, or each step by itself. One at least.
-  package var needed: [WindowAxis] {
-    let needed = filter { !($0.isPointwise && $0.size ?? 1 == 1) }
-    return needed.isEmpty ? Array(prefix(1)) : needed
-  }
+  /// Those along which a window does something: the others see one place of one, or each step by itself.
+  package var needed: [WindowAxis] { filter { !($0.isPointwise && $0.size ?? 1 == 1) } }
 
   /// The product of the axes inside the features.
   package var places: Int { reduce(1) { $0 * ($1.size ?? 1) } }

@@ -236,9 +236,15 @@ struct Alignment {
         "\(y.stop?.token ?? 0), \(y.stop?.padding ?? 0)")
     // What layers say of themselves; the name is the same, so that the other side says as much.
     case (let x, let y):
-      for ((key, mine), (otherKey, theirs)) in zip(x.fields, y.fields) {
-        // As where one selects a step, and the other the greatest.
-        guard key == otherKey else { break }
+      let others = Dictionary(y.fields.map { ($0.key, $0.value) }) { first, _ in first }
+      let own = Set(x.fields.map(\.key))
+      // Which step it is that one side selects goes without saying where the other selects none.
+      for key in y.fields.map(\.key) where !own.contains(key) && key != "step" { note(key, "none", "one") }
+      for (key, mine) in x.fields {
+        guard let theirs = others[key] else {
+          if key != "step" { note(key, "one", "none") }
+          continue
+        }
         switch (mine, theirs) {
         case (.tensor(let p), .tensor(let q)):
           // A bias of zeros is none.

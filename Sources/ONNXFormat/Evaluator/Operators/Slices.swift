@@ -98,14 +98,21 @@ extension Evaluation {
     guard given.count == 2 * axes.count else {
       throw call.invalid("\(given.count) pads for \(axes.count) axes: two an axis are needed")
     }
-    var before = [Int](repeating: 0, count: value.rank)
+    var (before, cut) = ([Int](repeating: 0, count: value.rank), [Int](repeating: 0, count: value.rank))
+    var kept = value.shape
     var shape = value.shape
     for (position, axis) in axes.enumerated() {
       let (start, end) = (given[position], given[position + axes.count])
       guard max(start.magnitude, end.magnitude) <= Int32.max else {
         throw call.invalid("a pad of \(start) or \(end)")
       }
-      before[axis] = start
+      // Places are taken away first; what is added is made of those that are left.
+      cut[axis] = -min(start, 0)
+      kept[axis] += min(start, 0) + min(end, 0)
+      guard kept[axis] >= 0 else {
+        throw call.invalid("pads of \(start) and \(end) take away more than the \(value.shape[axis]) there are")
+      }
+      before[axis] = max(start, 0)
       shape[axis] += start + end
     }
     try call.checked(shape)
@@ -115,19 +122,19 @@ extension Evaluation {
     }
     /// Where the element of an axis comes from; nil for the constant.
     func source(_ index: Int, _ axis: Int) throws(ONNXError) -> Int? {
-      let size = value.shape[axis]
+      let size = kept[axis]
       let position = index - before[axis]
-      if position >= 0 && position < size { return position }
+      if position >= 0 && position < size { return position + cut[axis] }
       if mode == "constant" { return nil }
       guard size > 0 else { throw call.invalid("mode \(mode) of an empty axis") }
       switch mode {
-      case "edge": return min(max(position, 0), size - 1)
-      case "wrap": return ((position % size) + size) % size
+      case "edge": return min(max(position, 0), size - 1) + cut[axis]
+      case "wrap": return ((position % size) + size) % size + cut[axis]
       default:
-        if size == 1 { return 0 }
+        if size == 1 { return cut[axis] }
         let period = 2 * (size - 1)
         let folded = ((position % period) + period) % period
-        return min(folded, period - folded)
+        return min(folded, period - folded) + cut[axis]
       }
     }
     var sources: [[Int?]] = []
