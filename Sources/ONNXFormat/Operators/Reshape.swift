@@ -118,13 +118,20 @@ extension ONNXImporter {
     _ wanted: Size, _ factors: inout ArraySlice<AxisFactor>, _ view: View, more: Bool
   ) -> [AxisFactor]? {
     var axis: [AxisFactor] = []
+    // A size that is copied from the batch is the batch's, be it of one row.
+    if wanted.known == nil, let first = factors.first, size([first], view) == wanted {
+      factors.removeFirst()
+      return [first]
+    }
     while !matches(size(axis, view), wanted, view) {
       guard let next = factors.popFirst() else { return nil }
-      if matches(size(axis + [next], view), wanted, view) || size(axis + [next], view).known == nil {
+      if matches(size(axis + [next], view), wanted, view) || known(size(axis + [next], view), view) == nil
+        || !next.isFeatures
+      {
         axis.append(next)
         continue
       }
-      guard case .features(let stride, let count) = next, let product = size(axis, view).known,
+      guard case .features(let stride, let count) = next, let product = known(size(axis, view), view),
         let total = wanted.known
       else { return nil }
       if total % product == 0, count % (total / product) == 0, total / product < count {
@@ -147,11 +154,13 @@ extension ONNXImporter {
     var axis: [AxisFactor] = []
     while !matches(size(axis, view), wanted, view) {
       guard let next = factors.popLast() else { return nil }
-      if matches(size([next] + axis, view), wanted, view) || size([next] + axis, view).known == nil {
+      if matches(size([next] + axis, view), wanted, view) || known(size([next] + axis, view), view) == nil
+        || !next.isFeatures
+      {
         axis.insert(next, at: 0)
         continue
       }
-      guard case .features(let stride, let count) = next, let product = size(axis, view).known,
+      guard case .features(let stride, let count) = next, let product = known(size(axis, view), view),
         let total = wanted.known
       else { return nil }
       if total % product == 0, count % (total / product) == 0, total / product < count {
