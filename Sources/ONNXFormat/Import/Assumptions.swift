@@ -16,8 +16,30 @@ struct Assumptions: Equatable {
   static let limit = 48
 
   /// What the axes of an input may be, the likeliest first.
-  static func roles(_ info: ONNXValueInfo) -> [[AxisRole]] {
+  ///
+  /// - Parameter batches: what other inputs call their batch.
+  static func roles(_ info: ONNXValueInfo, batches: Set<String> = []) -> [[AxisRole]] {
     guard let shape = info.shape, let type = info.elementType else { return [] }
+    let isBatch = shape.map { if case .symbol(let name) = $0 { batches.contains(name) } else { false } }
+    let isFixed = shape.allSatisfy {
+      if case .fixed = $0 {
+        true
+      } else if case .symbol(let name) = $0 {
+        batches.contains(name)
+      } else {
+        false
+      }
+    }
+    let others = Self.likely(info, type, shape)
+    // Where the batch goes by its name, and all else is fixed, that is features, be it of several states.
+    guard type.isFloat, isFixed, isBatch.count(where: { $0 }) == 1 else { return others }
+    let named = isBatch.map { $0 ? AxisRole.batch : .features(nil) }
+    return [named] + others.filter { $0 != named }
+  }
+
+  private static func likely(
+    _ info: ONNXValueInfo, _ type: ElementType, _ shape: [ONNXValueInfo.Dimension]
+  ) -> [[AxisRole]] {
     let rank = shape.count
     let features = AxisRole.features(nil)
     if rank > 3, type.isFloat {

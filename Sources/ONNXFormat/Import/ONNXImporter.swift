@@ -45,6 +45,8 @@ public struct ONNXImporter {
   var folded = 0
   /// Names inside the branch that is being imported, where they had to be changed.
   var renamed: [String: String] = [:]
+  /// What inputs whose axes are known call their batch.
+  private var batchNames: Set<String> = []
   /// Float inputs that are read as integers alone.
   private var tokens: Set<String> = []
   /// How many nodes were understood.
@@ -96,7 +98,8 @@ public struct ONNXImporter {
     var all = [assumed]
     for info in open {
       // What the caller gives numbers for may be a weight, or an input of the run.
-      let choices: [[AxisRole]?] = Assumptions.roles(info) + (bindings[info.name] == nil ? [] : [nil])
+      let choices: [[AxisRole]?] =
+        Assumptions.roles(info, batches: batchNames) + (bindings[info.name] == nil ? [] : [nil])
       guard !choices.isEmpty else { return [] }
       all = choices.reversed().flatMap { roles in
         all.map { assumed in
@@ -354,6 +357,7 @@ public struct ONNXImporter {
         timeSize = size(axis) ?? assumed.steps
         axes[axis] = PortAxis([.time], size: timeSize, symbol: symbol)
       case .batch:
+        if let symbol { batchNames.insert(symbol) }
         let rows = size(axis) ?? assumed.rows
         axes[axis] = isUnbatched ? PortAxis([], size: 1) : PortAxis([.batch], size: rows, symbol: symbol)
         if let fixed = rows {

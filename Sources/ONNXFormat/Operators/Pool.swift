@@ -44,7 +44,10 @@ extension ONNXImporter {
     }
     let axes = try window.axes(source, kernel: kernel, node)
     let name = add(
-      .pool(Pool(reduction, axes: axes.needed.isEmpty ? Array(axes.prefix(1)) : axes.needed, roundsUp: window.roundsUp)), node, inputs: [source.value],
+      .pool(
+        Pool(
+          reduction, axes: axes.needed.isEmpty ? Array(axes.prefix(1)) : axes.needed,
+          roundsUp: window.roundsUp)), node, inputs: [source.value],
       output: try output(node))
     try set(
       node,

@@ -112,7 +112,9 @@ struct ParameterPair {
     // By their keys: of other fields one side may have more.
     let others = Dictionary(b.operation.fields.map { ($0.key, $0.value) }) { first, _ in first }
     for (key, mine) in a.operation.fields {
-      guard case (.tensor(let x), .tensor(let y)?) = (mine, others[key]), x != nil || y != nil else { continue }
+      guard case (.tensor(let x), .tensor(let y)?) = (mine, others[key]), x != nil || y != nil else {
+        continue
+      }
       add(key, x.map { Numbers($0) }, y.map { Numbers($0) })
     }
     return pairs

@@ -110,7 +110,8 @@ extension Evaluation {
       cut[axis] = -min(start, 0)
       kept[axis] += min(start, 0) + min(end, 0)
       guard kept[axis] >= 0 else {
-        throw call.invalid("pads of \(start) and \(end) take away more than the \(value.shape[axis]) there are")
+        throw call.invalid(
+          "pads of \(start) and \(end) take away more than the \(value.shape[axis]) there are")
       }
       before[axis] = max(start, 0)
       shape[axis] += start + end
