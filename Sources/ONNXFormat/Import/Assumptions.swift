@@ -56,7 +56,11 @@ struct Assumptions: Equatable {
       }
     }
     return switch (rank, type.isFloat) {
-    case (3, true): [[.batch, .time, features], [.time, .batch, features]]
+    case (3, true):
+      // What is fixed may as well be features alone.
+      [[.batch, .time, features], [.time, .batch, features]]
+        + (shape.dropFirst().allSatisfy { if case .fixed = $0 { true } else { false } }
+          ? [[.batch, features, features]] : [])
     case (2, true): [[.batch, features], [.time, features], [.batch, .time], [.time, .batch]]
     case (1, true): [[features], [.time]]
     case (2, false): [[.batch, .time], [.time, .batch]]

@@ -58,8 +58,13 @@ struct Size: Equatable {
 struct Clock: Hashable {
   private var add = 0
   private var divide = 1
-  /// Windows whose steps are not counted so.
-  private var windows: [WindowAxis] = []
+  /// Windows whose steps are not counted so, and whether they round up.
+  private var windows: [Rounded] = []
+
+  private struct Rounded: Hashable {
+    var window: WindowAxis
+    var isUp: Bool
+  }
 
   init() {}
 
@@ -67,14 +72,14 @@ struct Clock: Hashable {
   func through(_ window: WindowAxis, roundsUp: Bool = false) -> Clock {
     var clock = self
     guard !roundsUp || window.stride == 1, windows.isEmpty else {
-      clock.windows.append(window)
+      clock.windows.append(Rounded(window: window, isUp: roundsUp))
       return clock
     }
     let shift = window.before + window.after - window.span + window.stride
     let (product, overflow) = divide.multipliedReportingOverflow(by: window.stride)
     let (offset, tooFar) = divide.multipliedReportingOverflow(by: shift)
     guard !overflow, !tooFar, abs(offset) < 1 << 40, product < 1 << 40 else {
-      clock.windows.append(window)
+      clock.windows.append(Rounded(window: window, isUp: roundsUp))
       return clock
     }
     clock.add += offset

@@ -92,7 +92,8 @@ public struct ONNXImporter {
 
   /// What may be tried after a failure, the likeliest last.
   private var alternatives: [Assumptions] {
-    if let baked { return [baked] }
+    // A size that a Reshape fixes is one that the exporter saw; without a recurrence nothing tells that it was time or the batch.
+    if let baked { return hasRecurrence ? [baked] : [] }
     let open = source.graph.inputs.filter { values[$0.name] == .unbound }
     guard !open.isEmpty, open.count <= 3 else { return [] }
     var all = [assumed]
@@ -156,6 +157,14 @@ public struct ONNXImporter {
       note(
         writtenOut.label, .exact,
         "the graph holds no RNN, LSTM or GRU: steps that are written out stay written out\(writtenOutAdvice)")
+    }
+    if let writtenOut, inputs.contains(where: \.kind.hasTime) {
+      // Steps are axes of features, or each its own value: which axis else is time cannot be told.
+      throw .notImportable(
+        node: writtenOut.label,
+        reason:
+          "the graph holds no RNN, LSTM or GRU: its recurrence is written out step by step\(writtenOutAdvice)"
+      )
     }
     let outputs = try graph.outputs.map { (info) throws(ONNXError) in try outputPort(info) }
     guard !outputs.isEmpty else { throw .graphOutput("", reason: "the graph has no outputs") }

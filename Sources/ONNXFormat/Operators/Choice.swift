@@ -99,7 +99,7 @@ extension ONNXImporter {
         throw .notImportable(
           node: node.label,
           reason:
-            "it compares sizes that the run decides; --bind NAME=NUMBER fixes one that the inputs' shapes name"
+            "it compares sizes that the run decides; a number bound to one that the inputs' shapes name (NAME=NUMBER) fixes it"
         )
       }
     }

@@ -20,7 +20,7 @@ extension ONNXOperator {
       throw .notImportable(
         node: node.label,
         reason:
-          "its condition is decided by the run; where it is a size or an input, --bind NAME=NUMBER decides it"
+          "control flow that the run decides; where its condition is a size or an input, a number bound to that (NAME=NUMBER) decides it"
       )
     })
 }
@@ -67,7 +67,7 @@ extension ONNXImporter {
       throw .notImportable(
         node: node.label,
         reason:
-          "its condition is a size that the run decides; --bind NAME=NUMBER fixes one that the inputs' shapes name"
+          "its condition is a size that the run decides; a number bound to one that the inputs' shapes name (NAME=NUMBER) fixes it"
       )
     }
     try importBranch(node, condition: Tensor([Int64(number)], shape: []))

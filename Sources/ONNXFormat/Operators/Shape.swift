@@ -38,7 +38,12 @@ extension ONNXImporter {
     case .filled(_, let shape): all = shape
     case .sizes(let sizes, let isScalar): all = isScalar ? [] : [.known(sizes.count)]
     case .mask: throw .notImportable(node: node.label, reason: "it looks at the shape of a mask")
-    case .unbound: throw .unboundWeight(node: node.label, input: "0", value: node.inputs[0])
+    case .unbound:
+      throw .graphInput(
+        node.inputs[0],
+        reason:
+          "what its axes mean cannot be told: node \(node.label) asks for its shape, and no recurrent operator follows in a way that "
+          + "can be traced")
     }
     func clamp(_ position: Int) -> Int {
       min(max(position < 0 ? position + all.count : position, 0), all.count)
