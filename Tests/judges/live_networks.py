@@ -1126,7 +1126,7 @@ EXPECTED: dict[str, str | None] = {
     "frames-deep fixed": r"its window goes over \[B·20, 1, 8, 8\]",
     "frames-deep dynamo": r"its window goes over \[B·20, 1, 8, 8\]",
     "frequency-recurrence": r"\(GRU\), input 'W'|\(Expand\)",
-    "group-norms": UNTRACED,
+    "group-norms": UNTRACED + r"|\(InstanceNormalization\): " + UNKNOWN,
     "instance-norms": r"\(InstanceNormalization\): " + UNKNOWN,
     "masked": r"\(Where\): " + UNKNOWN,
     "mel-first": UNTRACED + "|does not depend on the model's inputs",
@@ -1139,6 +1139,8 @@ EXPECTED: dict[str, str | None] = {
     "upsample-nearest": r"\(Resize\): " + UNKNOWN,
     "upsample2d": r"\(Resize\): " + UNKNOWN,
 }
+# What comes back from its export in another form that computes the same: a sum over an axis of features which another axis repeats.
+OTHER_FORM = {"broadcast fixed"}
 # What PyTorch's own exporters do not export, or onnxruntime does not run of what they do.
 NOT_EXPORTED: dict[str, str] = {
     "conv1d-same-dilated": "Dilation not supported for AutoPadType",
@@ -1263,7 +1265,7 @@ def judge(network: Network, way: str, folder: Path) -> Outcome:
         return Outcome(network.name, way, "not exported", f"onnxruntime: {str(error)[:200]}")
     try:
         prints = [converted(first, model), converted(model, back), converted(back, again)]
-        if len(set(prints)) != 1:
+        if len(set(prints)) != 1 and f"{network.name} {way}" not in OTHER_FORM:
             raise Wrong(f"three fingerprints: {prints}")
         rnnconv("verify", first, back)
         of_back = session(back)

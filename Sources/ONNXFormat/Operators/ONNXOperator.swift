@@ -77,6 +77,7 @@ struct ONNXOperator: Sendable {
   static func isKnown(_ node: ONNXNode) -> Bool {
     guard node.domain.isEmpty, let rules = named[node.operation] else { return false }
     return rules.interpret != nil || rules.fold != nil || rules.onSizes != nil
+      || node.operation == constant.name
   }
 
   static let named = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
