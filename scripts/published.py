@@ -196,8 +196,9 @@ class Trial:
             for port in session.get_inputs():
                 shape = [size if isinstance(size, int) else self.size(port.name, axis, size, sizes)
                          for axis, size in enumerate(port.shape)]
-                if "int64" in port.type:
-                    feeds[port.name] = np.full(shape, self.bound.get(port.name, 1), np.int64)
+                if "int" in port.type:
+                    kind = np.int32 if "int32" in port.type else np.int64
+                    feeds[port.name] = np.full(shape, self.bound.get(port.name, 1), kind)
                 else:
                     feeds[port.name] = rng.normal(size=shape).astype(np.float32)
             made = session.run(None, feeds)
@@ -214,7 +215,7 @@ class Trial:
     def size(self, name: str, axis: int, symbol: str | None, sizes: dict[str, int]) -> int:
         """What an open size is bound to, or one that all axes of its name get."""
         bound = self.bound.get(symbol or "", self.bound.get(f"{name}:{axis}"))
-        return bound or sizes.setdefault(str(symbol), 7 if not sizes else self.features())
+        return bound or sizes.setdefault(str(symbol), 7 if not sizes or axis == 0 else self.features())
 
     def features(self) -> int:
         """The size of an axis that the file leaves open where rnnconv knows it."""
