@@ -12,6 +12,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
   private let recurrent: Number.Recurrence?
   private let dense: Number.Dense?
   private let convolution: ConvolutionPass<Number>?
+  private let channels: ChannelPass<Number>?
   private let generation: GeneratePass<Number>?
 
   init(_ layer: Layer, _ rules: Number.Rules) {
@@ -21,16 +22,18 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     var recurrent: Number.Recurrence?
     var dense: Number.Dense?
     var convolution: ConvolutionPass<Number>?
+    var channels: ChannelPass<Number>?
     var generation: GeneratePass<Number>?
     var weights: [Number.Weights] = []
     switch layer.operation {
     case .recurrent(let layer): recurrent = Number.recurrence(layer, rules)
     case .dense(let layer): dense = Number.Dense(weight: layer.weight, bias: layer.bias, rules)
     case .convolution(let layer): convolution = ConvolutionPass(layer, rules)
+    case .batchNormalization(let layer): channels = ChannelPass(layer, rules)
     case .generate(let generate): generation = GeneratePass(generate, rules)
     // Rows that are looked up are converted one by one, but where all of the table has to be narrowed.
     case .embedding where !rules.narrowsWeights: break
-    case .embedding, .arithmetic, .constant, .layerNormalization, .batchNormalization:
+    case .embedding, .arithmetic, .constant, .layerNormalization:
       weights = layer.operation.tensors.map { Number.stored($0.tensor, rules) }
     case .activation, .softmax, .logSoftmax, .select, .concat, .slice, .reverse, .dropout, .argMax, .pool,
       .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax:
@@ -39,6 +42,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     self.recurrent = recurrent
     self.dense = dense
     self.convolution = convolution
+    self.channels = channels
     self.generation = generation
     self.weights = weights
   }
@@ -85,8 +89,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
       return [.numbers(x.mapGroups(features: x.features) { Number.logSoftmax($0, rules, into: &$1) })]
     case .layerNormalization(let normalization):
       return [.numbers(normalise(inputs[0]!.numbers, normalization))]
-    case .batchNormalization(let normalization):
-      return [.numbers(normalise(inputs[0]!.numbers, normalization))]
+    case .batchNormalization: return [.numbers(channels!.run(inputs[0]!.numbers))]
     case .select(let selection): return [try select(selection, inputs)]
     case .concat: return [.numbers(try concatenate(inputs.map { $0!.numbers }))]
     case .slice(let slice):
@@ -358,25 +361,6 @@ struct PreparedLayer<Number: Scalar>: Sendable {
         result[first + k] = bias.map { y + $0[k] } ?? y
       }
     }
-  }
-
-  /// x·k + (bias − mean·k) with k = scale · 1/√(variance + epsilon): one sum, whose bound covers (x − mean)·k + bias too.
-  private func normalise(_ x: Numbers<Number>, _ layer: BatchNormalization) -> Numbers<Number> {
-    let (scale, bias) = (Number.elements(weights[0]), Number.elements(weights[1]))
-    let (mean, variance) = (Number.elements(weights[2]), Number.elements(weights[3]))
-    let root = Activation(.power, alpha: 0.5)
-    let factors = scale.indices.map { channel in
-      let deviation = Number.activate(root, variance[channel] + Number.constant(layer.epsilon), rules)
-      return Number.constant(1) / deviation * scale[channel]
-    }
-    let shifts = factors.indices.map { Number.zero - mean[$0] * factors[$0] }
-    var result = x
-    for index in result.elements.indices {
-      let channel = index % x.features / layer.inner
-      result.elements[index] = Number(
-        Number.emptySum + x.elements[index] * factors[channel] + shifts[channel] + bias[channel])
-    }
-    return result
   }
 
   /// A window along time needs as many steps as it spans.

@@ -18,13 +18,14 @@ struct Windows {
   private struct Axis {
     /// How many results there are inside the features.
     var results = 1
-    var kernel = 1
     /// How many elements lie between two neighbours.
     var apart = 0
     /// Where the window looks, and how many places there are.
     var window = WindowAxis(size: 1, kernel: 1)
     var size = 1
-    var isTime = false
+
+    var kernel: Int { window.kernel }
+    var isTime: Bool { window.size == nil }
 
     /// The element that part k of the kernel reads for result m, counted from the window's first; −1 outside.
     @inline(__always)
@@ -50,8 +51,7 @@ struct Windows {
       let apart = window.size == nil ? x.batch * x.features : distance
       axes.append(
         Axis(
-          results: window.size == nil ? 1 : results, kernel: window.kernel, apart: apart, window: window,
-          size: size, isTime: window.size == nil))
+          results: window.size == nil ? 1 : results, apart: apart, window: window, size: size))
       if window.size == nil { steps = results } else { distance *= size }
     }
     while axes.count < 3 { axes.append(Axis()) }

@@ -198,4 +198,7 @@ public enum AxisFactor: Sendable, Hashable {
   case batch
   /// `count` features, `stride` apart. D·O features as direction × unit: `(O, D)` and `(1, O)`.
   case features(stride: Int, count: Int)
+
+  /// Whether it is neither time nor batch.
+  package var isFeatures: Bool { if case .features = self { true } else { false } }
 }

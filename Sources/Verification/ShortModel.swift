@@ -90,7 +90,3 @@ extension Layer {
     if case .generate(let loop) = operation { loop.maxSteps } else { nil }
   }
 }
-
-extension AxisFactor {
-  fileprivate var isFeatures: Bool { if case .features = self { true } else { false } }
-}

@@ -85,29 +85,12 @@ import Testing
   private func imported(
     _ nodes: [ONNXNode], _ constants: [String: Tensor] = [:], opset: Int64 = 17
   ) throws -> [Layer.Operation] {
-    var file = try ONNXExporter.export(model([.activation(.sigmoid)]), opset: opset).model
-    let last = file.graph.outputs[0].name
-    for index in file.graph.nodes.indices {
-      file.graph.nodes[index].outputs = file.graph.nodes[index].outputs.map { $0 == last ? "behind" : $0 }
-    }
-    file.graph.nodes += nodes.map { node in
-      var node = node
-      node.inputs = node.inputs.map { $0 == "x" ? "behind" : $0 }
-      node.outputs = node.outputs.map { $0 == "y" ? last : $0 }
-      return node
-    }
-    file.graph.initializers += constants.map { ONNXGraph.Initializer($0.key, $0.value) }
+    let file = try ONNXExporter.export(model([.activation(.sigmoid)]), opset: opset).model.followed(
+      by: nodes, constants)
     let layers = try ONNXImporter.importModel(file).model.layers
     return layers.drop { if case .activation(.sigmoid) = $0.operation { false } else { true } }.dropFirst()
       .map(
         \.operation)
-  }
-
-  private func node(
-    _ operation: String, _ inputs: [String], _ output: String = "y",
-    _ attributes: [String: ONNXAttribute] = [:]
-  ) -> ONNXNode {
-    ONNXNode(operation, name: operation, inputs: inputs, outputs: [output], attributes: attributes)
   }
 
   private func number(_ value: Float) -> Tensor { Tensor([value], shape: []) }

@@ -27,26 +27,8 @@ import Testing
   private func imported(
     _ nodes: [ONNXNode], _ constants: [String: Tensor] = [:], steps: Int? = nil
   ) throws -> Model {
-    var file = try ONNXExporter.export(recurrence(steps: steps)).model
-    let last = file.graph.outputs[0].name
-    for index in file.graph.nodes.indices {
-      file.graph.nodes[index].outputs = file.graph.nodes[index].outputs.map { $0 == last ? "behind" : $0 }
-    }
-    file.graph.nodes += nodes.map { node in
-      var node = node
-      node.inputs = node.inputs.map { $0 == "x" ? "behind" : $0 }
-      node.outputs = node.outputs.map { $0 == "y" ? last : $0 }
-      return node
-    }
-    file.graph.initializers += constants.map { ONNXGraph.Initializer($0.key, $0.value) }
+    let file = try ONNXExporter.export(recurrence(steps: steps)).model.followed(by: nodes, constants)
     return try ONNXImporter.importModel(file).model
-  }
-
-  private func node(
-    _ operation: String, _ inputs: [String], _ output: String = "y",
-    _ attributes: [String: ONNXAttribute] = [:]
-  ) -> ONNXNode {
-    ONNXNode(operation, name: operation, inputs: inputs, outputs: [output], attributes: attributes)
   }
 
   private func integers(_ values: Int64...) -> Tensor { Tensor(values, shape: [values.count]) }

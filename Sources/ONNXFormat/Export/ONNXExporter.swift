@@ -133,7 +133,7 @@ public struct ONNXExporter {
         if axis.factors.isEmpty { return .fixed(1) }
         // Names are invented where an axis is all of one dimension: batch must mean the same everywhere.
         if axis.factors == [.batch] { return .symbol("batch") }
-        if axis.factors.allSatisfy({ if case .features = $0 { true } else { false } }) {
+        if axis.factors.allSatisfy(\.isFeatures) {
           return .fixed(
             axis.factors.reduce(1) { if case .features(_, let count) = $1 { $0 * count } else { $0 } })
         }

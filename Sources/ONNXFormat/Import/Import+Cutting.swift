@@ -138,15 +138,10 @@ extension ONNXImporter {
         .init(count: source.kind.features / (size * inner), stride: size * inner),
         .init(count: cut.count, stride: cut.step * inner), .init(count: inner, stride: 1),
       ])
-    result = source
-    result.value = add(
+    let value = add(
       gather.isRun
         ? .slice(start: gather.start, count: gather.factors[0].count) : .gather(gather), node,
       inputs: [source.value], output: name)
-    result.kind = source.kind.with(features: source.kind.features / size * cut.count)
-    var places = source.axes.indices.map { source.places($0) }
-    places[cut.axis] = cut.count
-    result.axes = View.inOrder(places, like: source.axes)
-    return result
+    return source.with(cut.count, places: cut.axis, value: value)
   }
 }

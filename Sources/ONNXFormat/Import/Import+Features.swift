@@ -36,6 +36,17 @@ extension View {
     return result
   }
 
+  /// A value made of this one, whose features lie in the order of its axes, with `count` places along one of them.
+  func with(_ count: Int, places axis: Int, value: String) -> View {
+    var result = self
+    var all = axes.indices.map { places($0) }
+    result.value = value
+    result.kind = kind.with(features: kind.features / all[axis]! * count)
+    all[axis] = count
+    result.axes = View.inOrder(all, like: axes)
+    return result
+  }
+
   /// Axes that hold so many features each, the last fastest; those with nil stay as they are in `axes`.
   static func inOrder(_ places: [Int?], like axes: [[AxisFactor]]) -> [[AxisFactor]] {
     var stride = 1
@@ -47,10 +58,6 @@ extension View {
     }
     return result
   }
-}
-
-extension AxisFactor {
-  var isFeatures: Bool { if case .features = self { true } else { false } }
 }
 
 extension ONNXImporter {
@@ -93,12 +100,9 @@ extension ONNXImporter {
     if left.kind.hasTime, right.kind.hasTime, left.clock != right.clock { return nil }
     var target: [Int?] = []
     for axis in left.axes.indices {
-      let (a, b) = (left.axes[axis].filter { !$0.isFeatures }, right.axes[axis].filter { !$0.isFeatures })
       guard let m = left.places(axis), let n = right.places(axis) else {
         // Time or batch, on both sides or beside an axis of size 1.
-        guard
-          a == b && left.axes[axis] == right.axes[axis] || left.axes[axis].isEmpty
-            || right.axes[axis].isEmpty
+        guard left.axes[axis] == right.axes[axis] || left.axes[axis].isEmpty || right.axes[axis].isEmpty
         else { return nil }
         target.append(nil)
         continue

@@ -53,11 +53,8 @@ extension ONNXImporter {
     do { constant = try base.broadcast(to: full).reshaped([1, full.reduce(1, *)]) } catch {
       throw .invalid(node: node.label, reason: error.description)
     }
-    let name = uniqueValue("\(node.inputs[position].ownPart)·\(node.index)")
-    let source = ONNXNode("Constant", name: name, inputs: [], outputs: [])
-    layers.append(Layer(uniqueLayer(source), .constant(constant), inputs: [], outputs: [name]))
     return View(
-      value: name, kind: .vector(features: constant.count),
+      value: addConstant(constant, node, position), kind: .vector(features: constant.count),
       axes: View.inOrder(shape.map(\.known), like: shape.map { _ in [.batch] }))
   }
 

@@ -482,15 +482,7 @@ public struct ONNXImporter {
   }
 
   /// The number behind a size, whichever values it came from.
-  func resolved(_ size: Size) -> Int? {
-    guard size.batches == 0 || batchSize != nil, size.times == 0 || steps[size.clock] ?? nil != nil else {
-      return nil
-    }
-    let factors =
-      [size.factor] + [Int](repeating: batchSize ?? 1, count: size.batches)
-      + [Int](repeating: (steps[size.clock] ?? nil) ?? 1, count: size.times)
-    return checkedProduct(factors)
-  }
+  func resolved(_ size: Size) -> Int? { known(size, steps: steps[size.clock] ?? nil) }
 
   /// The axes as values of this graph have them: without the batch where there is none.
   func withoutBatch(_ axes: [[AxisFactor]]) -> [[AxisFactor]] {
@@ -503,6 +495,14 @@ public struct ONNXImporter {
   ) -> String {
     layers.append(Layer(uniqueLayer(node), operation, inputs: inputs, outputs: [name]))
     return name
+  }
+
+  /// Adds a constant that an input of the node holds; its name.
+  mutating func addConstant(_ tensor: Tensor, _ node: ONNXNode, _ position: Int) -> String {
+    let value = uniqueValue("\(node.inputs[position].ownPart)·\(node.index)")
+    let source = ONNXNode("Constant", name: value, inputs: [], outputs: [])
+    layers.append(Layer(uniqueLayer(source), .constant(tensor), inputs: [], outputs: [value]))
+    return value
   }
 
   /// Adds a layer that makes the node's output of a view, arranged as the view is.
@@ -551,10 +551,14 @@ public struct ONNXImporter {
 
   /// The number behind a size, where the source fixes its batch and steps.
   func known(_ size: Size, _ view: View) -> Int? {
+    known(size, steps: size.clock == view.clock ? view.timeSize : nil)
+  }
+
+  private func known(_ size: Size, steps: Int?) -> Int? {
     var product = Size.known(size.factor)
     for _ in 0..<size.times {
-      guard let time = view.timeSize, size.clock == view.clock else { return nil }
-      product = product * .known(time)
+      guard let steps else { return nil }
+      product = product * .known(steps)
     }
     for _ in 0..<size.batches {
       guard let batchSize else { return nil }

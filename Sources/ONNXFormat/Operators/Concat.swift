@@ -33,7 +33,7 @@ extension ONNXImporter {
       for position in views.indices { views[position] = major(views[position], axis, node) }
     }
     let first = views[0]
-    guard first.axes[axis].allSatisfy({ if case .features = $0 { true } else { false } }) else {
+    guard first.axes[axis].allSatisfy(\.isFeatures) else {
       throw .notImportable(
         node: node.label,
         reason: first.axes[axis] != [.time]

@@ -65,13 +65,8 @@ extension ONNXImporter {
       [.init(count: source.kind.features / (size * inner), stride: size * inner)]
         + pattern.factors.map { .init(count: $0.count, stride: $0.stride * inner) }
         + [.init(count: inner, stride: 1)])
-    var result = source
-    result.value = add(.gather(gather), node, inputs: [source.value], output: try output(node))
-    result.kind = source.kind.with(features: source.kind.features / size * picks.count)
-    var places = source.axes.indices.map { source.places($0) }
-    places[axis] = picks.count
-    result.axes = View.inOrder(places, like: source.axes)
-    try set(node, result)
+    let value = add(.gather(gather), node, inputs: [source.value], output: try output(node))
+    try set(node, source.with(picks.count, places: axis, value: value))
   }
 
   private mutating func importEmbedding(_ node: ONNXNode, _ table: Tensor, _ axis: Int) throws(ONNXError) {

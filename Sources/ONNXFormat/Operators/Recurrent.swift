@@ -267,18 +267,12 @@ extension ONNXImporter {
       guard !lengths.isEmpty, tensor.shape.count == 1 else {
         throw .notImportable(node: node.label, reason: "its sequence_lens is not a vector of lengths [B]")
       }
-      let value = uniqueValue("\(node.inputs[position].ownPart)·\(node.index)")
-      let constant = ONNXNode("Constant", name: value, inputs: [], outputs: [])
-      layers.append(Layer(uniqueLayer(constant), .constant(tensor), inputs: [], outputs: [value]))
-      return value
+      return addConstant(tensor, node, position)
     case .sizes(let sizes, _):
       if sizes.allSatisfy({ $0 == .time(x.clock) }) { return nil }
       throw .notImportable(node: node.label, reason: "its sequence_lens is not a vector of lengths [B]")
     case .filled(let base, let shape) where shape == [.batch]:
-      let value = uniqueValue("\(node.inputs[position].ownPart)·\(node.index)")
-      let constant = ONNXNode("Constant", name: value, inputs: [], outputs: [])
-      layers.append(Layer(uniqueLayer(constant), .constant(base), inputs: [], outputs: [value]))
-      return value
+      return addConstant(base, node, position)
     case .filled, .mask, .unbound:
       throw .notImportable(node: node.label, reason: "its sequence_lens is not a vector of lengths [B]")
     }
@@ -339,12 +333,7 @@ extension ONNXImporter {
     do { state = try rows.reshaped([rows.shape[0], directions * hidden]) } catch {
       throw .tensor(input, reason: error.description)
     }
-    let value = uniqueValue("\(node.inputs[position].ownPart)·\(node.index)")
-    layers.append(
-      Layer(
-        uniqueLayer(ONNXNode("Constant", name: value, inputs: [], outputs: [])), .constant(state), inputs: [],
-        outputs: [value]))
-    return value
+    return addConstant(state, node, position)
   }
 }
 

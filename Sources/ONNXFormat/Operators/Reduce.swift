@@ -69,16 +69,11 @@ extension ONNXImporter {
       let source = ordered(result, node)
       guard case .features(let inner, _)? = source.axes[axis].first else { continue }
       let layer = Reduction(function, count: count, inner: inner)
-      result = source
-      result.value = addBetween(.reduce(layer), node, source.value, "\(function)")
-      result.kind = source.kind.with(features: source.kind.features / count)
-      var places = source.axes.indices.map { source.places($0) }
-      places[axis] = 1
-      result.axes = View.inOrder(places, like: source.axes)
+      let value = addBetween(.reduce(layer), node, source.value, "\(function)")
+      result = source.with(1, places: axis, value: value)
     }
-    if result.value == view.value {
-      // Axes of size 1 alone.
-    } else {
+    // Unless all are of size 1.
+    if result.value != view.value {
       layers[layers.count - 1].outputs = [name]
       result.value = name
     }
