@@ -79,7 +79,8 @@ let package = Package(
         "Verification",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      resources: ["peers.py", "forward_peers.py", "files_peers.py", "check_peer.py"].map { .embedInCode($0) },
+      resources: ["peers.py", "forward_peers.py", "networks_peers.py", "files_peers.py", "check_peer.py"].map
+      { .embedInCode($0) },
       swiftSettings: settings),
 
     .target(

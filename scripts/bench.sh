@@ -15,6 +15,7 @@ python=${RNNCONV_PYTHON:-}
 
 show "$bench" limits
 show "$bench" forward ${python:+--python "$python"} "$@"
+[ -z "$python" ] || show "$bench" networks --python "$python"
 show "$bench" bounds
 show "$bench" files ${python:+--python "$python"}
 show "$bench" growth --svg docs/growth.svg

@@ -9,7 +9,8 @@ struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "rnnconv-bench", abstract: "Measure rnnconv.",
     subcommands: [
-      ForwardBench.self, FilesBench.self, ProcessesBench.self, CheckBench.self, BoundsBench.self,
+      ForwardBench.self, NetworksBench.self, FilesBench.self, ProcessesBench.self, CheckBench.self,
+      BoundsBench.self,
       GrowthBench.self, ServingBench.self,
       LimitsBench.self, MemoryBench.self, OpenFile.self, FileStepCommand.self,
     ])

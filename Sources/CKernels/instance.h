@@ -31,6 +31,6 @@
 
 const ck_kernels TABLE = {
     .level = LEVEL, .product = product_f32, .product64 = product_f64, .lstm = lstm_f32, .gru = gru_f32,
-    .rnn = rnn_f32, .sigmoid = sigmoid_f32, .tanh = tanh_f32, .bounded = bounded_products, .linear = linear_products,
+    .rnn = rnn_f32, .sigmoid = sigmoid_f32, .tanh = tanh_f32, .multiply_add = multiply_add_f32, .multiply_add64 = multiply_add_f64, .bounded = bounded_products, .linear = linear_products,
     .unstored32 = unstored_float, .unstored64 = unstored_double,
 };

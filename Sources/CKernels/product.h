@@ -86,6 +86,27 @@ static void NAME(product)(size_t rows, size_t panels, size_t depth, const REAL *
   }
 }
 
+/// y += w·x, element by element.
+static void NAME(multiply_add)(size_t count, const REAL *w, const REAL *x, REAL *y) {
+  for (size_t k = 0; k < count; k += LANES) {
+    const size_t bytes = (count - k < LANES ? count - k : LANES) * sizeof(REAL);
+    NAME(vec) a = 0, b = 0, sum = 0;
+    if (bytes == sizeof(NAME(vec))) {
+      __builtin_memcpy(&a, w + k, sizeof a);
+      __builtin_memcpy(&b, x + k, sizeof b);
+      __builtin_memcpy(&sum, y + k, sizeof sum);
+      sum = FMA(a, b, sum);
+      __builtin_memcpy(y + k, &sum, sizeof sum);
+    } else {
+      __builtin_memcpy(&a, w + k, bytes);
+      __builtin_memcpy(&b, x + k, bytes);
+      __builtin_memcpy(&sum, y + k, bytes);
+      sum = FMA(a, b, sum);
+      __builtin_memcpy(y + k, &sum, bytes);
+    }
+  }
+}
+
 #undef TILE
 #undef VECTORS
 #undef PANEL

@@ -139,7 +139,8 @@ struct Inspect: ParsableCommand {
       return
         "BatchNormalization \(layer.scale.count)\(layer.inner == 1 ? "" : " × \(layer.inner)"), epsilon \(layer.epsilon.brief)"
     case .dropout(let dropout): return "Dropout \(dropout.ratio.brief) (identity at inference)"
-    case .softmax, .logSoftmax, .timeSoftmax, .concat, .constant, .reverse, .argMax: return operation.name
+    case .softmax, .logSoftmax, .timeSoftmax, .repeated, .concat, .constant, .reverse, .argMax:
+      return operation.name
     }
   }
 

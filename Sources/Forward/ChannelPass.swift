@@ -24,12 +24,15 @@ struct ChannelPass<Number: Scalar>: Sendable {
   }
 
   func run(_ x: Numbers<Number>) -> Numbers<Number> {
-    var y = x
-    for index in y.elements.indices {
-      let channel = index % x.features / inner
-      y.elements[index] = Number(
-        Number.emptySum + x.elements[index] * factors[channel] + shifts[channel] + biases[channel])
+    x.mapGroups(features: x.features) { group, result in
+      var next = group.startIndex
+      for channel in factors.indices {
+        let (factor, shift, bias) = (factors[channel], shifts[channel], biases[channel])
+        for index in next..<(next + inner) {
+          result.append(Number(Number.emptySum + group[index] * factor + shift + bias))
+        }
+        next += inner
+      }
     }
-    return y
   }
 }

@@ -1,8 +1,17 @@
 internal import Recurrent
 internal import Tensors
 
+/// A convolution ready for passes.
+protocol ConvolutionLayer<Number>: Sendable {
+  associatedtype Number: Scalar
+
+  init(_ layer: Convolution, _ rules: Number.Rules)
+  /// x `[T, B, C·n…]`; returns `[T′, B, O·m…]`.
+  func run(_ x: Numbers<Number>) -> Numbers<Number>
+}
+
 /// A convolution ready for passes in any arithmetic: the places that each result reads are gathered, as rows of a dense layer.
-struct ConvolutionPass<Number: Scalar>: Sendable {
+struct ConvolutionPass<Number: Scalar>: ConvolutionLayer {
   /// Of each group: weight `[O/G, C/G·k…]`.
   private let groups: [Number.Dense]
   private let axes: [WindowAxis]

@@ -45,6 +45,8 @@ public enum ForwardError: Error, Equatable, CustomStringConvertible {
   case rowOutOfRange(row: Int, batch: Int)
   /// Keeping every step's Jacobian would take this many bytes.
   case jacobiansTooLarge(layer: String, bytes: Int, limit: Int)
+  /// A layer would make far more numbers than it reads: its pads, kernel or pattern are senseless.
+  case tooMuch(layer: String, made: Int, read: Int)
 
   public var description: String {
     switch self {
@@ -80,6 +82,8 @@ public enum ForwardError: Error, Equatable, CustomStringConvertible {
     case .wrongState(let name, let expected, let found):
       "the state's '\(name)': expected \(expected), found \(found)"
     case .rowOutOfRange(let row, let batch): "there is no row \(row) in a batch of \(batch)"
+    case .tooMuch(let layer, let made, let read):
+      "layer '\(layer)' would make \(made == .max ? "more numbers than can be counted" : "\(made) numbers") of \(read)"
     case .jacobiansTooLarge(let layer, let bytes, let limit):
       "layer '\(layer)': its Jacobians take \(bytes) bytes, more than \(limit)"
     }

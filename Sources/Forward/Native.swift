@@ -134,6 +134,19 @@ extension Native {
     }
   }
 
+  /// Chosen once for all numbers, where there is little to do for each.
+  static func activate(_ activation: Activation, all x: Numbers<Self>, _ rules: Execution) -> Numbers<Self> {
+    switch activation.kind {
+    case .relu: x.map { $0 < 0 ? 0 : $0 }
+    case .leakyRelu: x.map { [alpha = Self(activation.alpha)] in leaky($0, alpha) }
+    case .clip:
+      x.map { [alpha = Self(activation.alpha), beta = Self(activation.beta)] in
+        $0 < alpha ? alpha : $0 > beta ? beta : $0
+      }
+    default: x.map { activate(activation, $0) }
+    }
+  }
+
   static func activate(_ activation: Activation, _ x: Self, _ rules: Execution) -> Self {
     activate(activation, x)
   }

@@ -1,3 +1,4 @@
+internal import ByteIO
 internal import Recurrent
 internal import Tensors
 
@@ -11,7 +12,9 @@ struct PreparedLayer<Number: Scalar>: Sendable {
   private let weights: [Number.Weights]
   private let recurrent: Number.Recurrence?
   private let dense: Number.Dense?
-  private let convolution: ConvolutionPass<Number>?
+  private let convolution: Number.Convolver?
+  /// Of a gather.
+  private let sources: [Int]
   private let channels: ChannelPass<Number>?
   private let generation: GeneratePass<Number>?
 
@@ -21,22 +24,24 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     self.rules = rules
     var recurrent: Number.Recurrence?
     var dense: Number.Dense?
-    var convolution: ConvolutionPass<Number>?
+    var convolution: Number.Convolver?
     var channels: ChannelPass<Number>?
     var generation: GeneratePass<Number>?
+    var sources: [Int] = []
     var weights: [Number.Weights] = []
     switch layer.operation {
     case .recurrent(let layer): recurrent = Number.recurrence(layer, rules)
     case .dense(let layer): dense = Number.Dense(weight: layer.weight, bias: layer.bias, rules)
-    case .convolution(let layer): convolution = ConvolutionPass(layer, rules)
+    case .convolution(let layer): convolution = Number.Convolver(layer, rules)
     case .batchNormalization(let layer): channels = ChannelPass(layer, rules)
+    case .gather(let gather): sources = gather.sources
     case .generate(let generate): generation = GeneratePass(generate, rules)
     // Rows that are looked up are converted one by one, but where all of the table has to be narrowed.
     case .embedding where !rules.narrowsWeights: break
     case .embedding, .arithmetic, .constant, .layerNormalization:
       weights = layer.operation.tensors.map { Number.stored($0.tensor, rules) }
     case .activation, .softmax, .logSoftmax, .select, .concat, .slice, .reverse, .dropout, .argMax, .pool,
-      .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax:
+      .padding, .unfold, .fold, .reduce, .timeSoftmax, .repeated:
       break
     }
     self.recurrent = recurrent
@@ -44,6 +49,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     self.convolution = convolution
     self.channels = channels
     self.generation = generation
+    self.sources = sources
     self.weights = weights
   }
 
@@ -55,16 +61,30 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     case .dense: return [.numbers(dense!.run(inputs[0]!.numbers))]
     case .convolution(let layer):
       try requireWindow(layer.axes, inputs[0]!)
+      try requireRoom(
+        inputs[0]!, channels: layer.weight.shape[0], places: layer.axes.results(),
+        steps: inputs[0]!.steps.flatMap { layer.axes.steps(of: $0) }, explained: layer.weight.shape[0])
       return [.numbers(convolution!.run(inputs[0]!.numbers))]
     case .pool(let pool):
       try requireWindow(pool.axes, inputs[0]!, roundsUp: pool.roundsUp)
       try requireSight(pool, inputs[0]!)
+      try requireRoom(
+        inputs[0]!, channels: inputs[0]!.numbers.features / pool.axes.places,
+        places: pool.axes.results(roundsUp: pool.roundsUp),
+        steps: inputs[0]!.steps.flatMap { pool.axes.steps(of: $0, roundsUp: pool.roundsUp) })
       return [.numbers(inputs[0]!.numbers.pooled(pool))]
     case .padding(let padding):
       try requirePlaces(padding, inputs[0]!)
+      let (now, then) = padding.axes.reduce((1, 1)) { sizes, axis in
+        axis.size.map { (sizes.0 * $0, sizes.1 * ($0 + axis.before + axis.after)) } ?? sizes
+      }
+      let time = padding.axes.first { $0.size == nil }
+      try requireRoom(
+        inputs[0]!, channels: inputs[0]!.numbers.features / now, places: then,
+        steps: inputs[0]!.steps.map { $0 + (time?.before ?? 0) + (time?.after ?? 0) })
       return [.numbers(inputs[0]!.numbers.padded(padding))]
-    case .gather(let gather):
-      let sources = gather.sources
+    case .gather:
+      try requireRoom(inputs[0]!, channels: sources.count, places: 1, steps: inputs[0]!.steps)
       return [
         .numbers(
           inputs[0]!.numbers.mapGroups(features: sources.count) { group, result in
@@ -78,9 +98,17 @@ struct PreparedLayer<Number: Scalar>: Sendable {
       }
       return [.numbers(inputs[0]!.numbers.folded())]
     case .reduce(let reduction): return [.numbers(inputs[0]!.numbers.reduced(reduction))]
+    case .repeated:
+      let (steps, v) = (inputs[0]!.steps ?? 1, inputs[1]!.numbers)
+      return [
+        .numbers(
+          Numbers(
+            steps: steps, batch: v.batch, features: v.features,
+            elements: (0..<steps).flatMap { _ in v.elements }))
+      ]
     case .timeSoftmax: return [.numbers(inputs[0]!.numbers.softmaxOverTime(rules))]
     case .activation(let activation):
-      return [.numbers(inputs[0]!.numbers.map { Number.activate(activation, $0, rules) })]
+      return [.numbers(Number.activate(activation, all: inputs[0]!.numbers, rules))]
     case .softmax:
       let x = inputs[0]!.numbers
       return [.numbers(x.mapGroups(features: x.features) { Number.softmax($0, rules, into: &$1) })]
@@ -317,20 +345,27 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     var result = inputs[0]
     if let constant = arithmetic.constant {
       let numbers = Number.elements(weights[0])
-      let isScalar = constant.shape == [1]
-      for index in result.elements.indices {
-        let number = numbers[isScalar ? 0 : index % result.features / arithmetic.inner]
-        let x = result.elements[index]
-        result.elements[index] = arithmetic.constantFirst ? apply(number, x) : apply(x, number)
+      // How many neighbours share a number.
+      let inner = constant.shape == [1] ? max(1, result.features) : arithmetic.inner
+      for first in stride(from: 0, to: result.elements.count, by: inner) {
+        let number = numbers[constant.shape == [1] ? 0 : first / inner % numbers.count]
+        for index in first..<(first + inner) {
+          let x = result.elements[index]
+          result.elements[index] = arithmetic.constantFirst ? apply(number, x) : apply(x, number)
+        }
       }
     } else {
       let (left, right) = (inputs[0], inputs[1])
       // A vector is the same at each step.
       if left.steps != nil, right.steps != nil { try requireSameSteps(left, right) }
       if left.steps == nil { result = right }
-      let (own, other) = (left.elements.count, right.elements.count)
-      for index in result.elements.indices {
-        result.elements[index] = apply(left.elements[index % own], right.elements[index % other])
+      // A vector's numbers come again at each step.
+      let size = max(1, min(left.elements.count, right.elements.count))
+      for first in stride(from: 0, to: result.elements.count, by: size) {
+        let (own, other) = (left.steps == nil ? 0 : first, right.steps == nil ? 0 : first)
+        for index in 0..<size {
+          result.elements[first + index] = apply(left.elements[own + index], right.elements[other + index])
+        }
       }
     }
     return result
@@ -381,6 +416,23 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     for axis in pool.axes where axis.size == nil && axis.isBlind(of: steps, roundsUp: pool.roundsUp) {
       throw .tooFewSteps(layer: name, steps: steps, least: axis.dilation)
     }
+  }
+
+  /// A few bytes of a file must not make memory run out, however few numbers they are given.
+  ///
+  /// - Parameters:
+  ///   - channels: of the result.
+  ///   - places: of each channel of the result.
+  ///   - steps: of the result.
+  ///   - explained: how many results of a number the weights explain, which are in the file.
+  private func requireRoom(
+    _ x: Value<Number>, channels: Int, places: Int, steps: Int?, explained: Int = 1
+  ) throws(ForwardError) {
+    let numbers = x.numbers
+    let made = checkedProduct([steps ?? 1, numbers.batch, channels, places]) ?? .max
+    let read = numbers.elements.count
+    let allowed = max(1 << 26, checkedProduct([64, read, explained]) ?? .max)
+    guard made <= allowed else { throw .tooMuch(layer: name, made: made, read: read) }
   }
 
   private func requirePlaces(_ padding: Padding, _ x: Value<Number>) throws(ForwardError) {

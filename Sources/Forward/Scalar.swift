@@ -24,9 +24,10 @@ protocol Scalar: CellNumber where Rules: PassRules {
   /// A tensor's numbers, converted once a pass.
   associatedtype Weights: Sendable
   associatedtype Sums: Products<Self, Weights, Sum> = ProductsOnDemand<Self>
-  /// A recurrent and a dense layer ready for passes.
+  /// A recurrent layer, a dense one and a convolution ready for passes.
   associatedtype Recurrence: Sendable = RecurrentPass<Self>
   associatedtype Dense: DenseLayer<Self> = DensePass<Self>
+  associatedtype Convolver: ConvolutionLayer<Self> = ConvolutionPass<Self>
 
   static var zero: Self { get }
   static var emptySum: Sum { get }
@@ -51,6 +52,8 @@ protocol Scalar: CellNumber where Rules: PassRules {
   static func minimum(_ left: Self, _ right: Self) -> Self
   /// x where x ≥ 0, else slope · x.
   static func leaky(_ x: Self, _ slope: Self) -> Self
+  /// f of each number.
+  static func activate(_ activation: Activation, all x: Numbers<Self>, _ rules: Rules) -> Numbers<Self>
   /// Appends e^{x_i} / Σ e^{x_j}.
   static func softmax(_ x: ArraySlice<Self>, _ rules: Rules, into result: inout [Self])
   /// Appends x_i − ln Σ e^{x_j}.
@@ -79,6 +82,10 @@ protocol Scalar: CellNumber where Rules: PassRules {
 }
 
 extension Scalar {
+  static func activate(_ activation: Activation, all x: Numbers<Self>, _ rules: Rules) -> Numbers<Self> {
+    x.map { activate(activation, $0, rules) }
+  }
+
   static func runTogether(
     _ stack: [RecurrentLayer], _ x: Numbers<Self>, states: [InitialStates<Self>], _ rules: Rules,
     recurrence: (Int) -> Recurrence

@@ -160,10 +160,19 @@ extension Model {
   func requireStreamable() throws(ForwardError) {
     // Values that change from step to step.
     var varying = Set(inputs.filter(\.kind.hasTime).map(\.value))
+    let kinds: [String: ValueKind]
+    do { kinds = try validated() } catch { throw .invalidModel(error) }
+    func hasTime(_ value: String) -> Bool { kinds[value]?.hasTime ?? false }
     for layer in layers {
+      let inputs = layer.inputs.compactMap(\.self)
       let isVarying = layer.inputs.contains { $0.map(varying.contains) ?? false }
       if let reason = layer.operation.kind.reasonNotToStream(layer.inputs, varying: varying) {
         throw .cannotStream(layer: layer.name, reason: reason)
+      }
+      // What a vector is in the end, only the last step tells.
+      if inputs.contains(where: hasTime), inputs.contains(where: { varying.contains($0) && !hasTime($0) }) {
+        throw .cannotStream(
+          layer: layer.name, reason: "beside steps it reads what is made of the whole sequence")
       }
       if isVarying { varying.formUnion(layer.outputs.compactMap { $0 }) }
     }

@@ -5,33 +5,49 @@ extension Numbers {
   func pooled(_ pool: Pool) -> Numbers {
     let windows = Windows(pool.axes, self, roundsUp: pool.roundsUp)
     let channels = features / windows.inner
-    var y = Numbers(zeros: windows.steps, batch: batch, features: channels * windows.places)
+    let groups = (windows.steps ?? 1) * batch
+    var result: [Number] = []
+    result.reserveCapacity(groups * channels * windows.places)
+    // What each place's window reads of channel 0, one after another, and where the next one's begins.
     var sources: [Int] = []
-    for output in 0..<y.groups {
+    var ends: [Int] = []
+    var counts: [Number] = []
+    for output in 0..<groups {
+      sources.removeAll(keepingCapacity: true)
+      ends.removeAll(keepingCapacity: true)
+      counts.removeAll(keepingCapacity: true)
       for place in 0..<windows.places {
-        sources.removeAll(keepingCapacity: true)
-        windows.forEachSource(output, place) { source, _ in
-          sources.append(source)
-        }
+        let first = sources.count
+        windows.forEachSource(output, place) { source, _ in sources.append(source) }
+        ends.append(sources.count)
         let count =
-          pool.reduction == .paddedMean ? windows.paddedCount(output, place) : sources.count
-        for channel in 0..<channels {
-          let offset = channel * windows.inner
-          y.elements[output * y.features + channel * windows.places + place] =
-            switch pool.reduction {
-            // Validation has seen that no window lies outside.
-            case .max:
-              sources.dropFirst().reduce(elements[sources[0] + offset]) {
-                Number.maximum($0, elements[$1 + offset])
-              }
-            case .mean, .paddedMean:
-              Number(sources.reduce(Number.emptySum) { $0 + elements[$1 + offset] })
-                / Number.constant(Double(count))
+          pool.reduction == .paddedMean ? windows.paddedCount(output, place) : sources.count - first
+        counts.append(Number.constant(Double(count)))
+      }
+      for channel in 0..<channels {
+        let offset = channel * windows.inner
+        var first = 0
+        for place in 0..<windows.places {
+          let window = first..<ends[place]
+          first = window.upperBound
+          switch pool.reduction {
+          // Validation has seen that no window lies outside.
+          case .max:
+            var largest = elements[sources[window.lowerBound] + offset]
+            for index in window.dropFirst() {
+              largest = Number.maximum(largest, elements[sources[index] + offset])
             }
+            result.append(largest)
+          case .mean, .paddedMean:
+            var sum = Number.emptySum
+            for index in window { sum = sum + elements[sources[index] + offset] }
+            result.append(Number(sum) / counts[place])
+          }
         }
       }
     }
-    return y
+    return Numbers(
+      steps: windows.steps, batch: batch, features: channels * windows.places, elements: result)
   }
 
   /// `[T′, B, C·m…]`: places added at the ends of axes, or taken away there.

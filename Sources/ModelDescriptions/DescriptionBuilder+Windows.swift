@@ -80,6 +80,9 @@ extension DescriptionBuilder {
         inner: try object.optional("inner")?.integer() ?? 1)
       return try builder.simple(.batchNormalization(layer), name, &object)
     },
+    "Repeat": { (builder, name, object) throws(DescriptionError) in
+      try builder.simple(.repeated, name, &object)
+    },
     "TimeSoftmax": { (builder, name, object) throws(DescriptionError) in
       try builder.simple(.timeSoftmax, name, &object)
     },

@@ -47,6 +47,8 @@ extension Layer {
     case reduce(Reduction)
     /// Over the steps.
     case timeSoftmax
+    /// A vector at each step of a sequence.
+    case repeated
     /// Pointwise.
     case activation(Activation)
     /// Over the features.
@@ -93,6 +95,7 @@ extension Layer.Operation {
     case .fold(let layer): layer
     case .reduce(let layer): layer
     case .timeSoftmax: TimeSoftmax()
+    case .repeated: Repeat()
     case .activation(let layer): layer
     case .softmax: Softmax()
     case .logSoftmax: LogSoftmax()
@@ -125,6 +128,7 @@ extension Layer.Operation {
       case .fold: .fold(try Fold(name, from: &fields))
       case .reduce: .reduce(try Reduction(name, from: &fields))
       case .timeSoftmax: .timeSoftmax
+      case .repeat: .repeated
       case .activation: .activation(try Activation(name, from: &fields))
       case .softmax: .softmax
       case .logSoftmax: .logSoftmax

@@ -84,7 +84,7 @@ extension Model {
             .constant, .argMax,
             .dropout,
             .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax,
-            .batchNormalization:
+            .repeated, .batchNormalization:
             false
           }
         if isBeside { read.insert(value) } else { readOtherwise.insert(value) }

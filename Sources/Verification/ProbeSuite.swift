@@ -146,7 +146,7 @@ extension Model {
         .arithmetic, .reverse,
         .constant,
         .dropout, .argMax, .generate, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax,
-        .batchNormalization:
+        .repeated, .batchNormalization:
         continue
       }
       // Some rows tell the size of all.
@@ -203,7 +203,7 @@ extension Model {
         .concat, .slice,
         .arithmetic, .reverse,
         .constant, .dropout, .argMax, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
-        .timeSoftmax, .batchNormalization:
+        .timeSoftmax, .repeated, .batchNormalization:
         return nil
       }
     }.first

@@ -147,6 +147,7 @@ enum Samples {
         "channels", .arithmetic(Arithmetic(.multiply, constant: generator.tensor([2]), inner: 6)),
         inputs: ["p"],
         outputs: ["channels"]))
+    layers.append(Layer("repeat", .repeated, inputs: ["p", "k"], outputs: ["repeated"]))
     layers.append(Layer("beside", .arithmetic(Arithmetic(.add)), inputs: ["k", "p"], outputs: ["beside"]))
     let loops = [
       Generate.Stop(value: "token", token: 2, padding: -1), nil,

@@ -1108,7 +1108,6 @@ class RnnWithConv(nn.Module):
 
 
 UNKNOWN = "this operator is not supported"
-REPEATED = "repeating a value over time has no place in the canonical model"
 UNTRACED = "what its axes mean cannot be told|is an input of the graph"
 # What is refused, by network or "network way", and the words that say why; None for a way that is not.
 EXPECTED: dict[str, str | None] = {
@@ -1132,10 +1131,7 @@ EXPECTED: dict[str, str | None] = {
     "mel-first": UNTRACED + "|does not depend on the model's inputs",
     "ocr-fixed": r"\[B, T, 4·5\] times \[20, 9\]",
     "outer": r"\(ReduceL2\): " + UNKNOWN,
-    "repeated-fixed": REPEATED,
-    "repeated-state": REPEATED,
     "self-attention dynamo": "across the borders of its dimensions",
-    "static-features": REPEATED,
     "upsample-nearest": r"\(Resize\): " + UNKNOWN,
     "upsample2d": r"\(Resize\): " + UNKNOWN,
 }

@@ -28,6 +28,10 @@ typedef struct {
   void (*product64)(size_t rows, size_t panels, size_t depth, const double *a, size_t lda, const double *w,
                     const double *bias, double *c, size_t ldc, bool backwards);
 
+  /// y[k] += w[k]·x[k]
+  void (*multiply_add)(size_t count, const float *w, const float *x, float *y);
+  void (*multiply_add64)(size_t count, const double *w, const double *x, double *y);
+
   // One step of standard cells. The pre-activations x = W x_t + b_W and r = R h + b_R come in blocks of a panel's width of
   // units, gate after gate within a block. c and h are rows of states; `ld` is numbers from row to row.
 

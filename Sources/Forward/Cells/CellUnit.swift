@@ -67,7 +67,9 @@ struct CellFunctions<Number: CellNumber>: Sendable {
 }
 
 /// One unit of one row in one step, as its cell's equation sees it.
-protocol CellUnit<Number> {
+///
+/// Large, and moved from unit to unit: passed on without a copy.
+protocol CellUnit<Number>: ~Copyable {
   associatedtype Number: CellNumber
 
   var functions: CellFunctions<Number> { get }
@@ -86,7 +88,7 @@ protocol CellUnit<Number> {
   func observe(_ gate: Gate, _ value: Number)
 }
 
-extension CellUnit {
+extension CellUnit where Self: ~Copyable {
   @inline(__always)
   func observe(_ gate: Gate, _ value: Number) {}
 
@@ -120,7 +122,7 @@ struct UnitStates<Number> {
 extension Cell {
   /// The states of a unit after a step: the cell's equation, once for every kind of number, for packed weights and for derivatives.
   @inline(__always)
-  func step<Unit: CellUnit>(_ unit: borrowing Unit) -> UnitStates<Unit.Number> {
+  func step<Unit: CellUnit & ~Copyable>(_ unit: borrowing Unit) -> UnitStates<Unit.Number> {
     switch self {
     case .rnn: vanilla(unit)
     case .lstm: lstm(unit)
@@ -131,7 +133,7 @@ extension Cell {
 
   /// What R of the inner gates sees of a unit instead of h_{t−1}; asked of cells that have `innerGates`.
   @inline(__always)
-  func inner<Unit: CellUnit>(_ unit: borrowing Unit) -> Unit.Number {
+  func inner<Unit: CellUnit & ~Copyable>(_ unit: borrowing Unit) -> Unit.Number {
     switch self {
     case .rnn, .lstm, .minGRU: unit.h
     case .gru: gruReset(unit)

@@ -115,7 +115,7 @@ extension DirectionWeights {
 }
 
 /// Unit j in row r of a step.
-private struct PassUnit<Number: Scalar>: CellUnit {
+private struct PassUnit<Number: Scalar>: CellUnit, ~Copyable {
   let weights: DirectionWeights<Number>
   let wx: StepInputs<Number>
   /// R h, and R of the inner gates with what they see.

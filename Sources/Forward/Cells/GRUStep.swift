@@ -4,7 +4,7 @@ extension Cell {
   /// r, z = σ(W x_t + b_W + R h_{t−1} + b_R), h_t = (1 − z)⊙n + z⊙h_{t−1}; n = a(W_n x_t + b_Wn + r⊙(R_n h_{t−1} + b_Rn)) where
   /// the reset gate comes after the product, a(W_n x_t + b_Wn + R_n (r⊙h_{t−1}) + b_Rn) where it comes before.
   @inline(__always)
-  func gru<Unit: CellUnit>(_ unit: borrowing Unit) -> UnitStates<Unit.Number> {
+  func gru<Unit: CellUnit & ~Copyable>(_ unit: borrowing Unit) -> UnitStates<Unit.Number> {
     let functions = unit.functions
     let n: Unit.Number
     let z: Unit.Number
@@ -21,7 +21,7 @@ extension Cell {
 
   /// r⊙h_{t−1}, where the reset gate comes before the product.
   @inline(__always)
-  func gruReset<Unit: CellUnit>(_ unit: borrowing Unit) -> Unit.Number {
+  func gruReset<Unit: CellUnit & ~Copyable>(_ unit: borrowing Unit) -> Unit.Number {
     unit.opening(.reset, unit.sum(.reset)) * unit.h
   }
 }

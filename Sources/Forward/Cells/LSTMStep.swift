@@ -4,7 +4,7 @@ extension Cell {
   /// f, i, o = σ(W x_t + b_W + R h_{t−1} + b_R + P⊙c), g = a(W x_t + b_W + R h_{t−1} + b_R),
   /// c_t = f⊙c_{t−1} + i⊙g, h_t = o⊙a(c_t); f and i see c_{t−1}, o sees c_t and so comes after it.
   @inline(__always)
-  func lstm<Unit: CellUnit>(_ unit: borrowing Unit) -> UnitStates<Unit.Number> {
+  func lstm<Unit: CellUnit & ~Copyable>(_ unit: borrowing Unit) -> UnitStates<Unit.Number> {
     let functions = unit.functions
     let c0 = unit.c
     let i = unit.opening(.input, unit.peephole(.input, c0, unit.sum(.input)))

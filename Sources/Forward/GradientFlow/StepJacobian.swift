@@ -26,7 +26,7 @@ private enum Variable {
 }
 
 /// A unit whose states are told with their derivatives.
-private struct FlowUnit: CellUnit {
+private struct FlowUnit: CellUnit, ~Copyable {
   let weights: DirectionWeights<Double>
   let functions: CellFunctions<Dual>
   let x: [Double]

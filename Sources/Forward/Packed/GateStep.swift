@@ -49,7 +49,7 @@ extension PackedDirection {
 }
 
 /// A unit within the blocks of a `GateStep`.
-private struct PackedUnit<Number: Panelled>: CellUnit {
+private struct PackedUnit<Number: Panelled>: CellUnit, ~Copyable {
   let weights: PackedDirection<Number>
   let step: GateStep<Number>
   /// Where the unit's states are in their rows.

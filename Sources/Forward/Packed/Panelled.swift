@@ -12,12 +12,18 @@ protocol Panelled: Native {
     _ w: UnsafePointer<Self>, _ bias: UnsafePointer<Self>, _ c: UnsafeMutablePointer<Self>, ldc: Int,
     backwards: Bool)
 
+  /// y += w·x of `count` numbers, each fused.
+  static func multiplyAdd(
+    _ kernels: ck_kernels, _ count: Int, _ w: UnsafePointer<Self>, _ x: UnsafePointer<Self>,
+    _ y: UnsafeMutablePointer<Self>)
+
   /// A step of a standard cell; false where the kernels have none for this arithmetic.
   static func standardStep(_ kernels: ck_kernels, _ cell: StandardCell, _ step: GateStep<Self>) -> Bool
 }
 
 extension Float: Panelled {
   typealias Dense = PackedDense<Float>
+  typealias Convolver = PackedConvolution<Float>
 
   static var panelWidth: Int { 16 }
 
@@ -27,6 +33,13 @@ extension Float: Panelled {
     backwards: Bool
   ) {
     kernels.product(rows, panels, depth, a, lda, w, bias, c, ldc, backwards)
+  }
+
+  static func multiplyAdd(
+    _ kernels: ck_kernels, _ count: Int, _ w: UnsafePointer<Float>, _ x: UnsafePointer<Float>,
+    _ y: UnsafeMutablePointer<Float>
+  ) {
+    kernels.multiply_add(count, w, x, y)
   }
 
   static func standardStep(_ kernels: ck_kernels, _ cell: StandardCell, _ step: GateStep<Float>) -> Bool {
@@ -43,6 +56,7 @@ extension Float: Panelled {
 
 extension Double: Panelled {
   typealias Dense = PackedDense<Double>
+  typealias Convolver = PackedConvolution<Double>
 
   static var panelWidth: Int { 8 }
 
@@ -52,6 +66,13 @@ extension Double: Panelled {
     backwards: Bool
   ) {
     kernels.product64(rows, panels, depth, a, lda, w, bias, c, ldc, backwards)
+  }
+
+  static func multiplyAdd(
+    _ kernels: ck_kernels, _ count: Int, _ w: UnsafePointer<Double>, _ x: UnsafePointer<Double>,
+    _ y: UnsafeMutablePointer<Double>
+  ) {
+    kernels.multiply_add64(count, w, x, y)
   }
 
   static func standardStep(_ kernels: ck_kernels, _ cell: StandardCell, _ step: GateStep<Double>) -> Bool {

@@ -15,6 +15,7 @@ extension ONNXExporter {
     case .fold(let fold): try exportFold(layer, fold)
     case .reduce(let reduction): try exportReduction(layer, reduction)
     case .timeSoftmax: try exportTimeSoftmax(layer)
+    case .repeated: try exportRepeat(layer)
     case .select(let selection): return try exportSelect(layer, selection)
     case .embedding(let embedding): try exportEmbedding(layer, embedding)
     case .activation(let activation): try exportActivation(layer, activation)

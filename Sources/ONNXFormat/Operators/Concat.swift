@@ -42,9 +42,6 @@ extension ONNXImporter {
             ? "it joins sequences one after another along time, which has no place in the canonical model"
             : "it joins time steps one by one: the recurrence is written out\(writtenOutAdvice)")
     }
-    if first.axes[axis].isEmpty, !first.kind.hasTime, views.count > 1, views.allSatisfy({ $0 == first }) {
-      throw .notImportable(node: node.label, reason: "it repeats \(describe(first.axes)): \(Self.repeating)")
-    }
     // Each part must hold, on this axis, the major part of its features; the minor part is the same in all.
     var total = 0
     var minor: Int?
@@ -58,9 +55,8 @@ extension ONNXImporter {
         if view.axes[axis].isEmpty, !first.kind.hasTime, views.count > 3 {
           throw .notImportable(
             node: node.label,
-            reason: Set(views.map(\.value)).count == 1
-              ? "it repeats \(describe(first.axes)): \(Self.repeating)"
-              : "it joins values that are made one by one: a recurrence written out step by step\(writtenOutAdvice)"
+            reason:
+              "it joins values that are made one by one: a recurrence written out step by step\(writtenOutAdvice)"
           )
         }
         throw .notImportable(

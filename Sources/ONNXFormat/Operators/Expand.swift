@@ -1,3 +1,4 @@
+internal import ByteIO
 internal import Recurrent
 internal import Tensors
 
@@ -49,24 +50,70 @@ extension ONNXImporter {
     try attributes.finish()
     let view = try view(node, 0)
     let (target, _) = try sizes(node, 1, "shape")
-    // Only axes of size 1 may grow; integers that grow are indices of GatherElements.
+    // Only axes of size 1 may grow.
     let padded = Array(repeating: [AxisFactor](), count: max(0, target.count - view.axes.count)) + view.axes
     let offset = padded.count - target.count
-    var grows = false
+    var result = view
+    result.axes = padded
     for (position, axis) in padded.enumerated() {
       guard position >= offset else { continue }
       let wanted = target[position - offset]
       if wanted == .known(1) || matches(size(axis, view), wanted, view) { continue }
-      guard axis.isEmpty, view.kind.isInteger else {
-        throw .notImportable(
-          node: node.label, reason: "it repeats \(describe(view.axes)): \(Self.repeating)")
+      guard axis.isEmpty else {
+        throw .invalid(node: node.label, reason: "\(describe(padded)) cannot be expanded as it says")
       }
-      grows = true
+      // Integers that grow are indices of GatherElements.
+      if view.kind.isInteger {
+        result.axes[result.axes.count - 1] = []
+      } else {
+        result = try repeated(result, wanted, along: position, node)
+      }
     }
-    var result = view
-    result.axes = padded
-    if grows { result.axes[result.axes.count - 1] = [] }
     try set(node, result)
+  }
+
+  /// The view as often along an axis of size 1 as a size says: places of the features, or the steps of some sequence.
+  private mutating func repeated(
+    _ view: View, _ count: Size, along axis: Int, _ node: ONNXNode
+  ) throws(ONNXError) -> View {
+    var result = view
+    if let count = known(count, view) {
+      let features = view.kind.features
+      guard count >= 1, let all = checkedProduct([count, features]), all <= ValueKind.mostFeatures else {
+        throw .notImportable(
+          node: node.label, reason: "it repeats \(features) features \(count) times: too many, or none")
+      }
+      let pattern = FeatureGather([.init(count: count, stride: 0), .init(count: features, stride: 1)])
+      result.value = addBetween(.gather(pattern), node, view.value, "repeated")
+      result.kind = view.kind.with(features: all)
+      result.axes[axis] = View.normalised([.features(stride: features, count: count)])
+      return result
+    }
+    guard count.factor == 1, count.times == 1, count.batches == 0, !view.kind.hasTime else {
+      throw .notImportable(
+        node: node.label, reason: "it repeats \(describe(view.axes)) in a way that cannot be followed")
+    }
+    guard let sequence = sequence(by: count.clock) else {
+      throw .notImportable(
+        node: node.label, reason: "it repeats \(describe(view.axes)) for as many steps as no sequence has")
+    }
+    let name = uniqueValue("\(view.value)_repeated")
+    result.value = add(.repeated, node, inputs: [sequence.value, view.value], output: name)
+    result.kind = .sequence(features: view.kind.features)
+    (result.timeSize, result.clock) = (sequence.timeSize, sequence.clock)
+    result.axes[axis] = [.time]
+    return result
+  }
+
+  /// The first sequence that has as many steps: an input of the graph, or what a layer makes.
+  private func sequence(by clock: Clock) -> View? {
+    let views = values.values.compactMap { value -> View? in
+      guard case .view(let view) = value, view.kind.hasTime, view.clock == clock else { return nil }
+      return view
+    }
+    let order = source.graph.inputs.map(\.name) + layers.flatMap { $0.outputs.compactMap(\.self) }
+    let known = Dictionary(views.map { ($0.value, $0) }) { first, _ in first }
+    return order.lazy.compactMap { known[$0] }.first
   }
 
   private mutating func expandConstant(_ tensor: Tensor, _ node: ONNXNode) throws(ONNXError) {
@@ -88,7 +135,20 @@ extension ONNXImporter {
   fileprivate mutating func importTile(_ node: ONNXNode) throws(ONNXError) {
     guard case .constant(let tensor) = try value(node, 0) else {
       let view = try view(node, 0)
-      throw .notImportable(node: node.label, reason: "it repeats \(describe(view.axes)): \(Self.repeating)")
+      let (repeats, _) = try sizes(node, 1, "repeats")
+      guard repeats.count == view.axes.count, !view.kind.isInteger else {
+        throw .invalid(node: node.label, reason: "\(repeats.count) repeats of \(describe(view.axes))")
+      }
+      var result = view
+      for (axis, count) in repeats.enumerated() where count != .known(1) {
+        guard view.axes[axis].isEmpty else {
+          throw .notImportable(
+            node: node.label,
+            reason: "it repeats axis \(axis) of \(describe(view.axes)), which is not of size 1")
+        }
+        result = try repeated(result, count, along: axis, node)
+      }
+      return try set(node, result)
     }
     // Repeated as often as the run has rows, along an axis of size 1.
     let (repeats, _) = try sizes(node, 1, "repeats")
@@ -104,10 +164,6 @@ extension ONNXImporter {
     }
     set(try output(node), try filled(tensor, shape, node))
   }
-
-  /// Why a vector that is repeated along time, as Keras' RepeatVector does, cannot be imported.
-  static let repeating =
-    "repeating a value over time has no place in the canonical model; `run` and `verify` evaluate the file as it is"
 
   /// The tensor `repeats` times along each axis.
   fileprivate mutating func tiled(_ tensor: Tensor, _ repeats: [Int], _ node: ONNXNode) throws(ONNXError)
@@ -135,6 +191,32 @@ extension ONNXImporter {
 }
 
 extension ONNXExporter {
+  /// Expand adds the steps in front.
+  mutating func exportRepeat(_ layer: Layer) throws(ONNXError) {
+    guard opset >= 8 else {
+      throw .notExpressible(layer: layer.name, reason: "a vector at each step needs Expand, opset 8 or newer")
+    }
+    let (sequence, vector) = (layer.inputs[0]!, layer.inputs[1]!)
+    let kind = kinds[vector]!
+    let axes = View.canonicalAxes(kind)
+    let name = try materialise(vector, axes, vector)
+    let holder = try timedHolder(sequence)
+    let sizes = add("Shape", [holder.name], as: "\(layer.name)_sizes")
+    let steps = slice(sizes, axis: 0, holder.axis..<(holder.axis + 1), as: "\(layer.name)_steps")
+    let shape = add(
+      "Concat", [steps, integers([1, 1], as: "row")], as: "\(layer.name)_shape", ["axis": .int(0)])
+    hold(
+      output(layer, 0), add("Expand", [name, shape], as: result(layer), name: layer.name), [[.time]] + axes)
+  }
+
+  /// A tensor that holds a sequence with time on an axis of its own.
+  private mutating func timedHolder(_ value: String) throws(ONNXError) -> (name: String, axis: Int) {
+    for holder in holders[value]?.all ?? [] {
+      if let axis = holder.axes.firstIndex(of: [.time]) { return (holder.name, axis) }
+    }
+    return (try materialise(value, View.canonicalAxes(kinds[value]!), value), 0)
+  }
+
   /// A constant of one row is repeated for as many as there are.
   mutating func exportConstant(_ layer: Layer, _ constant: Constant) throws(ONNXError) {
     let tensor = constant.value

@@ -188,7 +188,7 @@ extension Model {
       case .recurrent, .embedding, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .select,
         .arithmetic, .reverse,
         .constant, .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold,
-        .reduce, .timeSoftmax, .batchNormalization:
+        .reduce, .timeSoftmax, .repeated, .batchNormalization:
         break
       }
     }

@@ -13,7 +13,9 @@ struct Concat: StepwiseLayer, BareLayer {
         throw inputs.wrongInput(index, expected: first.hasTime ? "a sequence" : "a vector")
       }
       let (total, overflow) = sum.addingReportingOverflow(input.features)
-      guard !overflow else { throw inputs.invalid("too many features to join") }
+      guard !overflow, total <= ValueKind.mostFeatures else {
+        throw inputs.invalid("too many features to join")
+      }
       sum = total
     }
     return [first.with(features: sum)]

@@ -69,6 +69,7 @@ package enum LayerName: String, CaseIterable, Sendable {
   case fold = "Fold"
   case reduce = "Reduce"
   case timeSoftmax = "TimeSoftmax"
+  case `repeat` = "Repeat"
   case activation = "Activation"
   case softmax = "Softmax"
   case logSoftmax = "LogSoftmax"

@@ -139,7 +139,7 @@ extension [WindowAxis] {
   }
 
   /// As `LayerKind.steps(of:)`.
-  func steps(of input: Int?, roundsUp: Bool = false) -> Int? {
+  package func steps(of input: Int?, roundsUp: Bool = false) -> Int? {
     guard let time = first(where: { $0.size == nil }), let input else { return input ?? 0 }
     let places = time.places(of: input, roundsUp: roundsUp)
     return places > 0 ? places : nil
