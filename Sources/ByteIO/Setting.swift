@@ -4,7 +4,7 @@ public enum Setting: String, Sendable, CaseIterable, CustomStringConvertible {
   // Of a file of weights alone (`ArchitectureOptions`).
   case key, modules, nonlinearity, batchFirst, select, head
   // Of opening and of writing files.
-  case format, bindings, opset, externalData, compressed, allowLoss
+  case format, bindings, axes, opset, externalData, compressed, allowLoss
   case targetFormat
   // Of a verification (`VerificationOptions`).
   case inputs, expected, runtime, activationError, tolerance

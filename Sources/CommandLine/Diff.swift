@@ -31,7 +31,7 @@ struct Diff: ParsableCommand {
     let own = try paired.options(source.architecture)
     let a = try source.open(left, own.left, isOneOfSeveral: true)
     let b = try source.open(right, own.right, isOneOfSeveral: true)
-    if try source.architecture.options != ArchitectureOptions(), !a.holdsWeightsAlone, !b.holdsWeightsAlone {
+    if try source.architecture.options.concernsWeightsAlone, !a.holdsWeightsAlone, !b.holdsWeightsAlone {
       throw a.architectureIsItsOwn
     }
     let (one, other) = (try a.model, try b.model)

@@ -12,6 +12,7 @@ extension Setting {
     case .head: "--head"
     case .format: "--from"
     case .bindings: "--bind"
+    case .axes: "--axes"
     case .opset: "--opset"
     case .externalData: "--external-data"
     case .compressed: "--compress"

@@ -135,12 +135,38 @@ struct SourceOptions: ParsableArguments {
     completion: .file())
   var bind: [String] = []
 
+  @Option(
+    help: ArgumentHelp(
+      "What the axes of a graph's input are, where their use does not tell: x=batch,time,features; repeat for more.",
+      valueName: "name=axes"))
+  var axes: [String] = []
+
   @OptionGroup var limitation: LimitOptions
 
   @OptionGroup(title: "Weights without an architecture (PyTorch, safetensors, .npz)")
   var architecture: ArchitectureArguments
 
   var limits: Limits { get throws { try limitation.limits } }
+
+  /// `--axes`, by the inputs' names.
+  var namedAxes: [String: [InputAxis]] {
+    get throws {
+      var named: [String: [InputAxis]] = [:]
+      for setting in axes {
+        // Names may hold an equals sign; axes do not.
+        let parts = setting.lastIndex(of: "=").map { (setting[..<$0], setting[setting.index(after: $0)...]) }
+        let roles = parts?.1.split(separator: ",", omittingEmptySubsequences: false).map {
+          InputAxis(rawValue: String($0))
+        }
+        guard let name = parts?.0, !name.isEmpty, let roles, !roles.contains(nil) else {
+          let known = InputAxis.allCases.map(\.rawValue).joined(separator: ", ")
+          throw RNNConvError.arguments("--axes \(setting): write NAME=AXIS,AXIS… with \(known)")
+        }
+        named[String(name)] = roles.compactMap(\.self)
+      }
+      return named
+    }
+  }
 
   /// - Parameters:
   ///   - own: what is said of this file alone.
@@ -151,13 +177,14 @@ struct SourceOptions: ParsableArguments {
   ) throws -> ModelFile {
     let given = bind.map { TensorArgument($0) }
     let bindings = inputs.merging(try given.bindings(limits: limits)) { $1 }
-    let options = try own ?? architecture.options
+    var options = try own ?? architecture.options
+    options.axes = try namedAxes
     let file = try ModelFile.open(
       path, format: try from.map(Format.named), bindings: bindings, architecture: options, limits: try limits)
     if let stranger = given.compactMap(\.name).first(where: { !file.canBind($0) }), !isOneOfSeveral {
       throw ModelFile.unbound(stranger, in: [file])
     }
-    if options != ArchitectureOptions(), !file.holdsWeightsAlone, own != nil || !isOneOfSeveral {
+    if options.concernsWeightsAlone, !file.holdsWeightsAlone, own != nil || !isOneOfSeveral {
       throw file.architectureIsItsOwn
     }
     return file

@@ -151,6 +151,10 @@ struct Verify: ParsableCommand {
       request.limits = try source.limits
       request.architecture = try source.architecture.options
       (request.leftArchitecture, request.rightArchitecture) = try paired.options(source.architecture)
+      let axes = try source.namedAxes
+      request.architecture.axes = axes
+      request.leftArchitecture?.axes = axes
+      request.rightArchitecture?.axes = axes
       for option in VerificationOption.allCases { try tell(option, &request.options) }
       request.alreadyOpen = RNNConvCommand.headStart?.opened ?? [:]
       return request

@@ -153,7 +153,8 @@ extension Fixture.Model {
         let said = JSONValue.object(try value.entries().map { JSONMember($0.key, $0.node.value) })
         guard let options = ArchitectureOptions(said) else {
           throw value.wrong(
-            "expected key, modules, nonlinearity, batch_first, select or head, as the options take them")
+            "expected key, modules, nonlinearity, batch_first, select, head or axes, as the options take them"
+          )
         }
         architecture = options
       case "bindings": bindings = try value.tensorFiles()

@@ -241,7 +241,7 @@ extension Format {
       let model: Result<Model, RNNConvError>
       do throws(ONNXError) {
         let imported = try ONNXImporter.importModel(
-          source, bindings: options.bindings, limits: options.limits)
+          source, bindings: options.bindings, axes: options.architecture.axes, limits: options.limits)
         notes = imported.notes
         model = .success(imported.model)
       } catch { model = .failure(.unreadable(path: options.path, reason: error.description)) }

@@ -122,11 +122,11 @@ public struct VerificationRequest: Sendable {
     for name in bindings.compactMap(\.name) where !models.contains(where: { $0.canBind(name) }) {
       throw ModelFile.unbound(name, in: models)
     }
-    if architecture != ArchitectureOptions(), !models.contains(where: \.holdsWeightsAlone) {
+    if architecture.concernsWeightsAlone, !models.contains(where: \.holdsWeightsAlone) {
       throw models[0].architectureIsItsOwn
     }
     for (model, said) in zip(models, [leftArchitecture, rightArchitecture])
-    where said != nil && !model.holdsWeightsAlone { throw model.architectureIsItsOwn }
+    where said?.concernsWeightsAlone ?? false && !model.holdsWeightsAlone { throw model.architectureIsItsOwn }
     var options = options
     if !inputs.isEmpty {
       options.inputs = try inputs.tensors(for: models[0].inputNames, "input", limits: limits)

@@ -1,6 +1,7 @@
 package import ByteIO
+public import Tensors
 
-/// What the user says where a state dict says nothing.
+/// What the user says where a file says nothing: a state dict of its modules, a graph of its inputs' axes.
 public struct ArchitectureOptions: Sendable, Equatable {
   /// `nn.RNN`'s nonlinearity: `relu` or `tanh`; nil for what the file says, else `tanh`.
   public var nonlinearity: String?
@@ -14,12 +15,21 @@ public struct ArchitectureOptions: Sendable, Equatable {
   public var modules: [String]?
   /// Where in a nested checkpoint the state dict is.
   public var key: String?
+  /// What the axes of a graph's inputs are, by the input's name, where their use does not tell.
+  public var axes: [String: [InputAxis]] = [:]
 
   /// Nothing is said: the file and the usual decide.
   public init() {}
 }
 
 extension ArchitectureOptions {
+  /// Whether something is said that only a file of weights alone leaves open.
+  public var concernsWeightsAlone: Bool {
+    var others = self
+    others.axes = [:]
+    return others != ArchitectureOptions()
+  }
+
   /// What was said, under the names of the command line's options.
   package var json: JSONValue {
     var members: [JSONMember] = []
@@ -33,6 +43,8 @@ extension ArchitectureOptions {
     add("batch_first", batchFirst.map(JSONValue.bool))
     add("select", select.map { .string($0.rawValue) })
     add("head", list(head?.map { $0?.rawValue ?? "none" }))
+    let inputs = axes.sorted { $0.key < $1.key }.map { JSONMember($0.key, list($0.value.map(\.rawValue))!) }
+    add("axes", inputs.isEmpty ? nil : .object(inputs))
     return .object(members)
   }
 
@@ -59,6 +71,13 @@ extension ArchitectureOptions {
           activations.append(activation)
         }
         head = activations
+      case ("axes", .object(let inputs)):
+        for input in inputs {
+          guard case .array(let values) = input.value else { return nil }
+          let roles = values.compactMap { $0.word.flatMap(InputAxis.init(rawValue:)) }
+          guard roles.count == values.count else { return nil }
+          axes[input.key] = roles
+        }
       default: return nil
       }
     }

@@ -205,3 +205,31 @@ extension NetworkImportTests {
     #expect(refused.map { "\($0)" }?.contains("ours.Hardmax ×2, ours.TopK ×1") ?? false)
   }
 }
+
+/// What the caller says of an input's axes.
+@Suite struct GivenAxesTests {
+  private func imported(_ axes: [String: [InputAxis]]) throws(ONNXError) -> Model {
+    var graph = ONNXGraph(name: "g", nodes: [node("Tanh", ["x"])])
+    graph.inputs = [.init("x", .float32, [.symbol("a"), .symbol("b"), .fixed(3)])]
+    graph.outputs = [.init("y", .float32, nil)]
+    return try ONNXImporter.importModel(
+      ONNXModel(irVersion: 8, opsets: ["": 17], graph: graph), axes: axes
+    ).model
+  }
+
+  @Test func `axes that no operator tells are those that are given`() throws {
+    for axes in [[InputAxis.batch, .time, .features], [.time, .batch, .features]] {
+      let port = try imported(["x": axes]).inputs[0]
+      #expect(port.axes[axes.firstIndex(of: .time)!].factors == [.time])
+      #expect(port.axes[axes.firstIndex(of: .batch)!].factors == [.batch])
+    }
+  }
+
+  @Test func `another input or number of axes is refused by name`() {
+    #expect(throws: ONNXError.self) { try imported(["z": [.batch]]) }
+    do throws(ONNXError) {
+      _ = try imported(["x": [.batch, .features]])
+      Issue.record("two axes of three")
+    } catch { #expect("\(error)".contains("'x'") && "\(error)".contains("2 axes"), "\(error)") }
+  }
+}

@@ -1,3 +1,4 @@
+internal import ByteIO
 internal import Recurrent
 internal import Tensors
 
@@ -35,7 +36,8 @@ extension ONNXImporter {
         node.inputs[position],
         reason:
           "what its axes mean cannot be told: node \(node.label) reads it, and no recurrent operator follows in "
-          + "a way that can be traced")
+          + "a way that can be traced; say what they are with \(Setting.axes) \(node.inputs[position])=AXIS,AXIS…"
+      )
     case .constant, .sizes, .filled, .mask:
       throw .notImportable(
         node: node.label, reason: "its input '\(node.inputs[position])' does not depend on the model's inputs"

@@ -16,6 +16,8 @@ public struct ONNXImport: Sendable, Equatable {
 public struct ONNXImporter {
   let source: ONNXModel
   let bindings: [String: Tensor]
+  /// What the caller says of inputs' axes.
+  let givenAxes: [String: [InputAxis]]
   let limits: Limits
   let gates: ONNXGates
   var values: [String: ImportedValue] = [:]
@@ -60,18 +62,21 @@ public struct ONNXImporter {
   ///
   /// - Parameters:
   ///   - bindings: values for graph inputs that hold weights.
+  ///   - axes: what the axes of graph inputs are, by name; of others their use tells.
   ///   - limits: bounds on what constant folding may allocate.
   /// - Throws: `ONNXError` naming the node and what to do.
   public static func importModel(
-    _ source: ONNXModel, bindings: [String: Tensor] = [:], limits: Limits = .standard
+    _ source: ONNXModel, bindings: [String: Tensor] = [:], axes: [String: [InputAxis]] = [:],
+    limits: Limits = .standard
   ) throws(ONNXError) -> ONNXImport {
-    try importModel(source, bindings: bindings, limits: limits, gates: .specification)
+    try importModel(source, bindings: bindings, axes: axes, limits: limits, gates: .specification)
   }
 
   static func importModel(
-    _ source: ONNXModel, bindings: [String: Tensor] = [:], limits: Limits = .standard, gates: ONNXGates
+    _ source: ONNXModel, bindings: [String: Tensor] = [:], axes: [String: [InputAxis]] = [:],
+    limits: Limits = .standard, gates: ONNXGates
   ) throws(ONNXError) -> ONNXImport {
-    var attempt = ONNXImporter(source: source, bindings: bindings, limits: limits, gates: gates)
+    var attempt = ONNXImporter(source: source, bindings: bindings, axes: axes, limits: limits, gates: gates)
     var failure: ONNXError
     do { return try attempt.run() } catch { failure = error }
     // A graph is its own proof: under the wrong axes its operators do not fit one another.
@@ -80,7 +85,7 @@ public struct ONNXImporter {
     var tried = 0
     while let assumed = waiting.popLast(), tried < Assumptions.limit {
       tried += 1
-      var other = ONNXImporter(source: source, bindings: bindings, limits: limits, gates: gates)
+      var other = ONNXImporter(source: source, bindings: bindings, axes: axes, limits: limits, gates: gates)
       other.assumed = assumed
       do { return try other.run() } catch {
         if let baked = other.baked { waiting.append(baked) }
@@ -113,7 +118,11 @@ public struct ONNXImporter {
     return all
   }
 
-  init(source: ONNXModel, bindings: [String: Tensor], limits: Limits, gates: ONNXGates) {
+  init(
+    source: ONNXModel, bindings: [String: Tensor], axes: [String: [InputAxis]] = [:], limits: Limits,
+    gates: ONNXGates
+  ) {
+    givenAxes = axes
     self.gates = gates
     self.source = source
     self.bindings = bindings
@@ -227,7 +236,7 @@ public struct ONNXImporter {
 
   private mutating func importInputs(_ nodes: [ONNXNode]) throws(ONNXError) -> [Model.Port] {
     let open = source.graph.inputs.filter { values[$0.name] == nil }
-    let roles = try inputRoles(nodes, open)
+    let roles = try given(try inputRoles(nodes, open), open)
     isUnbatched =
       assumed.isUnbatched
       || open.contains { info in
@@ -269,6 +278,37 @@ public struct ONNXImporter {
       }
     }
     return ports
+  }
+
+  /// What their use tells of inputs' axes, but for those of which the caller tells.
+  private func given(
+    _ traced: [String: [AxisRole]], _ open: [ONNXValueInfo]
+  ) throws(ONNXError) -> [String: [AxisRole]] {
+    var roles = traced
+    for (name, axes) in givenAxes.sorted(by: { $0.key < $1.key }) {
+      guard let info = open.first(where: { $0.name == name }) else {
+        let known = open.map { "'\($0.name)'" }.joined(separator: ", ")
+        throw .graphInput(
+          name, reason: "its axes were given, but the graph has no such input: it has \(known)")
+      }
+      if let rank = info.shape?.count, rank != axes.count {
+        throw .graphInput(name, reason: "\(axes.count) axes were given (\(Setting.axes)), it has \(rank)")
+      }
+      roles[name] = axes.enumerated().map { position, axis in
+        switch axis {
+        case .batch: .batch
+        case .time: .time
+        case .features:
+          // How many there are, an operator may say.
+          if let known = traced[name], known.count == axes.count, case .features = known[position] {
+            known[position]
+          } else {
+            .features(nil)
+          }
+        }
+      }
+    }
+    return roles
   }
 
   private func inputRoles(

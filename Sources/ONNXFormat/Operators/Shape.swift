@@ -1,3 +1,4 @@
+internal import ByteIO
 internal import Recurrent
 internal import Tensors
 
@@ -43,7 +44,7 @@ extension ONNXImporter {
         node.inputs[0],
         reason:
           "what its axes mean cannot be told: node \(node.label) asks for its shape, and no recurrent operator follows in a way that "
-          + "can be traced")
+          + "can be traced; say what they are with \(Setting.axes) \(node.inputs[0])=AXIS,AXIS…")
     }
     func clamp(_ position: Int) -> Int {
       min(max(position < 0 ? position + all.count : position, 0), all.count)
