@@ -55,7 +55,7 @@ public struct Mistake: Sendable {
   }
 
   /// The catalogue (docs/diagnosis.md).
-  public static let all: [Mistake] = weights + biases + equations + structure + selections + storage
+  public static let all: [Mistake] = weights + biases + equations + structure + selections + windows + storage
 
   /// The mistake with this id.
   public static func named(_ id: String) -> Mistake? { all.first { $0.id == id } }
