@@ -23,7 +23,17 @@ for product in rnnconv rnnconv-bench; do
 done
 RNNCONV_BINARY=$(swift build "${test_build[@]}" --show-bin-path)/rnnconv
 export RNNCONV_BINARY
-for script in Tests/judges/live_*.py; do
-  say "Running $script"
-  .peers-large/bin/python "$script"
-done
+
+# Two at a time, since most of each is one thread; what one prints stays together, and ends with its seconds.
+judge() {
+  local log status=0 start=$SECONDS
+  log=$(mktemp)
+  .peers-large/bin/python "$1" >"$log" 2>&1 || status=$?
+  printf 'Ran %s in %d s\n%s\n' "$1" $((SECONDS - start)) "$(cat "$log")"
+  rm -f "$log"
+  return "$status"
+}
+export -f judge
+say "Running Tests/judges/live_*.py"
+# `xargs` ends with 123 when one of them failed.
+printf '%s\n' Tests/judges/live_*.py | xargs -P 2 -I{} bash -c 'judge {}'
