@@ -199,7 +199,8 @@ extension ONNXExporter {
     let (sequence, vector) = (layer.inputs[0]!, layer.inputs[1]!)
     let kind = kinds[vector]!
     let axes = View.canonicalAxes(kind)
-    let name = try materialise(vector, axes, vector)
+    // An axis of its own first: what reads the vector's axes from their use would count one too many.
+    let name = squeeze("Unsqueeze", try materialise(vector, axes, vector), [0], as: "\(vector)_once")
     let holder = try timedHolder(sequence)
     let sizes = add("Shape", [holder.name], as: "\(layer.name)_sizes")
     let steps = slice(sizes, axis: 0, holder.axis..<(holder.axis + 1), as: "\(layer.name)_steps")
