@@ -13,6 +13,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
   private let dense: Number.Dense?
   private let convolution: ConvolutionPass<Number>?
   private let channels: ChannelPass<Number>?
+  private let normalization: NormalizationPass<Number>?
   private let generation: GeneratePass<Number>?
 
   init(_ layer: Layer, _ rules: Number.Rules) {
@@ -23,26 +24,30 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     var dense: Number.Dense?
     var convolution: ConvolutionPass<Number>?
     var channels: ChannelPass<Number>?
+    var normalization: NormalizationPass<Number>?
     var generation: GeneratePass<Number>?
     var weights: [Number.Weights] = []
     switch layer.operation {
     case .recurrent(let layer): recurrent = Number.recurrence(layer, rules)
     case .dense(let layer): dense = Number.Dense(weight: layer.weight, bias: layer.bias, rules)
     case .convolution(let layer): convolution = ConvolutionPass(layer, rules)
+    case .transposedConvolution(let layer): convolution = ConvolutionPass(layer, rules)
     case .batchNormalization(let layer): channels = ChannelPass(layer, rules)
+    case .normalization(let layer): normalization = NormalizationPass(layer, rules)
     case .generate(let generate): generation = GeneratePass(generate, rules)
     // Rows that are looked up are converted one by one, but where all of the table has to be narrowed.
     case .embedding where !rules.narrowsWeights: break
-    case .embedding, .arithmetic, .constant, .layerNormalization:
+    case .embedding, .arithmetic, .choice, .constant, .layerNormalization:
       weights = layer.operation.tensors.map { Number.stored($0.tensor, rules) }
     case .activation, .softmax, .logSoftmax, .select, .concat, .slice, .reverse, .dropout, .argMax, .pool,
-      .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax:
+      .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax, .resize, .cumulativeSum:
       break
     }
     self.recurrent = recurrent
     self.dense = dense
     self.convolution = convolution
     self.channels = channels
+    self.normalization = normalization
     self.generation = generation
     self.weights = weights
   }
@@ -56,6 +61,15 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     case .convolution(let layer):
       try requireWindow(layer.axes, inputs[0]!)
       return [.numbers(convolution!.run(inputs[0]!.numbers))]
+    case .transposedConvolution(let layer):
+      for axis in layer.axes where axis.size == nil {
+        let steps = inputs[0]!.steps ?? 1
+        guard axis.places(of: steps) > 0 else {
+          throw .tooFewSteps(layer: name, steps: steps, least: axis.least)
+        }
+      }
+      return [.numbers(convolution!.run(inputs[0]!.numbers))]
+    case .resize(let resize): return [.numbers(ResizePass(layer: resize).run(inputs[0]!.numbers))]
     case .pool(let pool):
       try requireWindow(pool.axes, inputs[0]!, roundsUp: pool.roundsUp)
       try requireSight(pool, inputs[0]!)
@@ -78,6 +92,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
       }
       return [.numbers(inputs[0]!.numbers.folded())]
     case .reduce(let reduction): return [.numbers(inputs[0]!.numbers.reduced(reduction))]
+    case .cumulativeSum(let sum): return [.numbers(inputs[0]!.numbers.summedUp(sum))]
     case .timeSoftmax: return [.numbers(inputs[0]!.numbers.softmaxOverTime(rules))]
     case .activation(let activation):
       return [.numbers(inputs[0]!.numbers.map { Number.activate(activation, $0, rules) })]
@@ -90,6 +105,9 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     case .layerNormalization(let normalization):
       return [.numbers(normalise(inputs[0]!.numbers, normalization))]
     case .batchNormalization: return [.numbers(channels!.run(inputs[0]!.numbers))]
+    case .normalization(let layer):
+      if layer.overTime, inputs[0]!.steps == 0 { throw .empty(layer: name, what: "steps") }
+      return [.numbers(normalization!.run(inputs[0]!.numbers))]
     case .select(let selection): return [try select(selection, inputs)]
     case .concat: return [.numbers(try concatenate(inputs.map { $0!.numbers }))]
     case .slice(let slice):
@@ -100,6 +118,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
           })
       ]
     case .arithmetic(let arithmetic): return [.numbers(try calculate(arithmetic, inputs.map { $0!.numbers }))]
+    case .choice(let choice): return [.numbers(try choose(choice, inputs.map { $0!.numbers }))]
     case .constant(let constant):
       let tensor = constant.value
       let rows = tensor.shape[0]
@@ -312,6 +331,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
       case .maximum: Number.maximum(left, right)
       case .minimum: Number.minimum(left, right)
       case .prelu: Number.leaky(left, right)
+      case .greater, .notLess, .equal: Number.compare(left, right, arithmetic.operator)
       }
     }
     var result = inputs[0]
@@ -336,6 +356,26 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     return result
   }
 
+  /// A vector is the same at each step.
+  private func choose(_ choice: Choice, _ inputs: [Numbers<Number>]) throws(ForwardError) -> Numbers<Number> {
+    var result = inputs[0]
+    for input in inputs.dropFirst() where input.steps != nil {
+      if result.steps != nil { try requireSameSteps(result, input) }
+      result = input
+    }
+    var (given, constants) = (inputs.dropFirst(), weights[...])
+    func operand(_ constant: Tensor?) -> [Number] {
+      constant == nil ? given.removeFirst().elements : Number.elements(constants.removeFirst())
+    }
+    let (condition, first, second) = (inputs[0].elements, operand(choice.first), operand(choice.second))
+    // A constant is one number, or one for each feature, which come last.
+    for index in result.elements.indices {
+      result.elements[index] = Number.choose(
+        condition[index % condition.count], first[index % first.count], second[index % second.count])
+    }
+    return result
+  }
+
   private func argMax(_ x: Numbers<Number>) throws(ForwardError) -> Integers {
     guard x.features > 0 else { throw .empty(layer: name, what: "features") }
     var result = Integers(steps: x.steps, batch: x.batch, elements: [])
@@ -355,7 +395,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     let bias = layer.bias.map { _ in Number.elements(weights[1]) }
     return x.mapGroups(features: x.features) { group, result in
       let first = result.count
-      Number.normalise(group, epsilon: layer.epsilon, rules, into: &result)
+      Number.normalise(group, by: .deviation, epsilon: layer.epsilon, rules, into: &result)
       for k in 0..<x.features {
         let y = result[first + k] * scale[k]
         result[first + k] = bias.map { y + $0[k] } ?? y

@@ -417,7 +417,7 @@ public struct ONNXImporter {
       throw .graphInput(info.name, reason: "which axis is the batch cannot be told from its use")
     }
     let kind: ValueKind
-    if type.isFloat, !tokens.contains(info.name) {
+    if type.isFloat || type == .bool, !tokens.contains(info.name) {
       kind = hasTime ? .sequence(features: features) : .vector(features: features)
     } else {
       guard features == 1 else { throw .graphInput(info.name, reason: "integers cannot be features") }
@@ -440,6 +440,10 @@ public struct ONNXImporter {
       throw .graphOutput(info.name, reason: "it is computed from lengths")
     }
     let type = elementTypes[info.name] ?? .float32
+    guard type != .bool else {
+      throw .graphOutput(
+        info.name, reason: "it holds booleans, which an output of the canonical model cannot")
+    }
     let axes = view.axes.enumerated().map { position, factors -> PortAxis in
       var axis = PortAxis(factors)
       if let sizes = info.shape, sizes.count == view.axes.count, case .symbol(let name) = sizes[position] {

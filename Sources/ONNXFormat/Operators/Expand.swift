@@ -53,10 +53,15 @@ extension ONNXImporter {
     let padded = Array(repeating: [AxisFactor](), count: max(0, target.count - view.axes.count)) + view.axes
     let offset = padded.count - target.count
     var grows = false
+    var places: [Int: Int] = [:]
     for (position, axis) in padded.enumerated() {
       guard position >= offset else { continue }
       let wanted = target[position - offset]
       if wanted == .known(1) || matches(size(axis, view), wanted, view) { continue }
+      if axis.isEmpty, !view.kind.isInteger, let count = wanted.known, count > 1 {
+        places[position] = count
+        continue
+      }
       guard axis.isEmpty, view.kind.isInteger else {
         throw .notImportable(
           node: node.label, reason: "it repeats \(describe(view.axes)): \(Self.repeating)")
@@ -65,6 +70,13 @@ extension ONNXImporter {
     }
     var result = view
     result.axes = padded
+    if !places.isEmpty {
+      guard let grown = grown(result, places, node) else {
+        throw .notImportable(
+          node: node.label, reason: "it repeats \(describe(view.axes)) more often than features can be")
+      }
+      return try set(node, grown)
+    }
     if grows { result.axes[result.axes.count - 1] = [] }
     try set(node, result)
   }

@@ -169,7 +169,8 @@ extension Layer {
       .slice, .arithmetic,
       .reverse,
       .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
-      .timeSoftmax, .batchNormalization:
+      .timeSoftmax, .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum,
+      .choice:
       false
     }
   }
