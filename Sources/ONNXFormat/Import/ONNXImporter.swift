@@ -49,6 +49,8 @@ public struct ONNXImporter {
   private var batchNames: Set<String> = []
   /// Float inputs that are read as integers alone.
   private var tokens: Set<String> = []
+  /// Values that are 1 or 0: inputs of booleans, and what comparisons make.
+  var truths: Set<String> = []
   /// How many nodes were understood.
   private var understood = 0
   /// Whether the graph is a Loop's body, where a sequence has one step.
@@ -424,6 +426,7 @@ public struct ONNXImporter {
       kind = hasTime ? .tokens : .indices
     }
     let value = info.name
+    if type == .bool, !kind.isInteger { truths.insert(value) }
     let view = View(value: value, kind: kind, axes: axes.map(\.factors), timeSize: timeSize)
     set(info.name, .view(view), type)
     return Model.Port(name: info.name, value: value, elementType: type, kind: kind, axes: axes)
@@ -498,6 +501,7 @@ public struct ONNXImporter {
     _ operation: Layer.Operation, _ node: ONNXNode, inputs: [String?], output name: String
   ) -> String {
     layers.append(Layer(uniqueLayer(node), operation, inputs: inputs, outputs: [name]))
+    if makesTruth(operation, inputs) { truths.insert(name) }
     return name
   }
 

@@ -112,32 +112,26 @@ extension ONNXImporter {
     set(try output(node), .view(result), type(node, 1))
   }
 
-  /// Whether a value is known to be 1 or 0: an input of booleans, a comparison, and what is picked or put together of such.
-  func isTruth(_ view: View) -> Bool {
-    var makers: [String: Int] = [:]
-    for (index, layer) in layers.enumerated() {
-      for case let output? in layer.outputs { makers[output] = index }
+  /// Whether a value is known to be 1 or 0.
+  func isTruth(_ view: View) -> Bool { truths.contains(view.value) }
+
+  /// Whether a layer of these inputs makes nothing but 1 and 0: a comparison, and what is picked or put together of such.
+  func makesTruth(_ operation: Layer.Operation, _ inputs: [String?]) -> Bool {
+    func areTruths(_ some: some Sequence<String?>) -> Bool {
+      some.allSatisfy { $0.map(truths.contains) ?? false }
     }
-    var (waiting, seen) = ([view.value], Set<String>())
-    while let value = waiting.popLast() {
-      guard seen.insert(value).inserted else { continue }
-      guard let maker = makers[value] else {
-        guard elementTypes[value] == .bool else { return false }
-        continue
-      }
-      let layer = layers[maker]
-      switch layer.operation {
-      case .arithmetic(let arithmetic) where arithmetic.operator.isComparison: break
-      case .arithmetic(let arithmetic)
-      where [.maximum, .minimum].contains(arithmetic.operator)
-        && arithmetic.constant?.doubles.allSatisfy({ $0 == 0 || $0 == 1 }) ?? true:
-        waiting += layer.inputs.compactMap { $0 }
-      case .gather, .slice, .unfold, .fold, .concat, .reverse, .dropout, .select(.step), .select(.lastValid):
-        waiting += layer.inputs.prefix(layer.operation.name == "Concat" ? .max : 1).compactMap { $0 }
-      default: return false
-      }
+    switch operation {
+    case .arithmetic(let arithmetic) where arithmetic.operator.isComparison: return true
+    case .arithmetic(let arithmetic) where [.maximum, .minimum].contains(arithmetic.operator):
+      return areTruths(inputs) && arithmetic.constant?.doubles.allSatisfy { $0 == 0 || $0 == 1 } ?? true
+    case .concat: return areTruths(inputs)
+    case .gather, .slice, .unfold, .fold, .reverse, .dropout, .select(.step), .select(.lastValid):
+      return areTruths(inputs.prefix(1))
+    case .recurrent, .embedding, .dense, .convolution, .pool, .transposedConvolution, .resize, .padding,
+      .reduce, .timeSoftmax, .cumulativeSum, .activation, .softmax, .logSoftmax, .layerNormalization,
+      .batchNormalization, .normalization, .select, .arithmetic, .choice, .constant, .argMax, .generate:
+      return false
     }
-    return true
   }
 }
 

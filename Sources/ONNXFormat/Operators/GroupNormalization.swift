@@ -210,6 +210,7 @@ extension ONNXImporter {
     var attributes = AttributeReader(node)
     let wanted = try attributes.ints("axes") ?? [0, 2, 3]
     try attributes.finish()
+    guard !wanted.isEmpty else { throw .invalid(node: node.label, reason: "it normalises along no axes") }
     let view = try featureView(node, 0)
     let axes = try wanted.map { (axis) throws(ONNXError) in
       try self.axis(axis, rank: view.axes.count, node)
