@@ -10,7 +10,7 @@ DTYPES = dict(zip("F64 F32 F16 BF16 I64 I32 I16 I8 U64 U32 U16 U8 BOOL".split(),
 HEADER = {"name": str, "inputs": list, "outputs": list, "layers": list, "metadata": dict, "tensors": list}
 ENTRY = {"name": str, "dtype": str, "shape": list, "codec": str, "offset": int, "length": int, "crc32": int}
 QUANTIZED = ENTRY | {"quantization": {"scale": float, "zeroPoint": int}}
-CHOICES = ("direction", "selection", "arithmetic", "pool", "mode", "function")  # every other attribute that is a string names a tensor
+CHOICES = ("direction", "selection", "arithmetic", "pool", "mode", "function", "divisor", "rounding", "coordinates")  # every other attribute that is a string names a tensor
 
 
 class RNNWError(ValueError):

@@ -113,6 +113,12 @@ struct Inspect: ParsableCommand {
     case .pool(let pool):
       let kernel = pool.axes.map { "\($0.kernel)" }.joined(separator: "×")
       return "Pool \(pool.reduction.rawValue), window \(kernel)\(strides(pool.axes))"
+    case .transposedConvolution(let layer): return describe(layer)
+    case .resize(let resize):
+      let axes = resize.axes.map { axis in
+        axis.size.map { "\($0) → \(axis.results ?? 0)" } ?? "time × \(axis.scale.brief)"
+      }
+      return "Resize \(axes.joined(separator: ", ")), \(resize.mode), \(resize.coordinates.rawValue)"
     case .padding(let padding):
       let axes = padding.axes.map { "\($0.before) and \($0.after)" }.joined(separator: ", ")
       return "Pad \(axes), \(padding.mode)"
@@ -138,7 +144,16 @@ struct Inspect: ParsableCommand {
     case .batchNormalization(let layer):
       return
         "BatchNormalization \(layer.scale.count)\(layer.inner == 1 ? "" : " × \(layer.inner)"), epsilon \(layer.epsilon.brief)"
+    case .normalization(let layer): return describe(layer)
     case .dropout(let dropout): return "Dropout \(dropout.ratio.brief) (identity at inference)"
+    case .choice(let choice):
+      func text(_ tensor: Tensor?) -> String {
+        tensor.map { $0.count == 1 ? $0.doubles[0].brief : "a constant" } ?? "an input"
+      }
+      return "Choice of \(text(choice.first)), else \(text(choice.second))"
+    case .cumulativeSum(let sum):
+      return "CumulativeSum" + (sum.isExclusive ? ", exclusive" : "")
+        + (sum.isReverse ? ", from the end" : "")
     case .softmax, .logSoftmax, .timeSoftmax, .repeated, .concat, .constant, .reverse, .argMax:
       return operation.name
     }
@@ -149,6 +164,22 @@ struct Inspect: ParsableCommand {
     let groups = layer.groups == 1 ? "" : ", \(layer.groups) groups"
     return "Convolution \(layer.weight.shape[1] * layer.groups) → \(layer.weight.shape[0]), kernel \(kernel)"
       + strides(layer.axes) + groups
+  }
+
+  private func describe(_ layer: TransposedConvolution) -> String {
+    let kernel = layer.axes.map { "\($0.kernel)" }.joined(separator: "×")
+    let stride = layer.axes.map { "\($0.stride)" }.joined(separator: "×")
+    let groups = layer.groups == 1 ? "" : ", \(layer.groups) groups"
+    return
+      "TransposedConvolution \(layer.weight.shape[0]) → \(layer.outputs), kernel \(kernel), stride \(stride)"
+      + groups
+  }
+
+  private func describe(_ layer: Normalization) -> String {
+    "Normalization \(layer.divisor.rawValue) of \(layer.count)"
+      + (layer.inner == 1 ? "" : ", \(layer.inner) apart")
+      + (layer.overTime ? ", over all steps" : "")
+      + (layer.divisor.hasEpsilon ? ", epsilon \(layer.epsilon.brief)" : "")
   }
 
   private func strides(_ axes: [WindowAxis]) -> String {

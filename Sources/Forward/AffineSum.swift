@@ -1,4 +1,5 @@
 internal import CKernels
+internal import Recurrent
 internal import Tensors
 
 /// A sum of products under way, with its terms' symbols.
@@ -70,6 +71,9 @@ extension Affine: Scalar {
   static var emptySum: AffineSum { AffineSum() }
 
   static func constant(_ number: Double) -> Affine { Affine(.constant(number)) }
+  static func constant(_ number: Double, off units: Double) -> Affine {
+    Affine(.constant(number, off: units))
+  }
   static func weights(_ tensor: Tensor) -> BoundedWeights { Bounded<Format>.weights(tensor) }
   static func stored(_ tensor: Tensor, _ rules: RoundingModel) -> BoundedWeights {
     Bounded<Format>.stored(tensor, rules)
@@ -114,6 +118,12 @@ extension Affine: Scalar {
   static func minimum(_ left: Affine, _ right: Affine) -> Affine {
     Affine(.minimum(left.center, right.center))
   }
+  static func compare(_ left: Affine, _ right: Affine, _ comparison: Arithmetic.Operator) -> Affine {
+    Affine(.compare(left.center, right.center, comparison))
+  }
+  static func choose(_ condition: Affine, _ a: Affine, _ b: Affine) -> Affine {
+    Affine(.choose(condition.center, a.center, b.center))
+  }
   static func leaky(_ x: Affine, _ slope: Affine) -> Affine {
     if x.center.isPositive { return x }
     return x.center.isNegative ? slope * x : Affine(.leaky(x.center, slope.center))
@@ -129,10 +139,11 @@ extension Affine: Scalar {
     result.append(contentsOf: y.map { Affine($0) })
   }
   static func normalise(
-    _ x: ArraySlice<Affine>, epsilon: Double, _ rules: RoundingModel, into result: inout [Affine]
+    _ x: ArraySlice<Affine>, by divisor: Normalization.Divisor, epsilon: Double, _ rules: RoundingModel,
+    into result: inout [Affine]
   ) {
     var y: [Bounded<Format>] = []
-    Bounded.normalise(x.map(\.center)[...], epsilon: epsilon, rules, into: &y)
+    Bounded.normalise(x.map(\.center)[...], by: divisor, epsilon: epsilon, rules, into: &y)
     result.append(contentsOf: y.map { Affine($0) })
   }
   static func argMax(_ x: ArraySlice<Affine>) -> (offset: Int, isDecided: Bool) {

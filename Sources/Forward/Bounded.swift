@@ -58,6 +58,10 @@ struct Bounded<Format: BoundedFormat>: Sendable, BitwiseCopyable {
   /// A number as `Format` stores it: one rounding where it does not fit, none of it left where it is subnormal.
   static func constant(_ number: Double) -> Bounded { Bounded(number, storageError(number), own: 0) }
 
+  static func constant(_ number: Double, off units: Double) -> Bounded {
+    Bounded(number, storageError(number) + units * (u + ownUnit), own: 0)
+  }
+
   static func storageError(_ number: Double) -> Double {
     if abs(number) < tiny { return abs(number) }
     return Double(Format(number)) == number ? 0 : u * abs(number)

@@ -25,6 +25,18 @@ enum GeluTanh {
   static let cubic = 0.044715
 }
 
+extension Arithmetic.Operator {
+  /// Whether a comparison holds; nothing does of what is no comparison.
+  func holds(_ left: Double, _ right: Double) -> Bool {
+    switch self {
+    case .greater: left > right
+    case .notLess: left >= right
+    case .equal: left == right
+    case .add, .subtract, .multiply, .divide, .maximum, .minimum, .prelu: false
+    }
+  }
+}
+
 /// base^exponent
 func power(_ base: Double, _ exponent: Double) -> Double { pow(base, exponent) }
 
@@ -118,6 +130,10 @@ extension Native {
   static func maximum(_ left: Self, _ right: Self) -> Self { right > left || right.isNaN ? right : left }
   static func minimum(_ left: Self, _ right: Self) -> Self { right < left || right.isNaN ? right : left }
   static func leaky(_ x: Self, _ slope: Self) -> Self { x < 0 ? slope * x : x }
+  static func compare(_ left: Self, _ right: Self, _ comparison: Arithmetic.Operator) -> Self {
+    comparison.holds(Double(left), Double(right)) ? 1 : 0
+  }
+  static func choose(_ condition: Self, _ a: Self, _ b: Self) -> Self { condition != 0 ? a : b }
 
   static func sigmoid(_ x: Self) -> Self { 1 / (1 + exponential(-x)) }
 
@@ -212,13 +228,21 @@ extension Native {
 
   /// Sums in Float64, in order: one rounding a number is left.
   static func normalise(
-    _ x: ArraySlice<Self>, epsilon: Double, _ rules: Execution, into result: inout [Self]
+    _ x: ArraySlice<Self>, by divisor: Normalization.Divisor, epsilon: Double, _ rules: Execution,
+    into result: inout [Self]
   ) {
     let n = Double(x.count)
-    let mean = x.reduce(0.0) { $0 + Double($1) } / n
-    let variance = x.reduce(0.0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / n
-    let root = (variance + epsilon).squareRoot()
-    for x in x { result.append(Self((Double(x) - mean) / root)) }
+    let mean = divisor.isCentred ? x.reduce(0.0) { $0 + Double($1) } / n : 0
+    let squares = x.reduce(0.0) { $0 + (Double($1) - mean) * (Double($1) - mean) }
+    let root =
+      switch divisor {
+      case .deviation, .rootMeanSquare: (squares / n + epsilon).squareRoot()
+      case .guardedDeviation: (squares / n).squareRoot() + Normalization.Divisor.guarding
+      case .euclidean: squares.squareRoot()
+      case .absoluteSum: x.reduce(0.0) { $0 + abs(Double($1)) }
+      }
+    let isZero = divisor.isNorm && root == 0
+    for x in x { result.append(isZero ? 0 : Self((Double(x) - mean) / root)) }
   }
 
   static func argMax(_ x: ArraySlice<Self>) -> (offset: Int, isDecided: Bool) {

@@ -166,6 +166,10 @@ extension Noisy {
   static func minimum(_ left: Noisy, _ right: Noisy) -> Noisy {
     Noisy(value: Double.minimum(left.value, right.value), seed: left.seed)
   }
+  static func compare(_ left: Noisy, _ right: Noisy, _ comparison: Arithmetic.Operator) -> Noisy {
+    Noisy(value: comparison.holds(left.value, right.value) ? 1 : 0, seed: left.seed | right.seed)
+  }
+  static func choose(_ condition: Noisy, _ a: Noisy, _ b: Noisy) -> Noisy { condition.value != 0 ? a : b }
   static func leaky(_ x: Noisy, _ slope: Noisy) -> Noisy { x.value < 0 ? slope * x : x }
 
   /// What a runtime's function is off by: in half of the passes another error for each argument, in the others the same one for
@@ -251,14 +255,27 @@ extension Noisy {
 
   /// In half of the passes as x/s − m/s, as PyTorch computes it.
   static func normalise(
-    _ x: ArraySlice<Noisy>, epsilon: Double, _ rules: NoiseRules, into result: inout [Noisy]
+    _ x: ArraySlice<Noisy>, by divisor: Normalization.Divisor, epsilon: Double, _ rules: NoiseRules,
+    into result: inout [Noisy]
   ) {
     let seed = rules.seed.value
-    let n = Noisy(value: Double(x.count), seed: seed)
-    let mean = x.reduce(zero) { $0 + $1 } / n
-    let variance = x.reduce(zero) { $0 + ($1 - mean) * ($1 - mean) } / n
-    let inverse =
-      one / Noisy(value: (variance + Noisy(value: epsilon, seed: seed)).value.squareRoot(), seed: seed)
+    func number(_ value: Double) -> Noisy { Noisy(value: value, seed: seed) }
+    let n = number(Double(x.count))
+    let mean = divisor.isCentred ? x.reduce(zero) { $0 + $1 } / n : zero
+    func root(_ square: Noisy) -> Noisy { number(square.value.squareRoot()) }
+    var squares: Noisy { x.reduce(zero) { $0 + ($1 - mean) * ($1 - mean) } }
+    let length =
+      switch divisor {
+      case .deviation, .rootMeanSquare: root(squares / n + number(epsilon))
+      case .guardedDeviation: root(squares / n) + number(Normalization.Divisor.guarding)
+      case .euclidean: root(squares)
+      case .absoluteSum: x.reduce(zero) { $0 + number(abs($1.value)) }
+      }
+    if divisor.isNorm, length.value == 0 {
+      result += x.map { _ in zero }
+      return
+    }
+    let inverse = one / length
     let shift = mean * inverse
     result += x.map { seed & 2 == 0 ? ($0 - mean) * inverse : $0 * inverse - shift }
   }

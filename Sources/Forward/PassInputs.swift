@@ -44,9 +44,15 @@ struct PassInputs<Number: Scalar> {
   }
 
   private func check(_ port: Model.Port, _ tensor: Tensor) throws(ForwardError) {
-    let isInteger = !tensor.elementType.isFloat && tensor.quantization == nil
-    guard isInteger || !port.kind.isInteger || port.elementType.isFloat, !isInteger || port.kind.isInteger,
-      tensor.elementType != .bool
+    guard (port.elementType == .bool) == (tensor.elementType == .bool) else {
+      throw .wrongElementType(
+        port: port.name,
+        expected: port.elementType == .bool
+          ? "booleans" : port.kind.isInteger ? "integers" : "floating-point numbers",
+        found: tensor.elementType)
+    }
+    let isInteger = !tensor.elementType.isFloat && tensor.elementType != .bool && tensor.quantization == nil
+    guard isInteger || !port.kind.isInteger || port.elementType.isFloat, !isInteger || port.kind.isInteger
     else {
       throw .wrongElementType(
         port: port.name, expected: port.kind.isInteger ? "integers" : "floating-point numbers",

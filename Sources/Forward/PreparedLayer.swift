@@ -13,9 +13,11 @@ struct PreparedLayer<Number: Scalar>: Sendable {
   private let recurrent: Number.Recurrence?
   private let dense: Number.Dense?
   private let convolution: Number.Convolver?
+  private let transposed: ConvolutionPass<Number>?
   /// Of a gather.
   private let sources: [Int]
   private let channels: ChannelPass<Number>?
+  private let normalization: NormalizationPass<Number>?
   private let generation: GeneratePass<Number>?
 
   init(_ layer: Layer, _ rules: Number.Rules) {
@@ -25,7 +27,9 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     var recurrent: Number.Recurrence?
     var dense: Number.Dense?
     var convolution: Number.Convolver?
+    var transposed: ConvolutionPass<Number>?
     var channels: ChannelPass<Number>?
+    var normalization: NormalizationPass<Number>?
     var generation: GeneratePass<Number>?
     var sources: [Int] = []
     var weights: [Number.Weights] = []
@@ -35,19 +39,23 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     case .convolution(let layer): convolution = Number.Convolver(layer, rules)
     case .batchNormalization(let layer): channels = ChannelPass(layer, rules)
     case .gather(let gather): sources = gather.sources
+    case .transposedConvolution(let layer): transposed = ConvolutionPass(layer, rules)
+    case .normalization(let layer): normalization = NormalizationPass(layer, rules)
     case .generate(let generate): generation = GeneratePass(generate, rules)
     // Rows that are looked up are converted one by one, but where all of the table has to be narrowed.
     case .embedding where !rules.narrowsWeights: break
-    case .embedding, .arithmetic, .constant, .layerNormalization:
+    case .embedding, .arithmetic, .choice, .constant, .layerNormalization:
       weights = layer.operation.tensors.map { Number.stored($0.tensor, rules) }
     case .activation, .softmax, .logSoftmax, .select, .concat, .slice, .reverse, .dropout, .argMax, .pool,
-      .padding, .unfold, .fold, .reduce, .timeSoftmax, .repeated:
+      .padding, .unfold, .fold, .reduce, .timeSoftmax, .repeated, .resize, .cumulativeSum:
       break
     }
     self.recurrent = recurrent
     self.dense = dense
     self.convolution = convolution
+    self.transposed = transposed
     self.channels = channels
+    self.normalization = normalization
     self.generation = generation
     self.sources = sources
     self.weights = weights
@@ -65,6 +73,19 @@ struct PreparedLayer<Number: Scalar>: Sendable {
         inputs[0]!, channels: layer.weight.shape[0], places: layer.axes.results(),
         steps: inputs[0]!.steps.flatMap { layer.axes.steps(of: $0) }, explained: layer.weight.shape[0])
       return [.numbers(convolution!.run(inputs[0]!.numbers))]
+    case .transposedConvolution(let layer):
+      for axis in layer.axes where axis.size == nil {
+        let steps = inputs[0]!.steps ?? 1
+        guard axis.places(of: steps) > 0 else {
+          throw .tooFewSteps(layer: name, steps: steps, least: axis.least)
+        }
+      }
+      try requireRoom(
+        inputs[0]!, channels: layer.outputs,
+        places: layer.axes.reduce(1) { places, axis in places * (axis.size.map(axis.places) ?? 1) },
+        steps: inputs[0]!.steps.flatMap { layer.steps(of: $0) }, explained: layer.outputs)
+      return [.numbers(transposed!.run(inputs[0]!.numbers))]
+    case .resize(let resize): return [.numbers(ResizePass(layer: resize).run(inputs[0]!.numbers))]
     case .pool(let pool):
       try requireWindow(pool.axes, inputs[0]!, roundsUp: pool.roundsUp)
       try requireSight(pool, inputs[0]!)
@@ -106,6 +127,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
             steps: steps, batch: v.batch, features: v.features,
             elements: (0..<steps).flatMap { _ in v.elements }))
       ]
+    case .cumulativeSum(let sum): return [.numbers(inputs[0]!.numbers.summedUp(sum))]
     case .timeSoftmax: return [.numbers(inputs[0]!.numbers.softmaxOverTime(rules))]
     case .activation(let activation):
       return [.numbers(Number.activate(activation, all: inputs[0]!.numbers, rules))]
@@ -118,6 +140,9 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     case .layerNormalization(let normalization):
       return [.numbers(normalise(inputs[0]!.numbers, normalization))]
     case .batchNormalization: return [.numbers(channels!.run(inputs[0]!.numbers))]
+    case .normalization(let layer):
+      if layer.overTime, inputs[0]!.steps == 0 { throw .empty(layer: name, what: "steps") }
+      return [.numbers(normalization!.run(inputs[0]!.numbers))]
     case .select(let selection): return [try select(selection, inputs)]
     case .concat: return [.numbers(try concatenate(inputs.map { $0!.numbers }))]
     case .slice(let slice):
@@ -128,6 +153,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
           })
       ]
     case .arithmetic(let arithmetic): return [.numbers(try calculate(arithmetic, inputs.map { $0!.numbers }))]
+    case .choice(let choice): return [.numbers(try choose(choice, inputs.map { $0!.numbers }))]
     case .constant(let constant):
       let tensor = constant.value
       let rows = tensor.shape[0]
@@ -340,6 +366,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
       case .maximum: Number.maximum(left, right)
       case .minimum: Number.minimum(left, right)
       case .prelu: Number.leaky(left, right)
+      case .greater, .notLess, .equal: Number.compare(left, right, arithmetic.operator)
       }
     }
     var result = inputs[0]
@@ -371,6 +398,26 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     return result
   }
 
+  /// A vector is the same at each step.
+  private func choose(_ choice: Choice, _ inputs: [Numbers<Number>]) throws(ForwardError) -> Numbers<Number> {
+    var result = inputs[0]
+    for input in inputs.dropFirst() where input.steps != nil {
+      if result.steps != nil { try requireSameSteps(result, input) }
+      result = input
+    }
+    var (given, constants) = (inputs.dropFirst(), weights[...])
+    func operand(_ constant: Tensor?) -> [Number] {
+      constant == nil ? given.removeFirst().elements : Number.elements(constants.removeFirst())
+    }
+    let (condition, first, second) = (inputs[0].elements, operand(choice.first), operand(choice.second))
+    // A constant is one number, or one for each feature, which come last.
+    for index in result.elements.indices {
+      result.elements[index] = Number.choose(
+        condition[index % condition.count], first[index % first.count], second[index % second.count])
+    }
+    return result
+  }
+
   private func argMax(_ x: Numbers<Number>) throws(ForwardError) -> Integers {
     guard x.features > 0 else { throw .empty(layer: name, what: "features") }
     var result = Integers(steps: x.steps, batch: x.batch, elements: [])
@@ -390,7 +437,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     let bias = layer.bias.map { _ in Number.elements(weights[1]) }
     return x.mapGroups(features: x.features) { group, result in
       let first = result.count
-      Number.normalise(group, epsilon: layer.epsilon, rules, into: &result)
+      Number.normalise(group, by: .deviation, epsilon: layer.epsilon, rules, into: &result)
       for k in 0..<x.features {
         let y = result[first + k] * scale[k]
         result[first + k] = bias.map { y + $0[k] } ?? y

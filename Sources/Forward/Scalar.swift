@@ -43,6 +43,8 @@ protocol Scalar: CellNumber where Rules: PassRules {
   static func elements(_ weights: Weights) -> [Self]
   /// A number of the model that is no tensor, such as α or a clip threshold.
   static func constant(_ number: Double) -> Self
+  /// A number that evaluations compute themselves, off by some units of rounding.
+  static func constant(_ number: Double, off units: Double) -> Self
 
   /// Row `row` of the weights `[…, count]` times `x[at ..< at + count]`.
   static func dot(_ weights: Weights, row: Int, _ x: [Self], at: Int, count: Int) -> Sum
@@ -50,6 +52,10 @@ protocol Scalar: CellNumber where Rules: PassRules {
   static func / (left: Self, right: Self) -> Self
   static func maximum(_ left: Self, _ right: Self) -> Self
   static func minimum(_ left: Self, _ right: Self) -> Self
+  /// 1 where a comparison holds, else 0.
+  static func compare(_ left: Self, _ right: Self, _ comparison: Arithmetic.Operator) -> Self
+  /// a where the condition is not 0, else b.
+  static func choose(_ condition: Self, _ a: Self, _ b: Self) -> Self
   /// x where x ≥ 0, else slope · x.
   static func leaky(_ x: Self, _ slope: Self) -> Self
   /// f of each number.
@@ -58,8 +64,10 @@ protocol Scalar: CellNumber where Rules: PassRules {
   static func softmax(_ x: ArraySlice<Self>, _ rules: Rules, into result: inout [Self])
   /// Appends x_i − ln Σ e^{x_j}.
   static func logSoftmax(_ x: ArraySlice<Self>, _ rules: Rules, into result: inout [Self])
-  /// Appends (x_i − mean) / √(var + epsilon) of at least one number.
-  static func normalise(_ x: ArraySlice<Self>, epsilon: Double, _ rules: Rules, into result: inout [Self])
+  /// Appends (x_i − m) / d of at least one number, m and d made of them all.
+  static func normalise(
+    _ x: ArraySlice<Self>, by divisor: Normalization.Divisor, epsilon: Double, _ rules: Rules,
+    into result: inout [Self])
   /// The offset of the largest of at least one number, the first of equals; and whether no rounding changes it.
   static func argMax(_ x: ArraySlice<Self>) -> (offset: Int, isDecided: Bool)
 
@@ -90,6 +98,7 @@ extension Scalar {
     _ stack: [RecurrentLayer], _ x: Numbers<Self>, states: [InitialStates<Self>], _ rules: Rules,
     recurrence: (Int) -> Recurrence
   ) -> [[Value<Self>]]? { nil }
+  static func constant(_ number: Double, off units: Double) -> Self { constant(number) }
   static func stored(_ tensor: Tensor, _ rules: Rules) -> Weights { weights(tensor) }
   static func matrix(_ tensor: Tensor, _ rules: Rules) -> Weights { stored(tensor, rules) }
   static func dot(_ weights: Weights, row: Int, _ x: [Self], at start: Int, count: Int) -> Sum {

@@ -91,6 +91,9 @@ extension Stochastic {
   static func element(_ weights: [Double], _ index: Int) -> Stochastic { Stochastic(value: weights[index]) }
   static func elements(_ weights: [Double]) -> [Stochastic] { weights.map { Stochastic(value: $0) } }
   static func constant(_ number: Double) -> Stochastic { Stochastic(value: Double(Format(number))) }
+  static func constant(_ number: Double, off units: Double) -> Stochastic {
+    Stochastic(value: Double(Format(number)) + units * u * NoiseSource.current.next())
+  }
 
   static func dot(_ weights: [Double], row: Int, _ x: [Stochastic], at start: Int, count: Int) -> Sum {
     var sum = 0.0
@@ -127,6 +130,14 @@ extension Stochastic {
   }
   static func minimum(_ left: Stochastic, _ right: Stochastic) -> Stochastic {
     Stochastic(value: Double.minimum(left.value, right.value))
+  }
+  static func compare(
+    _ left: Stochastic, _ right: Stochastic, _ comparison: Arithmetic.Operator
+  ) -> Stochastic {
+    Stochastic(value: comparison.holds(left.value, right.value) ? 1 : 0)
+  }
+  static func choose(_ condition: Stochastic, _ a: Stochastic, _ b: Stochastic) -> Stochastic {
+    condition.value != 0 ? a : b
   }
   static func leaky(_ x: Stochastic, _ slope: Stochastic) -> Stochastic { x.value < 0 ? slope * x : x }
 
@@ -197,16 +208,29 @@ extension Stochastic {
 
   /// The variance in two passes or in one, the quotient in one of three forms, by chance.
   static func normalise(
-    _ x: ArraySlice<Stochastic>, epsilon: Double, _ rules: RoundingModel, into result: inout [Stochastic]
+    _ x: ArraySlice<Stochastic>, by divisor: Normalization.Divisor, epsilon: Double, _ rules: RoundingModel,
+    into result: inout [Stochastic]
   ) {
     let n = Stochastic(value: Double(x.count))
-    let mean = x.reduce(zero) { $0 + $1 } / n
+    let mean = divisor.isCentred ? x.reduce(zero) { $0 + $1 } / n : zero
     let chance = NoiseSource.current.bits()
-    let variance =
+    var variance: Stochastic {
       chance % 2 == 0
-      ? x.reduce(zero) { $0 + ($1 - mean) * ($1 - mean) } / n
-      : x.reduce(zero) { $0 + $1 * $1 } / n - mean * mean
-    let root = rounded((variance + Stochastic(value: epsilon)).value.squareRoot())
+        ? x.reduce(zero) { $0 + ($1 - mean) * ($1 - mean) } / n
+        : x.reduce(zero) { $0 + $1 * $1 } / n - mean * mean
+    }
+    func root(_ square: Stochastic) -> Stochastic { rounded(square.value.squareRoot()) }
+    let root =
+      switch divisor {
+      case .deviation, .rootMeanSquare: root(variance + Stochastic(value: epsilon))
+      case .guardedDeviation: root(variance) + Stochastic(value: Normalization.Divisor.guarding)
+      case .euclidean: root(x.reduce(zero) { $0 + $1 * $1 })
+      case .absoluteSum: x.reduce(zero) { $0 + Stochastic(value: abs($1.value)) }
+      }
+    if divisor.isNorm, root.value == 0 {
+      result += x.map { _ in zero }
+      return
+    }
     let (inverse, shift) = (one / root, mean / root)
     switch chance / 2 % 3 {
     case 0: result += x.map { ($0 - mean) / root }

@@ -140,6 +140,22 @@ extension Numbers {
     }
   }
 
+  /// The sums of each feature up to each step.
+  func summedUp(_ layer: CumulativeSum) -> Numbers {
+    var result = self
+    let (count, size) = (steps ?? 1, batch * features)
+    for index in 0..<size {
+      var sum = Number.emptySum
+      for turn in 0..<count {
+        let place = (layer.isReverse ? count - 1 - turn : turn) * size + index
+        if layer.isExclusive { result.elements[place] = turn == 0 ? .zero : Number(sum) }
+        sum = sum + elements[place]
+        if !layer.isExclusive { result.elements[place] = Number(sum) }
+      }
+    }
+    return result
+  }
+
   /// The softmax of each feature over its steps.
   func softmaxOverTime(_ rules: Number.Rules) -> Numbers {
     var result = self

@@ -16,43 +16,74 @@ struct Windows {
   private let features: Int
 
   private struct Axis {
-    /// How many results there are inside the features.
-    var results = 1
+    var isTime = false
+    /// How many places there are, and how many results.
+    var size = 1
+    var places = 1
+    var kernel = 1
+    /// Part k reads for result m the place (m · stride + k · dilation − before) ÷ divisor, where that is one.
+    var stride = 1
+    var dilation = 1
+    var before = 0
+    var divisor = 1
+    /// Places added behind.
+    var after = 0
     /// How many elements lie between two neighbours.
     var apart = 0
-    /// Where the window looks, and how many places there are.
-    var window = WindowAxis(size: 1, kernel: 1)
-    var size = 1
 
-    var kernel: Int { window.kernel }
-    var isTime: Bool { window.size == nil }
+    /// How many results there are inside the features.
+    var results: Int { isTime ? 1 : places }
+
+    init() {}
+
+    init(_ window: WindowAxis, size: Int, roundsUp: Bool) {
+      isTime = window.size == nil
+      (self.size, places, kernel) = (size, window.places(of: size, roundsUp: roundsUp), window.kernel)
+      (stride, dilation, before, after) = (window.stride, window.dilation, window.before, window.after)
+    }
+
+    /// The other way round: the places whose windows reach a result.
+    init(_ window: TransposedAxis, size: Int) {
+      isTime = window.size == nil
+      (self.size, places, kernel) = (size, window.places(of: size), window.kernel)
+      (dilation, before, divisor) = (-window.dilation, -window.before, window.stride)
+    }
 
     /// The element that part k of the kernel reads for result m, counted from the window's first; −1 outside.
     @inline(__always)
     func source(_ m: Int, _ k: Int) -> Int {
-      let place = m * window.stride + k * window.dilation - window.before
+      var place = m * stride + k * dilation - before
+      if divisor != 1 {
+        guard place >= 0, place % divisor == 0 else { return -1 }
+        place /= divisor
+      }
       return place >= 0 && place < size ? place * apart : -1
     }
 
-    /// How many parts of the kernel lie inside for result m, or in what is added at the ends.
+    /// How many parts of a window lie inside for result m, or in what is added at the ends.
     func count(_ m: Int) -> Int {
-      let room = window.before + size + window.after - m * window.stride
-      return min(kernel, max(0, (room - 1) / window.dilation + 1))
+      let room = before + size + after - m * stride
+      return min(kernel, max(0, (room - 1) / dilation + 1))
     }
   }
 
   init<Number>(_ windows: [WindowAxis], _ x: Numbers<Number>, roundsUp: Bool = false) {
+    self.init(x, windows.map { Axis($0, size: $0.size ?? x.steps ?? 1, roundsUp: roundsUp) })
+  }
+
+  /// Of each result the places that are spread over it.
+  init<Number>(_ windows: [TransposedAxis], _ x: Numbers<Number>) {
+    self.init(x, windows.map { Axis($0, size: $0.size ?? x.steps ?? 1) })
+  }
+
+  private init<Number>(_ x: Numbers<Number>, _ given: [Axis]) {
     var distance = 1
     var axes: [Axis] = []
     var steps = x.steps
-    for window in windows.reversed() {
-      let size = window.size ?? x.steps ?? 1
-      let results = window.places(of: size, roundsUp: roundsUp)
-      let apart = window.size == nil ? x.batch * x.features : distance
-      axes.append(
-        Axis(
-          results: window.size == nil ? 1 : results, apart: apart, window: window, size: size))
-      if window.size == nil { steps = results } else { distance *= size }
+    for var axis in given.reversed() {
+      axis.apart = axis.isTime ? x.batch * x.features : distance
+      axes.append(axis)
+      if axis.isTime { steps = axis.places } else { distance *= axis.size }
     }
     while axes.count < 3 { axes.append(Axis()) }
     self.axes = (axes[2], axes[1], axes[0])

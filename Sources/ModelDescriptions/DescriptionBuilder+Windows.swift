@@ -20,6 +20,46 @@ extension DescriptionBuilder {
       return try builder.simple(
         .convolution(Convolution(weight: weight, bias: bias, axes: axes, groups: groups)), name, &object)
     },
+    "TransposedConvolution": { (builder, name, object) throws(DescriptionError) in
+      let weight = try builder.array(object.required("weight"))
+      let bias = try object.optional("bias").map { node throws(DescriptionError) in try builder.array(node) }
+      let groups = try object.optional("groups")?.integer() ?? 1
+      let node = try object.required("axes")
+      let kernel = weight.shape.dropFirst(2)
+      let list = try node.list()
+      guard list.count == kernel.count else {
+        throw node.wrong("\(list.count) axes for a weight of shape \(weight.shape)")
+      }
+      var axes: [TransposedAxis] = []
+      for (axis, size) in zip(list, kernel) {
+        let window = try builder.window(axis, kernel: size)
+        axes.append(
+          TransposedAxis(
+            size: window.size, kernel: size, stride: window.stride, dilation: window.dilation,
+            before: window.before, after: window.after))
+      }
+      let layer = TransposedConvolution(weight: weight, bias: bias, axes: axes, groups: groups)
+      return try builder.simple(.transposedConvolution(layer), name, &object)
+    },
+    "Resize": { (builder, name, object) throws(DescriptionError) in
+      let mode: Resize.Mode
+      switch try object.required("mode").word(["nearest", "linear", "cubic"]) {
+      case "nearest":
+        let word = try object.optional("rounding")?.word(Resize.Rounding.allCases.map(\.rawValue))
+        mode = .nearest(word.flatMap { Resize.Rounding(rawValue: $0) } ?? .floor)
+      case "cubic":
+        mode = .cubic(
+          a: try object.optional("coefficient")?.number() ?? -0.75,
+          excludesOutside: try object.optional("excludes_outside")?.flag() ?? false)
+      default: mode = .linear
+      }
+      let word = try object.required("coordinates").word(Resize.Coordinates.allCases.map(\.rawValue))
+      let axes = try object.required("axes").list().map { node throws(DescriptionError) in
+        try builder.resized(node)
+      }
+      return try builder.simple(
+        .resize(Resize(mode, Resize.Coordinates(rawValue: word)!, axes: axes)), name, &object)
+    },
     "Pool": { (builder, name, object) throws(DescriptionError) in
       let word = try object.required("function").word(Pool.Reduction.allCases.map(\.rawValue))
       let roundsUp = try object.optional("rounds_up")?.flag() ?? false
@@ -83,10 +123,53 @@ extension DescriptionBuilder {
     "Repeat": { (builder, name, object) throws(DescriptionError) in
       try builder.simple(.repeated, name, &object)
     },
+    "Normalization": { (builder, name, object) throws(DescriptionError) in
+      let word = try object.required("function").word(Normalization.Divisor.allCases.map(\.rawValue))
+      let divisor = Normalization.Divisor(rawValue: word)!
+      var layer = Normalization(divisor, count: try object.required("count").integer())
+      layer.inner = try object.optional("inner")?.integer() ?? 1
+      layer.overTime = try object.optional("over_time")?.flag() ?? false
+      layer.epsilon = try object.optional("epsilon")?.number() ?? (divisor.hasEpsilon ? 1e-5 : 0)
+      layer.channel = try object.optional("channel")?.integer() ?? 1
+      layer.scale = try object.optional("scale").map { node throws(DescriptionError) in
+        try builder.array(node)
+      }
+      layer.bias = try object.optional("bias").map { node throws(DescriptionError) in try builder.array(node)
+      }
+      return try builder.simple(.normalization(layer), name, &object)
+    },
+    "Choice": { (builder, name, object) throws(DescriptionError) in
+      let first = try object.optional("first").map { node throws(DescriptionError) in try builder.array(node)
+      }
+      let second = try object.optional("second").map { node throws(DescriptionError) in
+        try builder.array(node)
+      }
+      return try builder.simple(.choice(Choice(first: first, second: second)), name, &object)
+    },
+    "CumulativeSum": { (builder, name, object) throws(DescriptionError) in
+      let layer = CumulativeSum(
+        isExclusive: try object.optional("exclusive")?.flag() ?? false,
+        isReverse: try object.optional("reverse")?.flag() ?? false)
+      return try builder.simple(.cumulativeSum(layer), name, &object)
+    },
     "TimeSoftmax": { (builder, name, object) throws(DescriptionError) in
       try builder.simple(.timeSoftmax, name, &object)
     },
   ]
+
+  /// `{"size": "time", "scale": k}` or `{"size": n, "results": l}`, with a `scale` where that is not l ÷ n.
+  private func resized(_ node: DescriptionNode) throws(DescriptionError) -> Resize.Axis {
+    try node.object { object throws(DescriptionError) in
+      let size = try object.required("size")
+      guard case .integer = size.value else {
+        _ = try size.word(["time"])
+        return Resize.Axis(times: try object.required("scale").integer())
+      }
+      return Resize.Axis(
+        size: try size.integer(), results: try object.required("results").integer(),
+        scale: try object.optional("scale")?.number())
+    }
+  }
 
   /// `{"size": "time" or n, "kernel": k, "stride": s, "dilation": d, "pads": [before, after]}`; a kernel that a weight tells is not repeated.
   private func window(_ node: DescriptionNode, kernel: Int?) throws(DescriptionError) -> WindowAxis {

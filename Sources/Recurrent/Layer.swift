@@ -35,6 +35,10 @@ extension Layer {
     case convolution(Convolution)
     /// The largest or the mean of what a window sees.
     case pool(Pool)
+    /// Each place spread over several by a kernel: a convolution's transpose.
+    case transposedConvolution(TransposedConvolution)
+    /// More or fewer places along axes, made of those around.
+    case resize(Resize)
     /// Places added at the ends of axes, or taken away there.
     case padding(Padding)
     /// Features picked by a regular pattern.
@@ -49,6 +53,8 @@ extension Layer {
     case timeSoftmax
     /// A vector at each step of a sequence.
     case repeated
+    /// Sums up to each step.
+    case cumulativeSum(CumulativeSum)
     /// Pointwise.
     case activation(Activation)
     /// Over the features.
@@ -59,6 +65,8 @@ extension Layer {
     case layerNormalization(LayerNormalization)
     /// Of each channel, by what training left.
     case batchNormalization(BatchNormalization)
+    /// Of groups of features, or of all steps of them.
+    case normalization(Normalization)
     /// Sequence to vector: one step, or a reduction over the steps.
     case select(Selection)
     /// Features of all inputs, one after another.
@@ -67,6 +75,8 @@ extension Layer {
     case slice(FeatureSlice)
     /// Pointwise on two inputs, or on one input and a constant.
     case arithmetic(Arithmetic)
+    /// One of two inputs or constants, by a condition.
+    case choice(Choice)
     /// The steps of a sequence from the last to the first; of each row its valid ones where a second input holds lengths `[B]`.
     case reverse
     /// A value that no input makes.
@@ -89,6 +99,8 @@ extension Layer.Operation {
     case .dense(let layer): layer
     case .convolution(let layer): layer
     case .pool(let layer): layer
+    case .transposedConvolution(let layer): layer
+    case .resize(let layer): layer
     case .padding(let layer): layer
     case .gather(let layer): layer
     case .unfold(let layer): layer
@@ -96,15 +108,18 @@ extension Layer.Operation {
     case .reduce(let layer): layer
     case .timeSoftmax: TimeSoftmax()
     case .repeated: Repeat()
+    case .cumulativeSum(let layer): layer
     case .activation(let layer): layer
     case .softmax: Softmax()
     case .logSoftmax: LogSoftmax()
     case .layerNormalization(let layer): layer
     case .batchNormalization(let layer): layer
+    case .normalization(let layer): layer
     case .select(let layer): layer
     case .concat: Concat()
     case .slice(let layer): layer
     case .arithmetic(let layer): layer
+    case .choice(let layer): layer
     case .reverse: Reverse()
     case .constant(let layer): layer
     case .dropout(let layer): layer
@@ -122,6 +137,8 @@ extension Layer.Operation {
       case .dense: .dense(try Dense(name, from: &fields))
       case .convolution: .convolution(try Convolution(name, from: &fields))
       case .pool: .pool(try Pool(name, from: &fields))
+      case .transposedConvolution: .transposedConvolution(try TransposedConvolution(name, from: &fields))
+      case .resize: .resize(try Resize(name, from: &fields))
       case .padding: .padding(try Padding(name, from: &fields))
       case .featureGather: .gather(try FeatureGather(name, from: &fields))
       case .unfold: .unfold(try Unfold(name, from: &fields))
@@ -129,15 +146,18 @@ extension Layer.Operation {
       case .reduce: .reduce(try Reduction(name, from: &fields))
       case .timeSoftmax: .timeSoftmax
       case .repeat: .repeated
+      case .cumulativeSum: .cumulativeSum(try CumulativeSum(name, from: &fields))
       case .activation: .activation(try Activation(name, from: &fields))
       case .softmax: .softmax
       case .logSoftmax: .logSoftmax
       case .layerNormalization: .layerNormalization(try LayerNormalization(name, from: &fields))
       case .batchNormalization: .batchNormalization(try BatchNormalization(name, from: &fields))
+      case .normalization: .normalization(try Normalization(name, from: &fields))
       case .select: .select(try Selection(name, from: &fields))
       case .concat: .concat
       case .slice: .slice(try FeatureSlice(name, from: &fields))
       case .arithmetic: .arithmetic(try Arithmetic(name, from: &fields))
+      case .choice: .choice(try Choice(name, from: &fields))
       case .constant: .constant(try Constant(name, from: &fields))
       case .dropout: .dropout(try Dropout(name, from: &fields))
       case .reverse: .reverse

@@ -60,7 +60,16 @@ extension Model {
       }
       kinds[port.value] = port.kind
     }
-    for layer in layers { try layer.wire(&kinds) }
+    var stretch = 1
+    for layer in layers {
+      try layer.wire(&kinds)
+      let (product, overflow) = stretch.multipliedReportingOverflow(by: layer.operation.kind.stretch)
+      guard !overflow, product <= Self.mostStretch else {
+        throw .invalid(
+          layer: layer.name, reason: "all layers together make more than \(Self.mostStretch) steps of one")
+      }
+      stretch = product
+    }
     names = []
     for port in outputs {
       guard names.insert(port.name).inserted else { throw .duplicatePort(port.name) }
@@ -68,17 +77,26 @@ extension Model {
       guard kind == port.kind else {
         throw .wrongInput(layer: port.name, input: port.value, expected: "\(port.kind)", found: "\(kind)")
       }
+      guard port.elementType != .bool else {
+        throw .wrongElementType(layer: port.name, tensor: port.value, found: .bool)
+      }
       try port.validateAxes()
     }
     return kinds
   }
 }
 
+extension Model {
+  /// How many steps the layers of a model may make of one: a few bytes a layer would multiply them without end.
+  private static let mostStretch = 1 << 16
+}
+
 extension Model.Port {
   /// The factors of all axes must hold each dimension of the value exactly once; without batch there is one row.
   fileprivate func validateAxes() throws(ModelError) {
     // Whole numbers come as floats, too: Keras' inputs of token ids.
-    guard elementType.isFloat || kind.isInteger, elementType != .bool else {
+    // Inputs that hold or do not are features, too: 1 and 0.
+    guard elementType == .bool ? !kind.isInteger : elementType.isFloat || kind.isInteger else {
       throw .wrongElementType(layer: name, tensor: value, found: elementType)
     }
     var times = 0

@@ -190,7 +190,8 @@ extension Mistake {
         .slice, .arithmetic,
         .reverse,
         .constant, .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold,
-        .reduce, .timeSoftmax, .repeated, .batchNormalization:
+        .reduce, .timeSoftmax, .repeated, .batchNormalization, .normalization, .transposedConvolution, .resize,
+        .cumulativeSum, .choice:
         return false
       }
       return true

@@ -88,6 +88,7 @@ extension Probe {
         ?? Tensor(values, shape: shape)
     }
     let values = numbers(count, for: port, in: model, recipe, &generator)
+    if port.elementType == .bool { return Tensor(values.map { $0 > 0 }, shape: shape) }
     return (try? Tensor(values, shape: shape).converted(to: port.elementType).tensor)
       ?? Tensor(values, shape: shape)
   }

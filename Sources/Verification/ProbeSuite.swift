@@ -146,7 +146,7 @@ extension Model {
         .arithmetic, .reverse,
         .constant,
         .dropout, .argMax, .generate, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax,
-        .repeated, .batchNormalization:
+        .repeated, .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum, .choice:
         continue
       }
       // Some rows tell the size of all.
@@ -203,7 +203,8 @@ extension Model {
         .concat, .slice,
         .arithmetic, .reverse,
         .constant, .dropout, .argMax, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
-        .timeSoftmax, .repeated, .batchNormalization:
+        .timeSoftmax, .repeated, .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum,
+        .choice:
         return nil
       }
     }.first

@@ -31,6 +31,16 @@ import Testing
     }
   }
 
+  @Test(arguments: Normalization.Divisor.allCases)
+  func `A division of uncertain groups by what they are made of`(_ divisor: Normalization.Divisor) throws {
+    for (count, overTime) in [(6, false), (3, false), (2, true)] {
+      for epsilon in divisor.hasEpsilon ? [1e-5, 0.1] : [0] {
+        let layer = Normalization(divisor, count: count, overTime: overTime, epsilon: epsilon)
+        for gain in [0.01, 0.1, 1, 10, 1000] { try check(.normalization(layer), features: 6, gain: gain) }
+      }
+    }
+  }
+
   @Test(arguments: [Selection.max, .mean])
   func `Every reduction of uncertain steps`(_ selection: Selection) throws {
     try check(.select(selection), features: 8, gain: 3)

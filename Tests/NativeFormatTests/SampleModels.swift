@@ -137,6 +137,34 @@ enum Samples {
             scale: generator.tensor([2]), bias: generator.tensor([2]), mean: generator.tensor([2]),
             variance: Tensor([0.5, 2] as [Float], shape: [2]), epsilon: 1e-3, inner: 6))
       ),
+      (
+        "groups",
+        .normalization(
+          Normalization(
+            .deviation, count: 6, overTime: true, epsilon: 1e-3, scale: generator.tensor([4]),
+            bias: generator.tensor([2]), channel: 3))
+      ),
+      (
+        "spread",
+        .transposedConvolution(
+          TransposedConvolution(
+            weight: generator.tensor([2, 3, 3, 2]), bias: generator.tensor([6]),
+            axes: [
+              TransposedAxis(size: nil, kernel: 3, stride: 2, dilation: 2, before: 1, after: -1),
+              TransposedAxis(size: 6, kernel: 2, stride: 3, after: 2),
+            ], groups: 2))
+      ),
+      (
+        "cubic",
+        .resize(
+          Resize(
+            .cubic(a: -0.75, excludesOutside: true), .pytorchHalfPixel,
+            axes: [.init(size: 3, results: 7), .init(size: 2, results: 2)]))
+      ),
+      ("sums", .cumulativeSum(CumulativeSum(isExclusive: true, isReverse: true))),
+      ("near", .resize(Resize(.nearest(.halfUp), .asymmetric, axes: [.init(times: 3)]))),
+      ("linear", .resize(Resize(.linear, .halfPixel, axes: [.init(size: 12, results: 9, scale: 0.8)]))),
+      ("norm", .normalization(Normalization(.absoluteSum, count: 3, inner: 2))),
     ]
     for (index, (name, operation)) in alongAxes.enumerated() {
       layers.append(Layer(name, operation, inputs: ["p"], outputs: ["axes\(index)"]))
@@ -149,6 +177,9 @@ enum Samples {
         outputs: ["channels"]))
     layers.append(Layer("repeat", .repeated, inputs: ["p", "k"], outputs: ["repeated"]))
     layers.append(Layer("beside", .arithmetic(Arithmetic(.add)), inputs: ["k", "p"], outputs: ["beside"]))
+    layers.append(
+      Layer(
+        "chosen", .choice(Choice(second: generator.tensor([12]))), inputs: ["p", "k"], outputs: ["chosen"]))
     let loops = [
       Generate.Stop(value: "token", token: 2, padding: -1), nil,
     ].map { stop in

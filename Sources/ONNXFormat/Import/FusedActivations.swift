@@ -2,23 +2,25 @@ internal import Tensors
 
 /// Activations that are written out in other operators, because an opset has no operator for them: Gelu as
 /// x/2 · (1 + erf(x/√2)), or by tanh, below opset 20, Mish as x · tanh(softplus(x)) below opset 18, HardSwish as
-/// x · hardSigmoid(x) below opset 14, SiLU as x · σ(x) below opset 24.
+/// x · hardSigmoid(x) below opset 14, SiLU as x · σ(x) below opset 24; and RMSNormalization below opset 23.
 struct FusedActivations {
   /// The nodes, in their order, with one in place of those of an activation.
   private(set) var nodes: [ONNXNode]
-  private var makers: [String: Int] = [:]
+  private(set) var makers: [String: Int] = [:]
   private var readers: [String: [Int]] = [:]
-  private var numbers: [String: Double] = [:]
+  private(set) var numbers: [String: Double] = [:]
+  /// Integers of constants, such as axes.
+  private(set) var lists: [String: [Int64]] = [:]
   private let given: Set<String>
   private var gone: Set<Int> = []
 
   init(_ nodes: [ONNXNode], _ graph: ONNXGraph) {
     self.nodes = nodes
     given = Set(graph.outputs.map(\.name))
-    let starts = ["Erf", "Sigmoid", "Softplus", "HardSigmoid", "Tanh"]
+    let starts = ["Erf", "Sigmoid", "Softplus", "HardSigmoid", "Tanh", "ReduceMean"]
     guard nodes.contains(where: { starts.contains($0.operation) && $0.domain.isEmpty }) else { return }
-    for initializer in graph.initializers where initializer.tensor.count == 1 {
-      numbers[initializer.name] = initializer.tensor.doubles[0]
+    for initializer in graph.initializers where initializer.tensor.count <= 8 {
+      note(initializer.tensor, initializer.name)
     }
     for (index, node) in nodes.enumerated() {
       for output in node.outputs where !output.isEmpty { makers[output] = index }
@@ -26,9 +28,7 @@ struct FusedActivations {
       guard let output = node.outputs.first else { continue }
       switch node.operation {
       case "Constant":
-        if let tensor = try? ONNXImporter.constantValue(node), tensor.count == 1, tensor.elementType.isFloat {
-          numbers[output] = tensor.doubles[0]
-        }
+        if let tensor = try? ONNXImporter.constantValue(node), tensor.count <= 8 { note(tensor, output) }
       case "Cast": numbers[output] = node.inputs.first.flatMap { numbers[$0] }
       default: break
       }
@@ -40,14 +40,24 @@ struct FusedActivations {
       case "Softplus": fuseMish(index)
       case "HardSigmoid": fuseHardSwish(index)
       case "Tanh": fuseGeluTanh(index)
+      case "ReduceMean": fuseRootMeanSquare(index)
       default: break
       }
     }
     self.nodes = self.nodes.indices.filter { !gone.contains($0) }.map { self.nodes[$0] }
   }
 
+  /// What is known of a small constant.
+  private mutating func note(_ tensor: Tensor, _ name: String) {
+    if tensor.elementType.isFloat {
+      if tensor.count == 1 { numbers[name] = tensor.doubles[0] }
+    } else {
+      lists[name] = try? tensor.integers()
+    }
+  }
+
   /// The only node that reads what a node gives, where nobody outside does.
-  private func reader(_ index: Int, _ operation: String, inputs: Int = 2) -> Int? {
+  func reader(_ index: Int, _ operation: String, inputs: Int = 2) -> Int? {
     guard let output = nodes[index].outputs.first, !given.contains(output), let found = readers[output],
       found.count == 1, nodes[found[0]].operation == operation, nodes[found[0]].inputs.count == inputs
     else { return nil }
@@ -55,7 +65,7 @@ struct FusedActivations {
   }
 
   /// The other input of a node that reads `value`.
-  private func partner(_ index: Int, of value: String) -> String? {
+  func partner(_ index: Int, of value: String) -> String? {
     let inputs = nodes[index].inputs
     guard inputs.count == 2, inputs.contains(value) else { return nil }
     return inputs[0] == value ? inputs[1] : inputs[0]
@@ -65,7 +75,7 @@ struct FusedActivations {
     value.flatMap { numbers[$0] }.map { abs($0 - number) <= 1e-3 * number } ?? false
   }
 
-  private mutating func replace(
+  mutating func replace(
     _ last: Int, by operation: String, of x: String, _ others: [Int],
     _ attributes: [String: ONNXAttribute] = [:]
   ) {
@@ -128,7 +138,7 @@ struct FusedActivations {
   }
 
   /// The node of two inputs that makes a value which nothing else reads.
-  private func maker(_ value: String, _ operation: String) -> Int? {
+  func maker(_ value: String, _ operation: String) -> Int? {
     guard let index = makers[value], nodes[index].operation == operation, nodes[index].domain.isEmpty,
       nodes[index].inputs.count == 2, readers[value]?.count == 1, !given.contains(value)
     else { return nil }

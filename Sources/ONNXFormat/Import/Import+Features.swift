@@ -1,3 +1,4 @@
+internal import ByteIO
 internal import Recurrent
 internal import Tensors
 
@@ -9,6 +10,11 @@ extension View {
     axes.joined().compactMap {
       if case .features(let stride, let count) = $0 { (stride, count) } else { nil }
     }
+  }
+
+  /// Whether both have as many steps, whatever the run: by their clocks, or since the source fixes both.
+  func hasSteps(of other: View) -> Bool {
+    clock == other.clock || timeSize != nil && timeSize == other.timeSize
   }
 
   /// Whether its features lie in the order of its axes.
@@ -32,7 +38,16 @@ extension View {
   fileprivate func reordered(value: String) -> View {
     var result = self
     result.value = value
-    result.axes = View.inOrder(axes.indices.map { places($0) }, like: axes)
+    // Of an axis that holds time, too, the features alone.
+    var stride = 1
+    for axis in axes.indices.reversed() {
+      for factor in axes[axis].indices.reversed() {
+        guard case .features(_, let count) = axes[axis][factor] else { continue }
+        result.axes[axis][factor] = .features(stride: stride, count: count)
+        stride *= count
+      }
+      result.axes[axis] = View.normalised(result.axes[axis])
+    }
     return result
   }
 
@@ -93,11 +108,11 @@ extension ONNXImporter {
       right.axes.swapAt(own, other)
     }
     if left.axes == right.axes, left.kind.features == right.kind.features,
-      left.clock == right.clock
+      left.hasSteps(of: right)
     {
       return (left, right)
     }
-    if left.kind.hasTime, right.kind.hasTime, left.clock != right.clock { return nil }
+    if left.kind.hasTime, right.kind.hasTime, !left.hasSteps(of: right) { return nil }
     var target: [Int?] = []
     for axis in left.axes.indices {
       guard let m = left.places(axis), let n = right.places(axis) else {
@@ -114,6 +129,15 @@ extension ONNXImporter {
     let steps = zip(left.axes, right.axes).count { ($0 + $1).contains(.time) }
     guard rows <= 1, steps <= 1 else { return nil }
     return (expanded(left, target, node), expanded(right, target, node))
+  }
+
+  /// The view with axes of size 1 repeated; nil for too many features.
+  mutating func grown(_ view: View, _ places: [Int: Int], _ node: ONNXNode) -> View? {
+    let target = view.axes.indices.map { places[$0] ?? view.places($0) }
+    guard let total = checkedProduct(target.map { $0 ?? 1 }), total <= ValueKind.mostFeatures else {
+      return nil
+    }
+    return expanded(view, target, node)
   }
 
   /// The view over features that fill `places` of each axis, those of size 1 repeated.

@@ -52,39 +52,67 @@ struct Size: Equatable {
   }
 }
 
-/// How many steps a sequence has, of the T that the inputs have: ⌊(T + add) ÷ divide⌋, and what windows make of that.
+/// How many steps a sequence has, of the T that the inputs have: ⌊(times · T + add) ÷ divide⌋, and what layers make of that.
 ///
 /// Two sequences of one clock have as many steps, whatever T is.
 struct Clock: Hashable {
+  private var times = 1
   private var add = 0
   private var divide = 1
-  /// Windows whose steps are not counted so, and whether they round up.
-  private var windows: [Rounded] = []
+  /// What follows where steps are not counted so.
+  private var rest: [Change] = []
 
-  private struct Rounded: Hashable {
-    var window: WindowAxis
-    var isUp: Bool
+  private enum Change: Hashable {
+    case window(WindowAxis, roundsUp: Bool)
+    /// Times a number, and some more.
+    case stretch(Int, adding: Int)
   }
 
   init() {}
 
+  /// Where each step but the first becomes `factor` steps, the first so many and `count` more.
+  func stretched(by factor: Int, adding count: Int = 0) -> Clock {
+    if factor == 1, count == 0 { return self }
+    var clock = self
+    let (product, overflow) = times.multipliedReportingOverflow(by: factor)
+    let (offset, tooFar) = add.multipliedReportingOverflow(by: factor)
+    guard rest.isEmpty, divide == 1, !overflow, !tooFar, product < 1 << 40, abs(offset) < 1 << 40 else {
+      clock.rest.append(.stretch(factor, adding: count))
+      return clock
+    }
+    clock.times = product
+    clock.add = offset + count
+    return clock
+  }
+
   /// Behind a window along time.
   func through(_ window: WindowAxis, roundsUp: Bool = false) -> Clock {
     var clock = self
-    guard !roundsUp || window.stride == 1, windows.isEmpty else {
-      clock.windows.append(Rounded(window: window, isUp: roundsUp))
+    guard !roundsUp || window.stride == 1, rest.isEmpty else {
+      clock.rest.append(.window(window, roundsUp: roundsUp))
       return clock
     }
     let shift = window.before + window.after - window.span + window.stride
     let (product, overflow) = divide.multipliedReportingOverflow(by: window.stride)
     let (offset, tooFar) = divide.multipliedReportingOverflow(by: shift)
     guard !overflow, !tooFar, abs(offset) < 1 << 40, product < 1 << 40 else {
-      clock.windows.append(Rounded(window: window, isUp: roundsUp))
+      clock.rest.append(.window(window, roundsUp: roundsUp))
       return clock
     }
     clock.add += offset
     clock.divide = product
+    // ⌊(g·x + a) ÷ (g·d)⌋ = ⌊(x + ⌊a ÷ g⌋) ÷ d⌋
+    while let common = (2...1024).first(where: { clock.times % $0 == 0 && clock.divide % $0 == 0 }) {
+      clock.times /= common
+      clock.divide /= common
+      clock.add = (clock.add - ((clock.add % common) + common) % common) / common
+    }
     return clock
+  }
+
+  /// Behind what a transposed convolution spreads along time.
+  func through(_ axis: TransposedAxis) -> Clock {
+    stretched(by: axis.stride, adding: axis.added - axis.stride)
   }
 
   /// Behind steps added at the ends, or taken away there.

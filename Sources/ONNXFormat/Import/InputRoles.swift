@@ -136,6 +136,14 @@ extension InputRoles {
     return [Demand(node.inputs[0], roles)]
   }
 
+  /// The value whose whole shape another one holds.
+  func shaped(like shape: String) -> String? {
+    guard let maker = producers[shape], maker.operation == "Shape", maker.attributes.isEmpty else {
+      return nil
+    }
+    return maker.inputs.first
+  }
+
   func attribute(_ node: ONNXNode, _ name: String) -> Int? {
     if case .int(let value)? = node.attributes[name] { Int(bounded: value) } else { nil }
   }

@@ -51,6 +51,8 @@ public struct ONNXImporter {
   private var batchNames: Set<String> = []
   /// Float inputs that are read as integers alone.
   private var tokens: Set<String> = []
+  /// Values that are 1 or 0: inputs of booleans, and what comparisons make.
+  var truths: Set<String> = []
   /// How many nodes were understood.
   private var understood = 0
   /// Whether the graph is a Loop's body, where a sequence has one step.
@@ -457,13 +459,14 @@ public struct ONNXImporter {
       throw .graphInput(info.name, reason: "which axis is the batch cannot be told from its use")
     }
     let kind: ValueKind
-    if type.isFloat, !tokens.contains(info.name) {
+    if type.isFloat || type == .bool, !tokens.contains(info.name) {
       kind = hasTime ? .sequence(features: features) : .vector(features: features)
     } else {
       guard features == 1 else { throw .graphInput(info.name, reason: "integers cannot be features") }
       kind = hasTime ? .tokens : .indices
     }
     let value = info.name
+    if type == .bool, !kind.isInteger { truths.insert(value) }
     let view = View(value: value, kind: kind, axes: axes.map(\.factors), timeSize: timeSize)
     set(info.name, .view(view), type)
     return Model.Port(name: info.name, value: value, elementType: type, kind: kind, axes: axes)
@@ -480,6 +483,10 @@ public struct ONNXImporter {
       throw .graphOutput(info.name, reason: "it is computed from lengths")
     }
     let type = elementTypes[info.name] ?? .float32
+    guard type != .bool else {
+      throw .graphOutput(
+        info.name, reason: "it holds booleans, which an output of the canonical model cannot")
+    }
     let axes = view.axes.enumerated().map { position, factors -> PortAxis in
       var axis = PortAxis(factors)
       if let sizes = info.shape, sizes.count == view.axes.count, case .symbol(let name) = sizes[position] {
@@ -534,6 +541,7 @@ public struct ONNXImporter {
     _ operation: Layer.Operation, _ node: ONNXNode, inputs: [String?], output name: String
   ) -> String {
     layers.append(Layer(uniqueLayer(node), operation, inputs: inputs, outputs: [name]))
+    if makesTruth(operation, inputs) { truths.insert(name) }
     return name
   }
 

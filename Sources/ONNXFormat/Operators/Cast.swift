@@ -64,10 +64,11 @@ extension ONNXImporter {
     }
     try checkCast(node, target)
     let view = try view(node, 0)
+    if target == .bool, isTruth(view) { return set(try output(node), .view(view), .bool) }
     guard view.kind.isInteger != target.isFloat else {
       throw .notImportable(node: node.label, reason: "it turns \(view.kind) into \(target.rawValue)")
     }
-    if let source = type(node), target.isFloat, target.unitRoundoff > source.unitRoundoff {
+    if let source = type(node), source.isFloat, target.isFloat, target.unitRoundoff > source.unitRoundoff {
       note(
         node.label, .rounded,
         "a cast from \(source.rawValue) to \(target.rawValue) is left out: not rounded there",

@@ -5,35 +5,47 @@ extension ONNXOperator {
   static let equal = ONNXOperator(
     "Equal",
     fold: { (importer, node, tensors) throws(ONNXError) in try importer.foldComparison(node, tensors, ==) },
-    onSizes: { (importer, node) throws(ONNXError) in try importer.sizesEqual(node) })
+    onSizes: { (importer, node) throws(ONNXError) in try importer.sizesEqual(node) },
+    interpret: { (importer, node) throws(ONNXError) in try importer.importComparison(node, .equal) })
 
-  /// Comparisons and logic, of constants alone.
+  /// Comparisons and logic; of the model's values they are 1 or 0.
   static let comparisons: [ONNXOperator] = [
-    comparison("Greater") { $0 > $1 }, comparison("Less") { $0 < $1 },
-    comparison("GreaterOrEqual") { $0 >= $1 },
-    comparison("LessOrEqual") { $0 <= $1 },
-    comparison("And") { $0 != 0 && $1 != 0 }, comparison("Or") { $0 != 0 || $1 != 0 },
+    comparison("Greater", .greater) { $0 > $1 },
+    comparison("Less", .greater, isTurned: true) { $0 < $1 },
+    comparison("GreaterOrEqual", .notLess) { $0 >= $1 },
+    comparison("LessOrEqual", .notLess, isTurned: true) { $0 <= $1 },
+    comparison("And", .minimum) { $0 != 0 && $1 != 0 }, comparison("Or", .maximum) { $0 != 0 || $1 != 0 },
     comparison("Xor") { ($0 != 0) != ($1 != 0) },
     ONNXOperator(
-      "Not",
+      "Not", trace: { $0.same($1, $2) },
       fold: { (_, _, tensors) in
         .tensor(Tensor(tensors[0].doubles.map { $0 == 0 ? 1 as Int64 : 0 }, shape: tensors[0].shape), .bool)
-      }),
+      },
+      interpret: { (importer, node) throws(ONNXError) in try importer.importNot(node) }),
   ]
 
   private static func comparison(
-    _ name: String, _ holds: @escaping @Sendable (Double, Double) -> Bool
+    _ name: String, _ arithmetic: Arithmetic.Operator? = nil, isTurned: Bool = false,
+    _ holds: @escaping @Sendable (Double, Double) -> Bool
   ) -> ONNXOperator {
-    ONNXOperator(
-      name,
+    var rules = ONNXOperator(
+      name, trace: { $0.all($1, $2) },
       fold: { (importer, node, tensors) throws(ONNXError) in
         try importer.foldComparison(node, tensors, holds)
       })
+    if let arithmetic {
+      rules.interpret = { (importer, node) throws(ONNXError) in
+        try importer.importComparison(node, arithmetic, isTurned: isTurned)
+      }
+    }
+    return rules
   }
 
   static let choose = ONNXOperator(
-    "Where", fold: { (importer, node, tensors) throws(ONNXError) in try importer.foldWhere(node, tensors) },
-    onSizes: { (importer, node) throws(ONNXError) in try importer.sizesWhere(node) })
+    "Where", trace: { $0.all($1, $2) },
+    fold: { (importer, node, tensors) throws(ONNXError) in try importer.foldWhere(node, tensors) },
+    onSizes: { (importer, node) throws(ONNXError) in try importer.sizesWhere(node) },
+    interpret: { (importer, node) throws(ONNXError) in try importer.importChoice(node) })
 }
 
 extension ONNXImporter {

@@ -76,18 +76,12 @@ extension ONNXImporter {
   private mutating func repeated(
     _ view: View, _ count: Size, along axis: Int, _ node: ONNXNode
   ) throws(ONNXError) -> View {
-    var result = view
     if let count = known(count, view) {
-      let features = view.kind.features
-      guard count >= 1, let all = checkedProduct([count, features]), all <= ValueKind.mostFeatures else {
+      guard count >= 1, let grown = grown(view, [axis: count], node) else {
         throw .notImportable(
-          node: node.label, reason: "it repeats \(features) features \(count) times: too many, or none")
+          node: node.label, reason: "it repeats \(view.kind.features) features \(count) times: too many, or none")
       }
-      let pattern = FeatureGather([.init(count: count, stride: 0), .init(count: features, stride: 1)])
-      result.value = addBetween(.gather(pattern), node, view.value, "repeated")
-      result.kind = view.kind.with(features: all)
-      result.axes[axis] = View.normalised([.features(stride: features, count: count)])
-      return result
+      return grown
     }
     guard count.factor == 1, count.times == 1, count.batches == 0, !view.kind.hasTime else {
       throw .notImportable(
@@ -97,6 +91,7 @@ extension ONNXImporter {
       throw .notImportable(
         node: node.label, reason: "it repeats \(describe(view.axes)) for as many steps as no sequence has")
     }
+    var result = view
     let name = uniqueValue("\(view.value)_repeated")
     result.value = add(.repeated, node, inputs: [sequence.value, view.value], output: name)
     result.kind = .sequence(features: view.kind.features)

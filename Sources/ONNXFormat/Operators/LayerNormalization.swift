@@ -23,10 +23,7 @@ extension ONNXImporter {
     view = endingInFeatures(view, node)
     let axis = try axis(wanted, rank: view.axes.count, node)
     guard View.normalised(Array(view.axes[axis...].joined())) == View.features(view.kind.features) else {
-      throw .notImportable(
-        node: node.label,
-        reason: "it normalises \(describe(view.axes)) from axis \(axis) on, which is not that of the features"
-      )
+      return try importInnerNormalization(node, view, axis: axis, epsilon: Double(epsilon))
     }
     func parameter(_ position: Int, _ name: String) throws(ONNXError) -> Tensor {
       let tensor = try weight(node, position, name)

@@ -1,3 +1,4 @@
+internal import ByteIO
 internal import Recurrent
 internal import Tensors
 
@@ -14,10 +15,14 @@ extension ONNXImporter {
   fileprivate mutating func importMatMul(_ node: ONNXNode) throws(ONNXError) {
     let attributes = AttributeReader(node)
     try attributes.finish()
+    switch (try value(node, 0), try value(node, 1)) {
+    case (.view(let left), .view(let right)): return try importProduct(node, left, right)
+    case (.constant, .view), (.unbound, .view): return try importLeftProduct(node)
+    default: break
+    }
     var x = try featureView(node, 0)
     x = endingInFeatures(x, node)
-    var weight = try weight(node, 1, "B")
-    while weight.shape.count > 2, weight.shape[0] == 1 { weight = part0(weight) }
+    let weight = withoutFront(try weight(node, 1, "B"))
     guard weight.shape.count == 2, weight.shape[0] == x.kind.features, x.endsInFeatures else {
       throw .notImportable(
         node: node.label,
@@ -25,6 +30,61 @@ extension ONNXImporter {
           "\(describe(x.axes)) times \(weight.shape) is not a product over the \(x.kind.features) features")
     }
     try addDense(node, x, weight: weight.transposed([1, 0]), bias: nil)
+  }
+
+  /// A matrix times a value: a product over its last axis but one.
+  private mutating func importLeftProduct(_ node: ONNXNode) throws(ONNXError) {
+    var x = try featureView(node, 1)
+    let weight = withoutFront(try weight(node, 0, "A"))
+    let last = x.axes.count - 1
+    let given = describe(x.axes)
+    if last >= 1 {
+      x.axes.swapAt(last - 1, last)
+      x = endingInFeatures(x, node)
+    }
+    guard last >= 1, weight.shape.count == 2, weight.shape[1] == x.kind.features, x.endsInFeatures else {
+      throw .notImportable(
+        node: node.label,
+        reason: "\(weight.shape) times \(given) is not a product over the features of a step")
+    }
+    try addDense(node, x, weight: weight, bias: nil)
+    guard case .view(var result)? = values[try output(node)] else { return }
+    result.axes.swapAt(last - 1, last)
+    try set(node, result)
+  }
+
+  /// Repeated for a product of two values, no value may have more features.
+  private static let mostProducts = 1 << 16
+
+  /// A product of two values, `[…, I, K]` times `[…, K, J]`: as products of their numbers, side by side, and a sum over K. One of the three
+  /// may be time.
+  private mutating func importProduct(_ node: ONNXNode, _ left: View, _ right: View) throws(ONNXError) {
+    func refuse(_ reason: String) -> ONNXError {
+      .notImportable(
+        node: node.label, reason: "it multiplies \(describe(left.axes)) by \(describe(right.axes)), \(reason)"
+      )
+    }
+    guard !left.kind.isInteger, !right.kind.isInteger, left.axes.count >= 2, right.axes.count >= 2 else {
+      throw refuse("which are no matrices of features")
+    }
+    var (a, b) = (left, right)
+    a.axes.append([])
+    b.axes.insert([], at: b.axes.count - 2)
+    func places(_ view: View, _ axis: Int) -> Int { view.places(axis) ?? 1 }
+    let (i, j) = (places(left, left.axes.count - 2), places(right, right.axes.count - 1))
+    guard
+      let most = checkedProduct([max(left.kind.features, 1), j]),
+      let other = checkedProduct([max(right.kind.features, 1), i]), max(most, other) <= Self.mostProducts
+    else { throw refuse("which is more than \(Self.mostProducts) products of a step") }
+    guard let (x, y) = broadcast(a, b, node) else {
+      throw refuse("which would be open along a second axis beside time, or have none in common")
+    }
+    var product = x.kind.hasTime || !y.kind.hasTime ? x : y
+    product.axes = zip(x.axes, y.axes).map { $0.isEmpty ? $1 : $0 }
+    product.value = add(
+      .arithmetic(Arithmetic(.multiply)), node, inputs: [x.value, y.value],
+      output: uniqueValue("\(try output(node))_products"))
+    try reduce(node, product, axes: [product.axes.count - 2], keepsAxes: false, .sum, .sum)
   }
 
   fileprivate mutating func importGemm(_ node: ONNXNode) throws(ONNXError) {
@@ -90,8 +150,10 @@ extension ONNXImporter {
     try set(node, view)
   }
 
-  private func part0(_ tensor: Tensor) -> Tensor {
-    (try? tensor.reshaped(Array(tensor.shape.dropFirst()))) ?? tensor
+  /// A matrix without axes of size 1 in front.
+  private func withoutFront(_ tensor: Tensor) -> Tensor {
+    let shape = tensor.shape.dropLast(2).drop { $0 == 1 } + tensor.shape.suffix(2)
+    return (try? tensor.reshaped(Array(shape))) ?? tensor
   }
 }
 
@@ -99,6 +161,15 @@ extension InputRoles {
   fileprivate func beforeProduct(_ demand: Demand, _ node: ONNXNode) -> [Demand] {
     guard !demand.roles.isEmpty else { return [] }
     var roles = demand.roles
+    if node.operation == "MatMul", isKnown(node.inputs[0]), node.inputs.count > 1, roles.count >= 2 {
+      // A matrix times a value.
+      if case .features = roles[roles.count - 2] { roles[roles.count - 2] = .features(nil) }
+      return [Demand(node.inputs[1], roles)]
+    }
+    // Of two values neither has the axes of the product.
+    guard node.inputs.count > 1, isKnown(node.inputs[1]) || graphInputs.contains(node.inputs[1]) else {
+      return []
+    }
     if case .features = roles[roles.count - 1] { roles[roles.count - 1] = .features(nil) }
     return [Demand(node.inputs[0], roles)]
   }

@@ -63,15 +63,17 @@ struct ONNXOperator: Sendable {
   /// Every operator that the importer knows.
   private static let all =
     [
-      argMax, batchNormalization, cast, choose, concat, constant, conv, constantOfShape, dropout, equal,
+      argMax, batchNormalization, cast, choose, concat, constant, conv, convTranspose, constantOfShape,
+      cumSum, dropout, equal,
       expand, flatten, gather,
       gatherElements,
       gemm, gru, identity, .if, layerNormalization, logSoftmax, loop, lstm, matMul, pad,
       reduceMax,
       reduceMean, reduceProd, reduceSum,
-      reshape,
+      reshape, resize,
       reverseSequence, rnn, scan, shape, size, slice, softmax, split, squeeze, tile, transpose, unsqueeze,
-    ] + arithmetic + pointwise + pools + comparisons + unknownFunctions
+      upsample,
+    ] + arithmetic + pointwise + pools + normalizations + composedReductions + comparisons + unknownFunctions
 
   /// Whether an import makes something of the node, be it of constants alone.
   static func isKnown(_ node: ONNXNode) -> Bool {

@@ -3,7 +3,8 @@ internal import Recurrent
 internal import Tensors
 
 extension ONNXOperator {
-  static let arithmetic: [ONNXOperator] = Arithmetic.Operator.allCases.map { arithmetic in
+  static let arithmetic: [ONNXOperator] = Arithmetic.Operator.allCases.filter { !$0.isComparison }.map {
+    arithmetic in
     ONNXOperator(
       arithmetic.onnxName, trace: { $0.all($1, $2) },
       fold: { (importer, node, tensors) throws(ONNXError) in
@@ -68,7 +69,7 @@ extension ONNXImporter {
     }
   }
 
-  private mutating func addBinary(
+  mutating func addBinary(
     _ node: ONNXNode, _ arithmetic: Arithmetic.Operator, _ left: View, _ right: View
   ) throws(ONNXError) {
     guard !left.kind.isInteger, !right.kind.isInteger, let (a, b) = broadcast(left, right, node) else {
@@ -116,11 +117,22 @@ extension ONNXImporter {
     if constant.count == 1, features != 1 {
       // One number, of as many elements.
       let number = try! constant.reshaped([1])
+      if foldIntoNormalization(node, arithmetic, view, number, channel: 1) {
+        return try set(node, renamed(view, node))
+      }
       return try apply(
         .arithmetic(arithmetic, constant: number, constantFirst: constantFirst), to: view, node)
     }
+    if let vector = overGroups(constant, view),
+      foldIntoNormalization(node, arithmetic, view, vector, channel: 1)
+    {
+      return try set(node, renamed(view, node))
+    }
     if view.endsInFeatures, let vector = constant.asVector(of: features) {
       if arithmetic == .add, foldBias(node, view, vector) { return try set(node, renamed(view, node)) }
+      if foldIntoNormalization(node, arithmetic, view, vector, channel: 1) {
+        return try set(node, renamed(view, node))
+      }
       return try apply(
         .arithmetic(arithmetic, constant: vector, constantFirst: constantFirst), to: view, node)
     }
@@ -131,6 +143,9 @@ extension ONNXImporter {
           "a constant of shape \(constant.shape) cannot be applied to the features of \(describe(view.axes))")
     }
     if arithmetic == .add, foldBias(node, source, vector, inner: inner) {
+      return try set(node, renamed(source, node))
+    }
+    if source.value == view.value, foldIntoNormalization(node, arithmetic, source, vector, channel: inner) {
       return try set(node, renamed(source, node))
     }
     try apply(
@@ -186,6 +201,12 @@ extension ONNXImporter {
       && bias.shape == [convolution.weight.shape[0]] && bias.elementType == convolution.weight.elementType:
       convolution.bias = bias
       operation = .convolution(convolution)
+    case .transposedConvolution(var convolution)
+    where convolution.bias == nil && bias.shape == [convolution.outputs]
+      && inner == convolution.axes.reduce(1) { $0 * ($1.size.map($1.places) ?? 1) }
+      && bias.elementType == convolution.weight.elementType:
+      convolution.bias = bias
+      operation = .transposedConvolution(convolution)
     default: return false
     }
     guard readers(of: view.value) == 1 else { return false }
@@ -195,7 +216,7 @@ extension ONNXImporter {
   }
 
   /// How many nodes and graph outputs read a canonical value, through whatever rearrangement.
-  private func readers(of value: String) -> Int {
+  func readers(of value: String) -> Int {
     let aliases = values.compactMap { name, known -> String? in
       if case .view(let view) = known, view.value == value { name } else { nil }
     }
@@ -231,6 +252,8 @@ extension ONNXImporter {
         case .maximum: (value, failed) = (max(x, y), false)
         case .minimum: (value, failed) = (min(x, y), false)
         case .prelu: (value, failed) = x < 0 ? x.multipliedReportingOverflow(by: y) : (x, false)
+        // Of constants: with what is made of sizes (Choice.swift).
+        case .greater, .notLess, .equal: return nil
         }
         guard !failed else {
           throw .invalid(node: node.label, reason: "\(x) \(operation.onnxName) \(y) overflows")
@@ -250,6 +273,9 @@ extension ONNXImporter {
       case .maximum: return y > x || y.isNaN ? y : x
       case .minimum: return y < x || y.isNaN ? y : x
       case .prelu: return x < 0 ? y * x : x
+      case .greater: return x > y ? 1 : 0
+      case .notLess: return x >= y ? 1 : 0
+      case .equal: return x == y ? 1 : 0
       }
     }
     note(
@@ -295,6 +321,9 @@ extension Arithmetic.Operator {
     case .maximum: "Max"
     case .minimum: "Min"
     case .prelu: "PRelu"
+    case .greater: "Greater"
+    case .notLess: "GreaterOrEqual"
+    case .equal: "Equal"
     }
   }
 
@@ -319,7 +348,7 @@ extension Arithmetic.Operator {
     case .maximum, .minimum:
       guard let x = a.known, let y = b.known else { return nil }
       return .known(self == .maximum ? max(x, y) : min(x, y))
-    case .prelu: return nil
+    case .prelu, .greater, .notLess, .equal: return nil
     }
   }
 }

@@ -228,8 +228,13 @@ extension InputRoles {
         merged.append(role)
       }
     }
-    guard let rank = rank(node.inputs[0]) else { return [] }
-    if rank == merged.count { return [Demand(node.inputs[0], merged)] }
-    return rank == demand.roles.count ? same(demand, node) : []
+    var demands: [Demand] = []
+    // To the shape of another value, whose axes then mean the same.
+    if node.inputs.count > 1, let other = shaped(like: node.inputs[1]) {
+      demands.append(Demand(other, demand.roles))
+    }
+    guard let rank = rank(node.inputs[0]) else { return demands }
+    if rank == merged.count { return demands + [Demand(node.inputs[0], merged)] }
+    return rank == demand.roles.count ? demands + same(demand, node) : demands
   }
 }

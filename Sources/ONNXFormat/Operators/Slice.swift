@@ -1,3 +1,4 @@
+internal import ByteIO
 internal import Recurrent
 internal import Tensors
 
@@ -47,6 +48,11 @@ extension ONNXImporter {
             node, view, slice.axis, before: slice.start, after: reachesEnd ? 0 : -slice.end, output(node))
           return try set(node, cropped)
         }
+        if isTime, slice.step == 1, slices.count == 1, !view.kind.isInteger,
+          let some = Self.someSteps(slice.start, reachesEnd ? nil : slice.end)
+        {
+          return try set(node, endSteps(node, view, slice.axis, some))
+        }
         throw .notImportable(
           node: node.label, reason: "it cuts axis \(slice.axis) of \(describe(view.axes)), whose size is open"
         )
@@ -74,6 +80,38 @@ extension ONNXImporter {
         node, everyStep(node, view, cut.axis, from: cut.start, apart: cut.step, output(node)))
     }
     try pick(node, view, cuts, keepsAxes: true)
+  }
+
+  /// So many steps at one end are taken one by one, and no more: a few bytes of a file say how many.
+  private static let mostEndSteps = 64
+
+  /// Steps counted from one end alone, from the start or (negative) from the end, to which a nil `end` reaches; nil for more than are
+  /// taken.
+  private static func someSteps(_ start: Int, _ end: Int?) -> Range<Int>? {
+    guard let last = end ?? (start < 0 ? 0 : nil), start < last, last - start <= mostEndSteps,
+      start >= 0 ? last > 0 : end.map({ $0 < 0 }) ?? true
+    else { return nil }
+    return start..<last
+  }
+
+  /// Some steps at one end of an open time, one after another as an axis of the features: `x[:, -k:]`. Where there are fewer than that,
+  /// ONNX gives what there is, and the model stops with an error.
+  private mutating func endSteps(
+    _ node: ONNXNode, _ view: View, _ axis: Int, _ steps: Range<Int>
+  ) throws(ONNXError) -> View {
+    let features = view.kind.features
+    guard let all = checkedProduct([features, steps.count]), all <= ValueKind.mostFeatures else {
+      throw .invalid(node: node.label, reason: "\(steps.count) steps of \(features) features are too many")
+    }
+    let parts = steps.map { addBetween(.select(.step($0)), node, view.value, "step") }
+    note(
+      node.label, .exact,
+      "steps \(steps.lowerBound) to \(steps.upperBound - 1) of an open number: there have to be as many")
+    var result = View(
+      value: add(.concat, node, inputs: parts, output: try output(node)), kind: .vector(features: all),
+      axes: view.axes)
+    result.axes[axis] = View.normalised([.features(stride: features, count: steps.count)])
+    return result
   }
 
   /// starts, ends, axes and steps: attributes before opset 10, inputs since.

@@ -18,6 +18,12 @@ public struct Arithmetic: Sendable, Equatable {
     case minimum
     /// `a` where a ≥ 0, else `b · a`: ONNX's PRelu.
     case prelu
+    /// 1 where a > b, else 0.
+    case greater
+    /// 1 where a ≥ b, else 0.
+    case notLess
+    /// 1 where a = b, else 0.
+    case equal
   }
 
   /// What is done with each pair of elements.
@@ -38,6 +44,11 @@ public struct Arithmetic: Sendable, Equatable {
     self.inner = inner
     self.constantFirst = constantFirst
   }
+}
+
+extension Arithmetic.Operator {
+  /// Whether it gives 1 where something holds, else 0.
+  package var isComparison: Bool { self == .greater || self == .notLess || self == .equal }
 }
 
 extension Arithmetic: StepwiseLayer {

@@ -21,6 +21,8 @@ package protocol LayerKind: Sendable, Equatable {
   func outputKinds(_ inputs: LayerInputs) throws(ModelError) -> [ValueKind]
   /// How many steps its output has, of an input with so many (nil for none); 0 for an output without time, nil where that is too few.
   func steps(of input: Int?) -> Int?
+  /// How many times as many steps as its input's its output may have.
+  var stretch: Int { get }
   /// Why its steps cannot be made one by one as those of its inputs arrive; nil where they can.
   ///
   /// - Parameter varying: values that change from step to step.
@@ -29,6 +31,7 @@ package protocol LayerKind: Sendable, Equatable {
 
 extension LayerKind {
   package func steps(of input: Int?) -> Int? { input ?? 0 }
+  package var stretch: Int { 1 }
 
   package func identify<Fields: FieldWriter>(to fields: inout Fields) throws(Fields.Failure) {
     try write(to: &fields)
@@ -63,6 +66,8 @@ package enum LayerName: String, CaseIterable, Sendable {
   case dense = "Dense"
   case convolution = "Convolution"
   case pool = "Pool"
+  case transposedConvolution = "TransposedConvolution"
+  case resize = "Resize"
   case padding = "Pad"
   case featureGather = "FeatureGather"
   case unfold = "Unfold"
@@ -70,15 +75,18 @@ package enum LayerName: String, CaseIterable, Sendable {
   case reduce = "Reduce"
   case timeSoftmax = "TimeSoftmax"
   case `repeat` = "Repeat"
+  case cumulativeSum = "CumulativeSum"
   case activation = "Activation"
   case softmax = "Softmax"
   case logSoftmax = "LogSoftmax"
   case layerNormalization = "LayerNormalization"
   case batchNormalization = "BatchNormalization"
+  case normalization = "Normalization"
   case select = "Select"
   case concat = "Concat"
   case slice = "Slice"
   case arithmetic = "Arithmetic"
+  case choice = "Choice"
   case constant = "Constant"
   case dropout = "Dropout"
   case reverse = "Reverse"

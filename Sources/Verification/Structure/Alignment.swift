@@ -97,7 +97,8 @@ struct Alignment {
           .slice, .arithmetic,
           .reverse,
           .constant, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
-          .timeSoftmax, .repeated, .batchNormalization:
+          .timeSoftmax, .repeated, .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum,
+          .choice:
           break
         }
         return Source(layer: maker.layer, output: maker.output, name: value)

@@ -25,12 +25,12 @@ extension Model {
     for layer in layers {
       let allowsInfinity =
         switch layer.operation {
-        case .arithmetic, .constant: true
+        case .arithmetic, .constant, .choice: true
         case .recurrent, .embedding, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .select,
           .concat, .slice,
           .reverse,
           .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
-          .timeSoftmax, .repeated, .batchNormalization:
+          .timeSoftmax, .repeated, .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum:
           false
         }
       for (role, tensor) in layer.operation.tensors {
