@@ -138,6 +138,8 @@ struct Inspect: ParsableCommand {
     case .batchNormalization(let layer):
       return
         "BatchNormalization \(layer.scale.count)\(layer.inner == 1 ? "" : " × \(layer.inner)"), epsilon \(layer.epsilon.brief)"
+    case .stepPacking(let packing):
+      return "StepPacking \(packing.direction.rawValue), without steps of token \(packing.skipped)"
     case .dropout(let dropout): return "Dropout \(dropout.ratio.brief) (identity at inference)"
     case .softmax, .logSoftmax, .timeSoftmax, .concat, .constant, .reverse, .argMax: return operation.name
     }

@@ -126,7 +126,7 @@ private struct BeamSearch<Number: Native> {
       .arithmetic, .reverse,
       .constant,
       .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
-      .timeSoftmax, .batchNormalization:
+      .timeSoftmax, .stepPacking, .batchNormalization:
       scores = .logits
     }
   }

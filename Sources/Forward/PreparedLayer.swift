@@ -36,7 +36,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     case .embedding, .arithmetic, .constant, .layerNormalization:
       weights = layer.operation.tensors.map { Number.stored($0.tensor, rules) }
     case .activation, .softmax, .logSoftmax, .select, .concat, .slice, .reverse, .dropout, .argMax, .pool,
-      .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax:
+      .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax, .stepPacking:
       break
     }
     self.recurrent = recurrent
@@ -116,6 +116,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
             steps: nil, batch: batch, features: tensor.shape[1],
             elements: rows == batch ? elements : (0..<batch).flatMap { _ in elements }))
       ]
+    case .stepPacking(let packing): return try run(packing, inputs[0]!.numbers, inputs[1]!.integers)
     case .dropout: return [inputs[0]!]
     case .reverse: return [try reverse(inputs)]
     case .argMax: return [.integers(try argMax(inputs[0]!.numbers))]

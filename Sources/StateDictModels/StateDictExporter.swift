@@ -56,7 +56,7 @@ public struct StateDictExporter {
         .concat, .slice,
         .arithmetic,
         .reverse, .constant, .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold,
-        .fold, .reduce, .timeSoftmax, .batchNormalization:
+        .fold, .reduce, .timeSoftmax, .stepPacking, .batchNormalization:
         try export(layer)
       }
     }
@@ -214,6 +214,7 @@ public struct StateDictExporter {
       .arithmetic, .reverse,
       .constant,
       .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax,
+      .stepPacking,
       .batchNormalization:
       guard let known = Architecture.Activation.allCases.first(where: { $0.operation == layer.operation })
       else {

@@ -84,6 +84,7 @@ extension Model {
             .constant, .argMax,
             .dropout,
             .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax,
+            .stepPacking,
             .batchNormalization:
             false
           }

@@ -190,7 +190,7 @@ extension Mistake {
         .slice, .arithmetic,
         .reverse,
         .constant, .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold,
-        .reduce, .timeSoftmax, .batchNormalization:
+        .reduce, .timeSoftmax, .stepPacking, .batchNormalization:
         return false
       }
       return true

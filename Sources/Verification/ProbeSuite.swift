@@ -146,6 +146,7 @@ extension Model {
         .arithmetic, .reverse,
         .constant,
         .dropout, .argMax, .generate, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax,
+        .stepPacking,
         .batchNormalization:
         continue
       }
@@ -203,7 +204,7 @@ extension Model {
         .concat, .slice,
         .arithmetic, .reverse,
         .constant, .dropout, .argMax, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
-        .timeSoftmax, .batchNormalization:
+        .timeSoftmax, .stepPacking, .batchNormalization:
         return nil
       }
     }.first

@@ -26,6 +26,7 @@ extension ONNXExporter {
     case .arithmetic(let arithmetic): try exportArithmetic(layer, arithmetic)
     case .reverse: try exportReverse(layer)
     case .constant(let constant): try exportConstant(layer, constant)
+    case .stepPacking(let packing): try exportStepPacking(layer, packing)
     case .dropout(let dropout): try exportDropout(layer, dropout)
     case .argMax: try exportArgMax(layer)
     }

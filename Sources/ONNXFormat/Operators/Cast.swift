@@ -67,7 +67,7 @@ extension ONNXImporter {
     guard view.kind.isInteger != target.isFloat else {
       throw .notImportable(node: node.label, reason: "it turns \(view.kind) into \(target.rawValue)")
     }
-    if let source = type(node), target.isFloat, target.unitRoundoff > source.unitRoundoff {
+    if let source = type(node), source.isFloat, target.isFloat, target.unitRoundoff > source.unitRoundoff {
       note(
         node.label, .rounded,
         "a cast from \(source.rawValue) to \(target.rawValue) is left out: not rounded there",

@@ -169,7 +169,7 @@ extension Layer {
       .slice, .arithmetic,
       .reverse,
       .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
-      .timeSoftmax, .batchNormalization:
+      .timeSoftmax, .stepPacking, .batchNormalization:
       false
     }
   }

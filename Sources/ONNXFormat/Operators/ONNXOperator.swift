@@ -61,7 +61,7 @@ struct ONNXOperator: Sendable {
   }
 
   /// Every operator that the importer knows.
-  private static let all =
+  private static let all: [ONNXOperator] =
     [
       argMax, batchNormalization, cast, choose, concat, constant, conv, constantOfShape, dropout, equal,
       expand, flatten, gather,
@@ -71,7 +71,7 @@ struct ONNXOperator: Sendable {
       reduceMean, reduceProd, reduceSum,
       reshape,
       reverseSequence, rnn, scan, shape, size, slice, softmax, split, squeeze, tile, transpose, unsqueeze,
-    ] + arithmetic + pointwise + pools + comparisons + unknownFunctions
+    ] + arithmetic + pointwise + pools + comparisons + stepLists + unknownFunctions
 
   /// Whether an import makes something of the node, be it of constants alone.
   static func isKnown(_ node: ONNXNode) -> Bool {

@@ -79,6 +79,7 @@ package enum LayerName: String, CaseIterable, Sendable {
   case slice = "Slice"
   case arithmetic = "Arithmetic"
   case constant = "Constant"
+  case stepPacking = "StepPacking"
   case dropout = "Dropout"
   case reverse = "Reverse"
   case argMax = "ArgMax"

@@ -148,7 +148,8 @@ extension RecurrentLayer: LayerKind {
       case .embedding, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .select, .concat,
         .slice,
         .arithmetic, .constant, .dropout, .reverse, .argMax, .generate, .convolution, .pool, .padding,
-        .featureGather, .unfold, .fold, .reduce, .timeSoftmax, .batchNormalization:
+        .featureGather, .unfold, .fold, .reduce, .timeSoftmax, .batchNormalization,
+        .stepPacking:
         .rnn
       }
     let direction: Direction = try fields.name("direction", "direction")

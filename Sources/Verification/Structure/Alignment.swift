@@ -97,7 +97,7 @@ struct Alignment {
           .slice, .arithmetic,
           .reverse,
           .constant, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
-          .timeSoftmax, .batchNormalization:
+          .timeSoftmax, .stepPacking, .batchNormalization:
           break
         }
         return Source(layer: maker.layer, output: maker.output, name: value)

@@ -30,7 +30,7 @@ extension Model {
           .concat, .slice,
           .reverse,
           .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
-          .timeSoftmax, .batchNormalization:
+          .timeSoftmax, .stepPacking, .batchNormalization:
           false
         }
       for (role, tensor) in layer.operation.tensors {
