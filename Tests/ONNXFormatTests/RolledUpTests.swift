@@ -185,6 +185,79 @@ private func info(_ name: String, _ shape: ONNXValueInfo.Dimension...) -> ONNXVa
     return file(graph)
   }
 
+  /// The same over embedded tokens, where a row skips the steps of token 2: its states stay, and what it gives is 0 or what it was.
+  private func maskedLoop(_ step: WrittenStep, holds: Bool) -> ONNXModel {
+    var source = loop(step)
+    let isLSTM = step.layer.cell == .lstm
+    let place = source.graph.nodes.firstIndex { $0.operation == "Loop" }!
+    var generator = SeededGenerator(seed: 4)
+    source.graph.inputs[0] = ONNXValueInfo("tokens", .int64, [.symbol("t"), .symbol("b")])
+    source.graph.initializers += [
+      .init("table", generator.tensor([5, 3], scale: 1)), .init("skipped", Tensor([2] as [Int64], shape: [])),
+      .init("last", Tensor([-1] as [Int64], shape: [1])),
+    ]
+    source.graph.nodes.insert(
+      contentsOf: [
+        ONNXNode("Gather", inputs: ["table", "tokens"], outputs: ["x"]),
+        ONNXNode("Equal", inputs: ["tokens", "skipped"], outputs: ["skips"]),
+        ONNXNode("Not", inputs: ["skips"], outputs: ["runs"]),
+        ONNXNode("Unsqueeze", inputs: ["runs", "last"], outputs: ["mask"]),
+      ], at: 0)
+    source.opsets = ["": 13]
+    return changed(source, place + 4) { body in
+      for index in body.nodes.indices where body.nodes[index].operation == "Split" {
+        // Sizes are an input from opset 13 on.
+        body.nodes[index].attributes["split"] = nil
+      }
+      body.nodes.removeAll { $0.outputs == ["y_t"] }
+      body.nodes.insert(ONNXNode("Gather", inputs: ["mask", "i"], outputs: ["m"]), at: 0)
+      for state in isLSTM ? ["h", "c"] : ["h"] {
+        body.nodes.append(
+          ONNXNode("Where", inputs: ["m", "\(state)_new", state], outputs: ["\(state)_kept"]))
+      }
+      body.outputs = body.outputs.map {
+        ONNXValueInfo($0.name.replacing("_new", with: "_kept"), $0.elementType, $0.shape)
+      }
+      if holds {
+        body.nodes.append(ONNXNode("Identity", inputs: ["h_kept"], outputs: ["y_t"]))
+      } else {
+        body.nodes += [
+          ONNXNode("Cast", inputs: ["m"], outputs: ["number"], attributes: ["to": .int(1)]),
+          ONNXNode("Mul", inputs: ["h_new", "number"], outputs: ["y_t"]),
+        ]
+      }
+    }
+  }
+
+  @Test(arguments: cells, [false, true])
+  func `rows that skip steps by a token keep their states, and give 0 or what they gave`(
+    _ cell: Cell, holds: Bool
+  ) throws {
+    let step = WrittenStep(cell)
+    var source = maskedLoop(step, holds: holds)
+    if holds {
+      // From zeros: what a row gives before its first step is then 0, too.
+      for state in cell == .lstm ? ["h0", "c0"] : ["h0"] {
+        source.graph.inputs.removeAll { $0.name == state }
+        source.graph.initializers.append(.init(state, Tensor([0, 0, 0, 0] as [Float], shape: [1, 4])))
+      }
+    }
+    let found = try ONNXImporter.importModel(source)
+    expectLayer(found.model, step)
+    #expect(found.model.layers.contains { if case .stepPacking = $0.operation { true } else { false } })
+    var inputs = [
+      "tokens": Tensor([2, 0, 2, 1, 2, 2, 3, 2, 2, 2, 4, 2, 1, 2, 2] as [Int64], shape: [5, 3])
+    ]
+    if !holds {
+      inputs["h0"] = random([3, 4], seed: 2)
+      if cell == .lstm { inputs["c0"] = random([3, 4], seed: 3) }
+    }
+    try expectSame(source, found.model, inputs)
+    let back = try ONNXExporter.export(found.model).model
+    #expect(try ONNXImporter.importModel(back).model.fingerprint == found.model.fingerprint)
+    try expectSame(back, found.model, inputs)
+  }
+
   private func loopInputs(_ cell: Cell, steps: Int, rows: Int) -> [String: Tensor] {
     var inputs = ["x": random([steps, rows, 3]), "h0": random([rows, 4], seed: 2)]
     if cell == .lstm { inputs["c0"] = random([rows, 4], seed: 3) }
@@ -214,9 +287,11 @@ private func info(_ name: String, _ shape: ONNXValueInfo.Dimension...) -> ONNXVa
     } catch { return error.description }
   }
 
-  private func changed(_ source: ONNXModel, _ change: (inout ONNXGraph) -> Void) -> ONNXModel {
+  private func changed(
+    _ source: ONNXModel, _ place: Int? = nil, _ change: (inout ONNXGraph) -> Void
+  ) -> ONNXModel {
     var source = source
-    let place = source.graph.nodes.firstIndex { $0.operation == "Loop" }!
+    let place = place ?? source.graph.nodes.firstIndex { $0.operation == "Loop" }!
     guard case .graph(var body)? = source.graph.nodes[place].attributes["body"] else { return source }
     change(&body)
     source.graph.nodes[place].attributes["body"] = .graph(body)
@@ -344,6 +419,56 @@ private func info(_ name: String, _ shape: ONNXValueInfo.Dimension...) -> ONNXVa
     for rows in [1, 3] { try expectSame(source, found.model, inputs(cell, rows: rows)) }
     let back = try ONNXExporter.export(found.model).model
     #expect(try ONNXImporter.importModel(back).model.fingerprint == found.model.fingerprint)
+  }
+
+  @Test func `hard sigmoids, spelled out in two ways`() throws {
+    for spelling in ["0.2·x + 0.5", "(x + 3) · 1/6"] {
+      let source = changed(loop(WrittenStep(.lstm))) { body in
+        var nodes: [ONNXNode] = []
+        for node in body.nodes {
+          guard node.operation == "Sigmoid" else {
+            nodes.append(node)
+            continue
+          }
+          let (x, y) = (node.inputs[0], node.outputs[0])
+          if spelling.hasPrefix("0.2") {
+            nodes += [
+              ONNXNode("Mul", inputs: [x, "fifth"], outputs: ["\(y)a"]),
+              ONNXNode("Add", inputs: ["\(y)a", "half"], outputs: ["\(y)b"]),
+              ONNXNode("Clip", inputs: ["\(y)b", "zero", "one"], outputs: [y]),
+            ]
+          } else {
+            nodes += [
+              ONNXNode("Add", inputs: [x, "three"], outputs: ["\(y)a"]),
+              ONNXNode("Clip", inputs: ["\(y)a", "nought", "six"], outputs: ["\(y)b"]),
+              ONNXNode("Mul", inputs: ["\(y)b", "sixth"], outputs: [y]),
+            ]
+          }
+        }
+        body.nodes = nodes
+        for (name, number) in [
+          ("fifth", 0.2), ("half", 0.5), ("nought", 0), ("three", 3), ("six", 6), ("sixth", 1.0 / 6),
+        ] as [(String, Float)] { body.initializers.append(.init(name, Tensor([number], shape: []))) }
+        body.nodes = body.nodes.map { node in
+          var node = node
+          node.inputs = node.inputs.map { $0 == "zero" ? "nought" : $0 }
+          return node
+        }
+      }
+      let found = try ONNXImporter.importModel(source)
+      let layer = found.model.layers.lazy.compactMap { layer -> RecurrentLayer? in
+        if case .recurrent(let recurrent) = layer.operation { recurrent } else { nil }
+      }.first
+      let gate = try #require(layer?.directions.first?.gateActivation)
+      #expect(gate.kind == .hardSigmoid && gate.beta == 0.5)
+      #expect(gate.alpha == Double(spelling.hasPrefix("0.2") ? Float(0.2) : Float(1.0 / 6)))
+      // A sixth is none in Float32: six of them are next to 1.
+      #expect(found.notes.contains { $0.exactness == .rounded } == !spelling.hasPrefix("0.2"))
+      let inputs = loopInputs(.lstm, steps: 4, rows: 2)
+      let canonical = try forward(found.model, inputs: inputs, precision: .float64)["y"]!
+      let evaluated = try ONNXEvaluator(source).run(inputs, precision: .float64)["y"]!
+      for (a, b) in zip(canonical.doubles, evaluated.doubles) { #expect(abs(a - b) < 1e-7) }
+    }
   }
 
   @Test(arguments: cells)

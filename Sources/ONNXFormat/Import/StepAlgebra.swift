@@ -63,6 +63,8 @@ struct StepAlgebra {
     }
   }
 
+  /// Whether a number was taken for the one that it is next to in Float32.
+  private(set) var isRounded = false
   private(set) var sums: [Sum] = []
   private var numbers: [Sum: Sum.ID] = [:]
   /// How many sums stand within one another in each.
@@ -134,21 +136,29 @@ struct StepAlgebra {
     if scale == 1 { return sum }
     var result = Sum(width: sum.width)
     guard scale != 0 else { return result }
+    result.number = sum.number * scale
     if !sum.isPolynomial {
-      result.terms = [[.sum(number(sum)): 1]: scale]
+      var others = sum
+      others.number = 0
+      result.terms = [[.sum(number(others)): 1]: scale]
       return result
     }
     result.terms = sum.terms.mapValues { $0 * scale }
-    result.number = sum.number * scale
-    // min(max(x + 3, 0), 6) ÷ 6
-    if let (term, factor) = result.terms.first, result.terms.count == 1, result.number == 0,
-      term.count == 1, let only = term.first, only.value == 1,
-      case .activation(let clip, let inner) = only.key, clip.kind == .clip, clip.alpha == 0,
-      abs(clip.beta * factor - 1) < 1e-12
-    {
-      return hardSigmoid(scaled(sums[inner], factor)) ?? result
+    return sigmoid(result) ?? result
+  }
+
+  /// min(max(x + 3, 0), 6) ÷ 6, or times a sixth in Float32, as Keras' hard sigmoid is exported.
+  private mutating func sigmoid(_ sum: Sum) -> Sum? {
+    guard let (term, factor) = sum.terms.first, sum.terms.count == 1, sum.number == 0, term.count == 1,
+      let only = term.first, only.value == 1, case .activation(let clip, let id) = only.key,
+      clip.kind == .clip, clip.alpha == 0, abs(clip.beta * factor - 1) < 0x1p-23
+    else { return nil }
+    var inner = scaled(sums[id], factor)
+    if clip.beta * factor != 1 {
+      inner.number = Double(Float(inner.number))
+      isRounded = true
     }
-    return result
+    return hardSigmoid(inner)
   }
 
   mutating func product(_ left: Sum, _ right: Sum) -> Sum? {

@@ -6,6 +6,15 @@ struct FoundRecurrence {
   /// The sequences that it reads, one beside another.
   var inputs: [String]
   var layer: RecurrentLayer
+  /// Whether a number of its activations was rounded to Float32.
+  var isRounded = false
+}
+
+extension FoundRecurrence {
+  /// What a note on it adds.
+  var roundingNote: String {
+    isRounded ? "; its hard sigmoid, which has a number for 1/6, ends at 1 and not next to it" : ""
+  }
 }
 
 extension StepAlgebra {
@@ -77,8 +86,8 @@ extension StepAlgebra {
     return FoundRecurrence(
       inputs: sequences,
       layer: RecurrentLayer(
-        cell: cell.cell, direction: direction, inputSize: total, hiddenSize: hidden, directions: [parameters])
-    )
+        cell: cell.cell, direction: direction, inputSize: total, hiddenSize: hidden, directions: [parameters]),
+      isRounded: isRounded && cell.usesHardSigmoid)
   }
 
   /// A part of what a gate reads through the layers that only multiply and add what is constant.

@@ -38,6 +38,10 @@ struct StepCell: Equatable {
   /// What it is behind the step.
   var nextCellState: Sum?
 
+  var usesHardSigmoid: Bool {
+    [gateActivation, candidateActivation, outputActivation].contains { $0.kind == .hardSigmoid }
+  }
+
   /// Whether nothing of it is missing, as where a state is known to be 0.
   var isWhole: Bool {
     keepsState && gates.count == cell.gateCount && gates.values.allSatisfy { $0.recurrent != nil }

@@ -55,8 +55,26 @@ struct WrittenOutSteps {
   }
 
   mutating func rollUp() {
+    shareGathers()
     while found.count < Self.mostFound, rollUpOne() {}
     if !found.isEmpty { joinSteps() }
+  }
+
+  /// Where each step is cut out of a vector that was put in order for it, there is one such vector.
+  private mutating func shareGathers() {
+    var known: [String: [FeatureGather: String]] = [:]
+    var renamed: [String: String] = [:]
+    for layer in layers {
+      guard case .gather(let gather) = layer.operation, let input = layer.inputs[0],
+        let output = layer.outputs.first ?? nil
+      else { continue }
+      if let first = known[input]?[gather] {
+        renamed[output] = first
+      } else {
+        known[input, default: [:]][gather] = output
+      }
+    }
+    importer.rename(renamed)
   }
 
   private var layers: [Layer] { importer.layers }
@@ -244,7 +262,7 @@ struct WrittenOutSteps {
   }
 
   /// What a gate reads at each step.
-  private func inputs(of cells: [StepCell], _ name: Gate, _ position: Int) -> [String]? {
+  private mutating func inputs(of cells: [StepCell], _ name: Gate, _ position: Int) -> [String]? {
     func values(_ name: Gate, _ position: Int) -> [String]? {
       let all = cells.dropFirst().compactMap { cell -> String? in
         guard let inputs = cell.gates[name]?.inputs, inputs.indices.contains(position) else { return nil }
@@ -258,8 +276,15 @@ struct WrittenOutSteps {
     }
     // A gate that a state of 0 hides in the first step reads there what another reads that reads the same later.
     for (other, gate) in cells[0].gates {
-      for (position, input) in gate.inputs.enumerated() where values(other, position) == later {
-        return [input.value] + later
+      for (position, input) in gate.inputs.enumerated() {
+        guard let alike = values(other, position) else { continue }
+        if alike == later { return [input.value] + later }
+        // Or it reads a part of what the other reads a part of.
+        guard let part = maker(later[0]), let first = source(input.value),
+          zip(alike, later).allSatisfy({ source($0) != nil && source($0) == source($1) })
+        else { continue }
+        let known = layers.first { $0.operation == part.operation && $0.inputs == [first] }?.outputs.first
+        return [known.flatMap { $0 } ?? append(part.operation, [first], "\(first)·part")] + later
       }
     }
     return nil
@@ -297,8 +322,9 @@ struct WrittenOutSteps {
     importer.sortLayers()
     importer.dropUnusedLayers()
     importer.note(
-      name, .exact,
+      name, recurrence.isRounded ? .rounded : .exact,
       "\(count) steps of a recurrence that was written out one by one, with the same weights in each, are rolled up"
+        + recurrence.roundingNote, roundedTo: recurrence.isRounded ? .float32 : nil
     )
     found.append(Found(layer: name, cell: cell.cell, steps: count))
   }
@@ -329,6 +355,12 @@ struct WrittenOutSteps {
     append(Layer(importer.uniqueLayer(node), operation, inputs: inputs, outputs: [value]))
     if let count { steps[value] = count }
     return value
+  }
+
+  /// The only value that a value is made of.
+  private func source(_ value: String) -> String? {
+    guard let layer = maker(value), layer.inputs.count == 1 else { return nil }
+    return layer.inputs[0]
   }
 
   // MARK: Lists of steps
@@ -373,6 +405,12 @@ struct WrittenOutSteps {
         steps[source] == count
       else { return nil }
       places.append(step < 0 ? step + count : step)
+    }
+    // Steps of a sequence that was turned around are its own, the other way about.
+    if let layer = maker(source), case .reverse = layer.operation, layer.inputs.count == 1,
+      let order = order(places, of: layer.inputs[0]!)
+    {
+      return Lifted(sequence: order.sequence, isBackwards: !order.isBackwards)
     }
     return order(places, of: source)
   }
@@ -493,6 +531,7 @@ struct WrittenOutSteps {
       importer.layers[maker].outputs[1] = last.h
       renamed[step] = last.h
     }
+    joinFolds()
     // A fold that is unfolded is what it was.
     for layer in layers {
       guard case .unfold(let unfold) = layer.operation, let fold = maker(layer.inputs[0]!),
@@ -507,17 +546,59 @@ struct WrittenOutSteps {
     importer.dropUnusedLayers()
   }
 
+  /// All steps of a sequence as features: the steps one after another, or, turned, the features.
+  private func folded(_ value: String) -> (sequence: String, count: Int, isTurned: Bool)? {
+    guard let layer = maker(value), let input = layer.inputs.first ?? nil else { return nil }
+    switch layer.operation {
+    case .fold(let fold): return (input, fold.count, false)
+    case .gather(let gather):
+      guard let fold = folded(input), !fold.isTurned, let width = kinds[fold.sequence]?.features,
+        gather == FeatureGather([.init(count: width, stride: 1), .init(count: fold.count, stride: width)])
+      else { return nil }
+      return (fold.sequence, fold.count, true)
+    default: return nil
+    }
+  }
+
+  /// Folds that are joined along their features, as both directions are, are one fold of what is joined.
+  private mutating func joinFolds() {
+    for index in layers.indices {
+      guard case .concat = layers[index].operation else { continue }
+      let parts = layers[index].inputs.compactMap { $0.flatMap { folded($0) } }
+      guard let first = parts.first, parts.count > 1, parts.count == layers[index].inputs.count,
+        parts.allSatisfy({ $0.count == first.count && $0.isTurned })
+      else { continue }
+      let whole = append(.concat, parts.map(\.sequence), "\(first.sequence)·joined", steps: first.count)
+      let width = kinds[whole]?.features ?? 0
+      let fold = append(.fold(Fold(count: first.count)), [whole], "\(whole)·all")
+      importer.layers[index].operation = .gather(
+        FeatureGather([.init(count: width, stride: 1), .init(count: first.count, stride: width)]))
+      importer.layers[index].inputs = [fold]
+    }
+  }
+
   /// An output of all steps is a sequence, where its steps are an axis of their own.
   private mutating func unfoldOutputs() {
     for info in importer.source.graph.outputs {
-      guard case .view(var view)? = importer.values[info.name], let layer = maker(view.value),
-        case .fold(let fold) = layer.operation, let sequence = layer.inputs[0],
-        let width = kinds[sequence]?.features,
-        let axis = view.axes.firstIndex(of: [.features(stride: width, count: fold.count)])
+      guard case .view(var view)? = importer.values[info.name], let fold = folded(view.value),
+        let width = kinds[fold.sequence]?.features,
+        let axis = view.axes.firstIndex(of: [
+          .features(stride: fold.isTurned ? 1 : width, count: fold.count)
+        ])
       else { continue }
+      var axes = view.axes
+      axes[axis] = [.time]
+      if fold.isTurned {
+        // Without the steps, what lies between features is that much less.
+        axes = axes.map { factors in
+          factors.map { factor in
+            guard case .features(let stride, let count) = factor else { return factor }
+            return .features(stride: stride / fold.count, count: count)
+          }
+        }
+      }
       view = View(
-        value: sequence, kind: .sequence(features: width), axes: view.axes, timeSize: fold.count)
-      view.axes[axis] = [.time]
+        value: fold.sequence, kind: .sequence(features: width), axes: axes, timeSize: fold.count)
       importer.values[info.name] = .view(view)
     }
   }

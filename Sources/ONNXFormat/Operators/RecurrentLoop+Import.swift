@@ -44,6 +44,9 @@ extension ONNXImporter {
         "it makes as many turns as '\(bound)' says, which is not known to be the number of steps that it reads"
           + (position == 0 ? "" : ", beside another bound"))
     }
+    for end in loop.ends where !isEnough(values[end], of: first, among: true) {
+      throw refuse("it may end at '\(end)', which is not known to be the number of steps that it reads")
+    }
     guard loop.bounds.contains(where: { isNumber(values[$0], of: first) }) else {
       throw refuse("how many turns it makes is not known to be the number of steps that it reads")
     }
@@ -247,9 +250,10 @@ extension ONNXImporter {
         last[found.hidden] = made[1]
         if let state = found.cellState { last[state] = made[2] }
         note(
-          layer, .exact,
+          layer, found.recurrence.isRounded ? .rounded : .exact,
           "a Loop whose body is a step of \(found.recurrence.layer.cell.name == "LSTM" ? "an" : "a") "
-            + "\(found.recurrence.layer.cell.name)")
+            + "\(found.recurrence.layer.cell.name)" + found.recurrence.roundingNote,
+          roundedTo: found.recurrence.isRounded ? .float32 : nil)
       }
     }
     func view(_ value: String, like inside: String, _ front: [[AxisFactor]]) throws(ONNXError) -> View {

@@ -34,6 +34,8 @@ struct RecurrentLoop {
   private(set) var constants: [String: String] = [:]
   /// What the number of turns may be held against: names around the Loop.
   private(set) var bounds: [String] = []
+  /// What the number of turns never reaches, being bounded otherwise: names around the Loop.
+  private(set) var ends: [String] = []
   /// What must be true: names around the Loop.
   private(set) var conditions: [String] = []
   /// Counters, which have to start at 0, by their place among the Loop's inputs.
@@ -93,9 +95,17 @@ struct RecurrentLoop {
       if let both = pattern.maker(of: origin, "And"), asked < 8 {
         waiting += both.inputs
       } else if let less = pattern.maker(of: origin, "Less"), less.inputs.count == 2,
-        next.contains(pattern.origin(of: less.inputs[0])), let bound = outer(less.inputs[1])
+        let bound = outer(less.inputs[1])
       {
-        bounds.append(bound)
+        let counted = pattern.origin(of: less.inputs[0])
+        if next.contains(counted) {
+          bounds.append(bound)
+        } else if counting.contains(counted) {
+          // Counted before the turn: what bounds the turns is another number.
+          ends.append(bound)
+        } else {
+          throw Reason("whether it goes on depends on what its body computes")
+        }
       } else if let given = outer(condition) {
         conditions.append(given)
       } else {
