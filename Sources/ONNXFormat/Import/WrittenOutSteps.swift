@@ -417,7 +417,7 @@ struct WrittenOutSteps {
 
   private mutating func sliced(_ values: [String], _ depth: Int) -> Lifted? {
     guard layersDiffer(values) else { return applied(values, depth) }
-    let source = maker(values[0])!.inputs[0]!
+    var source = maker(values[0])!.inputs[0]!
     guard let width = kinds[values[0]]?.features, kinds[source]?.hasTime == false else { return nil }
     var starts: [Int] = []
     for value in values {
@@ -430,14 +430,21 @@ struct WrittenOutSteps {
     guard starts.allSatisfy({ ($0 - first) % width == 0 }),
       let order = order(starts.map { ($0 - first) / width }, of: "")
     else { return nil }
+    var isBackwards = order.isBackwards
+    if let layer = maker(source), case .gather(let gather) = layer.operation,
+      gather == .turning(values.count, width), kinds[layer.inputs[0]!]?.features == width * values.count
+    {
+      source = layer.inputs[0]!
+      isBackwards.toggle()
+    }
     // What was joined of steps before is those steps.
     if let layer = maker(source), first == 0, kinds[source]?.features == width * values.count {
       switch layer.operation {
-      case .fold: return Lifted(sequence: layer.inputs[0]!, isBackwards: order.isBackwards)
+      case .fold: return Lifted(sequence: layer.inputs[0]!, isBackwards: isBackwards)
       case .concat
       where layer.inputs.count == values.count && layer.inputs.allSatisfy({ kinds[$0!]?.features == width }):
         let parts = layer.inputs.compactMap { $0 }
-        return lift(order.isBackwards ? parts.reversed() : parts, depth: depth + 1)
+        return lift(isBackwards ? parts.reversed() : parts, depth: depth + 1)
       default: break
       }
     }
@@ -448,7 +455,7 @@ struct WrittenOutSteps {
     }
     let sequence = append(
       .unfold(Unfold(count: count, inner: width)), [whole], "\(source)·steps", steps: count)
-    return Lifted(sequence: sequence, isBackwards: order.isBackwards)
+    return Lifted(sequence: sequence, isBackwards: isBackwards)
   }
 
   /// Each a place of an axis inside the features that is not the first.
@@ -552,7 +559,16 @@ struct WrittenOutSteps {
     switch layer.operation {
     case .fold(let fold): return (input, fold.count, false)
     case .gather(let gather):
-      guard let fold = folded(input), !fold.isTurned, let width = kinds[fold.sequence]?.features,
+      guard let fold = folded(input), !fold.isTurned, let width = kinds[fold.sequence]?.features else {
+        return nil
+      }
+      // The steps the other way about, of steps that were turned around.
+      if gather == .turning(fold.count, width), let layer = maker(fold.sequence),
+        case .reverse = layer.operation, layer.inputs.count == 1
+      {
+        return (layer.inputs[0]!, fold.count, false)
+      }
+      guard
         gather == FeatureGather([.init(count: width, stride: 1), .init(count: fold.count, stride: width)])
       else { return nil }
       return (fold.sequence, fold.count, true)
@@ -658,5 +674,13 @@ extension ONNXImporter {
       }
     }
     layers = sorted
+  }
+}
+
+extension FeatureGather {
+  /// `count` steps of `width` features each, from the last to the first.
+  fileprivate static func turning(_ count: Int, _ width: Int) -> FeatureGather {
+    FeatureGather(
+      start: (count - 1) * width, [.init(count: count, stride: -width), .init(count: width, stride: 1)])
   }
 }
