@@ -145,6 +145,8 @@ struct Inspect: ParsableCommand {
       return
         "BatchNormalization \(layer.scale.count)\(layer.inner == 1 ? "" : " × \(layer.inner)"), epsilon \(layer.epsilon.brief)"
     case .normalization(let layer): return describe(layer)
+    case .stepPacking(let packing):
+      return "StepPacking \(packing.direction.rawValue), without steps of token \(packing.skipped)"
     case .dropout(let dropout): return "Dropout \(dropout.ratio.brief) (identity at inference)"
     case .choice(let choice):
       func text(_ tensor: Tensor?) -> String {

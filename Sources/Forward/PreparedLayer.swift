@@ -47,7 +47,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     case .embedding, .arithmetic, .choice, .constant, .layerNormalization:
       weights = layer.operation.tensors.map { Number.stored($0.tensor, rules) }
     case .activation, .softmax, .logSoftmax, .select, .concat, .slice, .reverse, .dropout, .argMax, .pool,
-      .padding, .unfold, .fold, .reduce, .timeSoftmax, .repeated, .resize, .cumulativeSum:
+      .padding, .unfold, .fold, .reduce, .timeSoftmax, .repeated, .resize, .cumulativeSum, .stepPacking:
       break
     }
     self.recurrent = recurrent
@@ -170,6 +170,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
             steps: nil, batch: batch, features: tensor.shape[1],
             elements: rows == batch ? elements : (0..<batch).flatMap { _ in elements }))
       ]
+    case .stepPacking(let packing): return try run(packing, inputs[0]!.numbers, inputs[1]!.integers)
     case .dropout: return [inputs[0]!]
     case .reverse: return [try reverse(inputs)]
     case .argMax: return [.integers(try argMax(inputs[0]!.numbers))]

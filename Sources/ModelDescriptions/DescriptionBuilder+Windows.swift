@@ -152,6 +152,14 @@ extension DescriptionBuilder {
         isReverse: try object.optional("reverse")?.flag() ?? false)
       return try builder.simple(.cumulativeSum(layer), name, &object)
     },
+    "StepPacking": { (builder, name, object) throws(DescriptionError) in
+      let word = try object.required("function").word(StepPacking.Direction.allCases.map(\.rawValue))
+      let packing = StepPacking(
+        skipped: try object.required("token").integer(), StepPacking.Direction(rawValue: word)!)
+      var layer = try builder.simple(.stepPacking(packing), name, &object)
+      if let lengths = try object.text("lengths") { layer.outputs.append(lengths) }
+      return layer
+    },
     "TimeSoftmax": { (builder, name, object) throws(DescriptionError) in
       try builder.simple(.timeSoftmax, name, &object)
     },

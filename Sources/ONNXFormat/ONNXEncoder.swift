@@ -142,7 +142,20 @@ private final class MessageArena {
     message.model_version = model.modelVersion
     message.doc_string = optional(model.documentation)
     message.graph = graph(model.graph)
-    let opsets = model.opsets.sorted { $0.key < $1.key }.map { domain, version in
+    let opsets = self.opsets(model.opsets)
+    message.n_opset_import = opsets.count
+    message.opset_import = pointers(opsets)
+    let functions = model.functions.map(function)
+    message.n_functions = functions.count
+    message.functions = pointers(functions)
+    let metadata = entries(model.metadata)
+    message.n_metadata_props = metadata.count
+    message.metadata_props = pointers(metadata)
+    return new(message)
+  }
+
+  private func opsets(_ opsets: [String: Int64]) -> [UnsafeMutablePointer<Onnx__OperatorSetIdProto>] {
+    opsets.sorted { $0.key < $1.key }.map { domain, version in
       var entry = Onnx__OperatorSetIdProto()
       onnx__operator_set_id_proto__init(&entry)
       entry.domain = text(domain)
@@ -150,11 +163,30 @@ private final class MessageArena {
       entry.version = version
       return new(entry)
     }
+  }
+
+  private func function(_ function: ONNXFunction) -> UnsafeMutablePointer<Onnx__FunctionProto> {
+    var message = Onnx__FunctionProto()
+    onnx__function_proto__init(&message)
+    message.name = text(function.name.name)
+    message.domain = text(function.name.domain)
+    message.n_input = function.inputs.count
+    message.input = list(function.inputs.map { Optional(text($0)) })
+    message.n_output = function.outputs.count
+    message.output = list(function.outputs.map { Optional(text($0)) })
+    let attributes = function.attributes.sorted { $0.key < $1.key }
+    let required = attributes.filter { $0.value == nil }
+    message.n_attribute = required.count
+    message.attribute = list(required.map { Optional(text($0.key)) })
+    let defaults = attributes.compactMap { name, value in value.map { attribute(name, $0) } }
+    message.n_attribute_proto = defaults.count
+    message.attribute_proto = pointers(defaults)
+    let nodes = function.nodes.map(node)
+    message.n_node = nodes.count
+    message.node = pointers(nodes)
+    let opsets = opsets(function.opsets)
     message.n_opset_import = opsets.count
     message.opset_import = pointers(opsets)
-    let metadata = entries(model.metadata)
-    message.n_metadata_props = metadata.count
-    message.metadata_props = pointers(metadata)
     return new(message)
   }
 
@@ -230,6 +262,9 @@ private final class MessageArena {
       message.type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS
       message.n_strings = strings.count
       message.strings = list(strings.map(binary))
+    case .reference(let name, let type):
+      message.type = Onnx__AttributeProto__AttributeType(rawValue: UInt32(bitPattern: type))
+      message.ref_attr_name = text(name)
     }
     return new(message)
   }

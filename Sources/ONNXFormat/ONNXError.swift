@@ -18,7 +18,7 @@ public enum ONNXError: Error, Equatable, CustomStringConvertible {
   case missingIR
   case unsupportedOpset(Int64, supported: ClosedRange<Int64>)
   case unsupportedIR(Int64, newest: Int64)
-  case functions([String])
+  case twoFunctions(String)
   case sparseInitializer(String)
   case tensor(String, reason: String)
   case externalData(tensor: String, reason: String)
@@ -70,8 +70,8 @@ public enum ONNXError: Error, Equatable, CustomStringConvertible {
         + "convert it with onnx.version_converter"
     case .unsupportedIR(let version, let newest):
       "IR version \(version) is newer than \(newest), the newest known; the file may hold what cannot be understood"
-    case .functions(let names):
-      "the model defines functions (\(names.joined(separator: ", "))): inline them with onnx.inliner first"
+    case .twoFunctions(let name):
+      "the model defines the function \(name) twice: overloads are not supported, inline them with onnx.inliner first"
     case .sparseInitializer(let name): "initializer '\(name)' is sparse: make it dense first"
     case .tensor(let name, let reason): "tensor '\(name)': \(reason)"
     case .externalData(let tensor, let reason): "tensor '\(tensor)', external data: \(reason)"

@@ -26,20 +26,13 @@ struct ONNXMessage: ~Copyable {
   /// Everything, as Swift values. `folder` resolves external data.
   func model(folder: ExternalData) throws(ONNXError) -> ONNXModel {
     let message = model.pointee
-    var opsets: [String: Int64] = [:]
-    for entry in pointers(message.opset_import, message.n_opset_import) {
-      let domain = try text(entry.pointee.domain, "an opset's domain")
-      let key = domain == "ai.onnx" ? "" : domain
-      if let known = opsets.updateValue(entry.pointee.version, forKey: key), known != entry.pointee.version {
-        throw .twoOpsets(domain: key, known, entry.pointee.version)
-      }
-    }
-    if message.n_functions > 0 {
-      var names: [String] = []
-      for function in pointers(message.functions, message.n_functions) {
-        names.append(try text(function.pointee.name, "a function's name"))
-      }
-      throw .functions(names)
+    let opsets = try self.opsets(message.opset_import, message.n_opset_import)
+    var functions: [ONNXFunction] = []
+    var names: Set<ONNXFunction.Name> = []
+    for function in pointers(message.functions, message.n_functions) {
+      functions.append(try self.function(function.pointee, folder))
+      let name = functions[functions.count - 1].name
+      guard names.insert(name).inserted else { throw .twoFunctions(name.description) }
     }
     guard let graph = message.graph else { throw .noGraph }
     return ONNXModel(
@@ -50,11 +43,60 @@ struct ONNXMessage: ~Copyable {
       modelVersion: message.model_version,
       documentation: try text(message.doc_string, "doc_string"),
       opsets: opsets,
-      graph: try self.graph(graph.pointee, folder),
+      graph: try self.graph(graph.pointee, folder, isInner: false), functions: functions,
       metadata: try entries(message.metadata_props, message.n_metadata_props))
   }
 
-  private func graph(_ message: Onnx__GraphProto, _ folder: ExternalData) throws(ONNXError) -> ONNXGraph {
+  private func opsets(
+    _ list: UnsafeMutablePointer<UnsafeMutablePointer<Onnx__OperatorSetIdProto>?>?, _ count: Int
+  ) throws(ONNXError) -> [String: Int64] {
+    var opsets: [String: Int64] = [:]
+    for entry in pointers(list, count) {
+      let key = try domain(entry.pointee.domain, "an opset's domain")
+      if let known = opsets.updateValue(entry.pointee.version, forKey: key), known != entry.pointee.version {
+        throw .twoOpsets(domain: key, known, entry.pointee.version)
+      }
+    }
+    return opsets
+  }
+
+  /// ONNX's own operators have two names for their domain.
+  private func domain(_ pointer: UnsafeMutablePointer<CChar>?, _ what: String) throws(ONNXError) -> String {
+    let domain = try text(pointer, what)
+    return domain == "ai.onnx" ? "" : domain
+  }
+
+  private func function(
+    _ message: Onnx__FunctionProto, _ folder: ExternalData
+  ) throws(ONNXError) -> ONNXFunction {
+    let name = ONNXFunction.Name(
+      domain: try domain(message.domain, "a function's domain"),
+      name: try text(message.name, "a function's name"))
+    var function = ONNXFunction(
+      name, inputs: [], outputs: [], nodes: [],
+      opsets: try opsets(message.opset_import, message.n_opset_import))
+    for position in 0..<message.n_input {
+      function.inputs.append(try text(message.input[position], "a function's input"))
+    }
+    for position in 0..<message.n_output {
+      function.outputs.append(try text(message.output[position], "a function's output"))
+    }
+    for position in 0..<message.n_attribute {
+      function.attributes[try text(message.attribute[position], "a function's attribute")] = .some(nil)
+    }
+    for attribute in pointers(message.attribute_proto, message.n_attribute_proto) {
+      let key = try text(attribute.pointee.name, "a function's attribute")
+      function.attributes[key] = try self.attribute(attribute.pointee, key, "function \(name)", folder)
+    }
+    for (index, node) in pointers(message.node, message.n_node).enumerated() {
+      function.nodes.append(try self.node(node.pointee, index, folder))
+    }
+    return function
+  }
+
+  private func graph(
+    _ message: Onnx__GraphProto, _ folder: ExternalData, isInner: Bool = true
+  ) throws(ONNXError) -> ONNXGraph {
     if message.n_sparse_initializer > 0 {
       let name = message.sparse_initializer[0]?.pointee.values?.pointee.name
       throw .sparseInitializer(try text(name, "a sparse initializer's name"))
@@ -65,10 +107,10 @@ struct ONNXMessage: ~Copyable {
       graph.initializers.append(.init(name, try self.tensor(tensor.pointee, name, folder)))
     }
     for input in pointers(message.input, message.n_input) {
-      graph.inputs.append(try valueInfo(input.pointee))
+      graph.inputs.append(try valueInfo(input.pointee, isInner))
     }
     for output in pointers(message.output, message.n_output) {
-      graph.outputs.append(try valueInfo(output.pointee))
+      graph.outputs.append(try valueInfo(output.pointee, isInner))
     }
     for (index, node) in pointers(message.node, message.n_node).enumerated() {
       graph.nodes.append(try self.node(node.pointee, index, folder))
@@ -79,10 +121,12 @@ struct ONNXMessage: ~Copyable {
   private func node(
     _ message: Onnx__NodeProto, _ index: Int, _ folder: ExternalData
   ) throws(ONNXError) -> ONNXNode {
-    let domain = try text(message.domain, "a node's domain")
     var node = ONNXNode(
       try text(message.op_type, "a node's op_type"), name: try text(message.name, "a node's name"),
-      domain: domain == "ai.onnx" ? "" : domain, inputs: [], outputs: [], index: index)
+      domain: try domain(message.domain, "a node's domain"), inputs: [], outputs: [], index: index)
+    if let overload = message.overload, overload.pointee != 0 {
+      throw .twoFunctions("\(node.function), overload '\(try text(overload, "a node's overload"))'")
+    }
     for position in 0..<message.n_input {
       node.inputs.append(try text(message.input[position], "an input's name"))
     }
@@ -104,6 +148,10 @@ struct ONNXMessage: ~Copyable {
   ) throws(ONNXError) -> ONNXAttribute {
     func refuse(_ reason: String) -> ONNXError {
       .unsupportedAttribute(node: node, attribute: name, reason: reason)
+    }
+    if let reference = message.ref_attr_name, reference.pointee != 0 {
+      return .reference(
+        try text(reference, "attribute '\(name)'"), type: Int32(bitPattern: message.type.rawValue))
     }
     switch kind(of: message) {
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT: return .float(message.f)
@@ -144,12 +192,15 @@ struct ONNXMessage: ~Copyable {
     return ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__UNDEFINED
   }
 
-  private func valueInfo(_ message: Onnx__ValueInfoProto) throws(ONNXError) -> ONNXValueInfo {
+  private func valueInfo(
+    _ message: Onnx__ValueInfoProto, _ isInner: Bool
+  ) throws(ONNXError) -> ONNXValueInfo {
     var info = ONNXValueInfo(try text(message.name, "a graph input's or output's name"), nil, nil)
     guard let type = message.type?.pointee else { return info }
     guard type.value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE, let tensor = type.tensor_type?.pointee
     else {
-      if type.value_case == ONNX__TYPE_PROTO__VALUE__NOT_SET { return info }
+      // Between nodes there may be sequences.
+      if isInner || type.value_case == ONNX__TYPE_PROTO__VALUE__NOT_SET { return info }
       throw .graphInput(info.name, reason: "only tensors are supported, not sequences or optionals")
     }
     info.elementType = ONNXDataType.elementType(tensor.elem_type)

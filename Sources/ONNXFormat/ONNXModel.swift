@@ -11,12 +11,14 @@ public struct ONNXModel: Sendable, Equatable {
   /// Operator set version by domain; the default domain is `""`.
   public var opsets: [String: Int64]
   public var graph: ONNXGraph
+  /// Operators that the model defines itself.
+  public var functions: [ONNXFunction]
   public var metadata: [String: String]
 
   public init(
     irVersion: Int64, producer: String = "", producerVersion: String = "", domain: String = "",
     modelVersion: Int64 = 0, documentation: String = "", opsets: [String: Int64], graph: ONNXGraph,
-    metadata: [String: String] = [:]
+    functions: [ONNXFunction] = [], metadata: [String: String] = [:]
   ) {
     self.irVersion = irVersion
     self.producer = producer
@@ -26,6 +28,7 @@ public struct ONNXModel: Sendable, Equatable {
     self.documentation = documentation
     self.opsets = opsets
     self.graph = graph
+    self.functions = functions
     self.metadata = metadata
   }
 
@@ -73,6 +76,8 @@ public struct ONNXNode: Sendable, Equatable {
   public var attributes: [String: ONNXAttribute]
   /// Position in its graph; names nodes that have no name.
   public var index: Int
+  /// The opset that it is of, where that is not the model's: a function has its own.
+  var opset: Int64?
 
   public init(
     _ operation: String, name: String = "", domain: String = "", inputs: [String], outputs: [String],
@@ -100,6 +105,8 @@ public enum ONNXAttribute: Sendable, Equatable {
   case floats([Float])
   case ints([Int64])
   case strings([String])
+  /// In a function: the value of the call's attribute of this name, of that AttributeProto.AttributeType.
+  case reference(String, type: Int32)
 }
 
 /// The name, element type and shape of a graph's input or output.

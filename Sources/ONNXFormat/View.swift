@@ -25,6 +25,8 @@ struct View: Equatable {
     case shiftedWhereNegative(vocabulary: Int)
     /// The sum of both: what Gather makes of negative ids itself.
     case wrapped(vocabulary: Int)
+    /// No id, but whether it is (or is not) this token.
+    case equals(Int, isTrue: Bool)
   }
 
   init(

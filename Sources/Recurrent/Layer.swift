@@ -81,6 +81,8 @@ extension Layer {
     case reverse
     /// A value that no input makes.
     case constant(Constant)
+    /// Steps that rows skip, taken out or put in again.
+    case stepPacking(StepPacking)
     /// Identity at inference.
     case dropout(Dropout)
     /// The index of the largest feature (the first of equals): features to one token id.
@@ -122,6 +124,7 @@ extension Layer.Operation {
     case .choice(let layer): layer
     case .reverse: Reverse()
     case .constant(let layer): layer
+    case .stepPacking(let layer): layer
     case .dropout(let layer): layer
     case .argMax: ArgMax()
     case .generate(let layer): layer
@@ -159,6 +162,7 @@ extension Layer.Operation {
       case .arithmetic: .arithmetic(try Arithmetic(name, from: &fields))
       case .choice: .choice(try Choice(name, from: &fields))
       case .constant: .constant(try Constant(name, from: &fields))
+      case .stepPacking: .stepPacking(try StepPacking(name, from: &fields))
       case .dropout: .dropout(try Dropout(name, from: &fields))
       case .reverse: .reverse
       case .argMax: .argMax

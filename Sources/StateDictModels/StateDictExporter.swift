@@ -56,7 +56,7 @@ public struct StateDictExporter {
         .concat, .slice,
         .arithmetic,
         .reverse, .constant, .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold,
-        .fold, .reduce, .timeSoftmax, .repeated, .batchNormalization, .normalization, .transposedConvolution, .resize,
+        .fold, .reduce, .timeSoftmax, .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution, .resize,
         .cumulativeSum, .choice:
         try export(layer)
       }
@@ -215,7 +215,7 @@ public struct StateDictExporter {
       .arithmetic, .reverse,
       .constant,
       .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax,
-      .repeated, .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum, .choice:
+      .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum, .choice:
       guard let known = Architecture.Activation.allCases.first(where: { $0.operation == layer.operation })
       else {
         throw refuse(layer.name, "\(layer.operation.name) is no step that can be written beside a state dict")

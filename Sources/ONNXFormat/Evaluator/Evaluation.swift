@@ -11,6 +11,7 @@ final class Evaluation<S: ReferenceScalar> {
   /// The operators' own functions that have been looked for.
   private var operations: [String: Operation] = [:]
   private let sequenceOperations = Evaluation.sequenceOperators
+  private let controlOperations = Evaluation.controlOperators
   private var stepsLeft: Int
   private var workLeft: Int
   /// Turns of a Loop, where those that it would make are not asked for.
@@ -95,9 +96,24 @@ final class Evaluation<S: ReferenceScalar> {
 
   /// Runs a graph on values for its inputs (its initializers stand for those left out); returns its outputs.
   func run(_ program: Program, _ given: [String: Value<S>], outer: Scope?) throws(ONNXError) -> [Value<S>] {
+    let results = try run(program, entries: given.mapValues { .tensor(.value($0)) }, outer: outer)
+    var values: [Value<S>] = []
+    for (output, entry) in zip(program.outputs, results) {
+      guard case .tensor(let operand) = entry else {
+        throw .graphOutput(output, reason: "it is a sequence; only tensors leave a graph")
+      }
+      values.append(operand.value)
+    }
+    return values
+  }
+
+  /// The same of tensors and sequences.
+  func run(
+    _ program: Program, entries: [String: Entry<S>], outer: Scope?
+  ) throws(ONNXError) -> [Entry<S>] {
     let before = elements
     defer { elements = before }
-    var values = given.mapValues { Entry.tensor(.value($0)) }
+    var values = entries
     for (name, tensor) in program.initializers where values[name] == nil {
       guard let count = checkedProduct(tensor.shape.map { max($0, 1) }), count <= limits.elements else {
         throw .tensor(name, reason: "shape \(tensor.shape) is over the limit of \(limits.elements) elements")
@@ -123,15 +139,12 @@ final class Evaluation<S: ReferenceScalar> {
         }
       }
     }
-    var results: [Value<S>] = []
+    var results: [Entry<S>] = []
     for output in program.outputs {
       guard let entry = scope.entry(output) else {
         throw .graphOutput(output, reason: "nothing makes it")
       }
-      guard case .tensor(let operand) = entry else {
-        throw .graphOutput(output, reason: "it is a sequence; only tensors leave a graph")
-      }
-      results.append(operand.value)
+      results.append(entry)
     }
     return results
   }
@@ -142,10 +155,18 @@ final class Evaluation<S: ReferenceScalar> {
     for (name, entry) in zip(step.inputs, inputs) where !name.isEmpty && entry == nil {
       throw .unknownValue(node: step.label, value: name)
     }
+    if let function = step.function.first {
+      var given: [String: Entry<S>] = [:]
+      for (info, entry) in zip(function.inputs, inputs.compactMap { $0 }) { given[info.name] = entry }
+      let results = try run(function, entries: given, outer: nil)
+      return Array(zip(step.outputs.filter { !$0.isEmpty }, results))
+    }
     let call = Call(step: step, inputs: inputs, evaluation: self, scope: scope)
     let results: [Entry<S>?]
     if let operation = sequenceOperations[step.operation] {
       results = [try operation(call)]
+    } else if let operation = controlOperations[step.operation] {
+      results = try operation(call)
     } else if let operation = operation(step.operation) {
       results = try operation(call).map { $0.map { .tensor(.value($0)) } }
     } else {
@@ -177,7 +198,7 @@ final class Evaluation<S: ReferenceScalar> {
       { recurrentOperators }, { shapeOperators }, { sliceOperators }, { indexOperators },
       { constantOperators }, { castOperators }, { elementwiseOperators }, { arithmeticOperators },
       { logicOperators }, { matrixOperators }, { reductionOperators }, { normalizationOperators },
-      { controlOperators }, { convolutionOperators }, { poolingOperators }, { bitOperators },
+      { convolutionOperators }, { poolingOperators }, { bitOperators },
       { channelNormalizationOperators }, { resizeOperators }, { signalOperators }, { samplingOperators },
       { attentionOperators },
       { fusedOperators },
@@ -185,5 +206,7 @@ final class Evaluation<S: ReferenceScalar> {
   }
 
   /// The operators that have a function; a test holds them against the signatures.
-  static var operatorNames: [String] { (groups.flatMap { $0().keys } + sequenceOperators.keys).sorted() }
+  static var operatorNames: [String] {
+    (groups.flatMap { $0().keys } + sequenceOperators.keys + controlOperators.keys).sorted()
+  }
 }

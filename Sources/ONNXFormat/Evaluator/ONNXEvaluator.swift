@@ -31,12 +31,20 @@ public struct ONNXEvaluator: Sendable {
     guard ONNXDecoder.opsets.contains(model.opset) else {
       throw .unsupportedOpset(model.opset, supported: ONNXDecoder.opsets)
     }
-    do { program = try Program(model.graph, opset: model.opset, isVisible: { _ in false }) } catch {
+    let functions = FunctionCalls(model, limits: limits)
+    do {
+      program = try Program(
+        model.graph, opset: model.opset, functions: functions, isVisible: { _ in false })
+    } catch {
       throw error.naming(
-        model.graph.unknownOperators { Signature.find(Program.name(of: $0), opset: model.opset) == nil })
+        model.graph.unknownOperators {
+          Signature.find(Program.name(of: $0), opset: model.opset) == nil && !functions.isKnown($0)
+        })
     }
     self.limits = limits
-    weights = model.graph.constantElements
+    weights =
+      model.graph.constantElements
+      + model.functions.reduce(0) { $0 + ONNXGraph(name: "", nodes: $1.nodes).constantElements }
   }
 
   /// The same graph where inputs of fixed sizes may have others, and each Loop makes no more than `turns` turns: to see what it

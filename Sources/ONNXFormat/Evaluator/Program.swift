@@ -14,6 +14,8 @@ struct Program: Sendable {
     let outputs: [String]
     let attributes: [String: ONNXAttribute]
     let subgraphs: [String: Program]
+    /// What it calls where that is a function of the model, in place of an operator.
+    var function: [Program] = []
     /// Values of this graph that no later step reads.
     var releases: [String] = []
 
@@ -34,7 +36,9 @@ struct Program: Sendable {
   let captured: [String]
 
   /// Checks and sorts `graph`; `isVisible` tells which values the graphs around it hold.
-  init(_ graph: ONNXGraph, opset: Int64, isVisible: @escaping (String) -> Bool) throws(ONNXError) {
+  init(
+    _ graph: ONNXGraph, opset: Int64, functions: FunctionCalls, isVisible: @escaping (String) -> Bool
+  ) throws(ONNXError) {
     name = graph.name
     inputs = graph.inputs
     let local = try Self.definitions(graph)
@@ -43,7 +47,7 @@ struct Program: Sendable {
 
     let visible = { (name: String) in local[name] != nil || isVisible(name) }
     var unsorted: [Step] = []
-    for node in graph.nodes { unsorted.append(try Self.step(node, opset, visible)) }
+    for node in graph.nodes { unsorted.append(try Self.step(node, opset, functions, visible)) }
     var captured: Set<String> = []
     for step in unsorted {
       for value in step.reads where local[value] == nil {
@@ -95,8 +99,14 @@ struct Program: Sendable {
   }
 
   private static func step(
-    _ node: ONNXNode, _ opset: Int64, _ visible: @escaping (String) -> Bool
+    _ node: ONNXNode, _ opset: Int64, _ functions: FunctionCalls, _ visible: @escaping (String) -> Bool
   ) throws(ONNXError) -> Step {
+    if let function = try functions.program(of: node, modelOpset: opset) {
+      return Step(
+        label: node.label, operation: node.operation, signature: .functionCall, opset: opset,
+        inputs: node.inputs,
+        outputs: node.outputs, attributes: [:], subgraphs: [:], function: [function])
+    }
     let operation = name(of: node)
     guard node.domain.isEmpty || !Signature.all(operation).isEmpty else {
       throw .unknownOperator(
@@ -121,7 +131,8 @@ struct Program: Sendable {
     let attributes = try signature.checked(node)
     for (name, attribute) in attributes {
       if case .graph(let graph) = attribute {
-        subgraphs[name] = try Program(graph, opset: opset, isVisible: visible)
+        subgraphs[name] = try Program(
+          graph, opset: opset, functions: functions, isVisible: visible)
       }
     }
     return Step(

@@ -49,6 +49,18 @@ struct Signature: Sendable {
     all(name).first { $0.since <= opset }.flatMap { $0.isDeprecated ? nil : $0 }
   }
 
+  init(
+    name: String, since: Int64, inputs: [Parameter], outputs: [Parameter], attributes: [String: Attribute],
+    isDeprecated: Bool
+  ) {
+    self.name = name
+    self.since = since
+    self.inputs = inputs
+    self.outputs = outputs
+    self.attributes = attributes
+    self.isDeprecated = isDeprecated
+  }
+
   /// Parses a line of the table: `Gemm 11 A,B,C? Y alpha:float=1.0 transA:int=0`.
   init?(line: Substring) {
     let words = line.split(separator: " ")
@@ -150,6 +162,7 @@ extension ONNXAttribute {
     case .floats: "floats"
     case .ints: "ints"
     case .strings: "strings"
+    case .reference: "reference to a function's attribute"
     }
   }
 }

@@ -34,6 +34,7 @@ extension ONNXExporter {
     case .choice(let choice): try exportChoice(layer, choice)
     case .reverse: try exportReverse(layer)
     case .constant(let constant): try exportConstant(layer, constant)
+    case .stepPacking(let packing): try exportStepPacking(layer, packing)
     case .dropout(let dropout): try exportDropout(layer, dropout)
     case .argMax: try exportArgMax(layer)
     }

@@ -19,6 +19,8 @@ public struct ONNXExporter {
   var nodes: [ONNXNode] = []
   var initializers: [ONNXGraph.Initializer] = []
   var notes: [ConversionNote] = []
+  /// Those that nodes call.
+  var functions: [ONNXFunction] = []
   var names = UniqueNames(countingFrom: 1)
   /// The ONNX tensors that hold a canonical value, each under its arrangement.
   var holders: [String: Holders] = [:]
@@ -120,7 +122,10 @@ public struct ONNXExporter {
       model: ONNXModel(
         irVersion: irVersion, producer: "rnnconv", domain: source["onnx:domain"] ?? "",
         modelVersion: source["onnx:model_version"].flatMap { Int64($0) } ?? 0,
-        documentation: source["onnx:doc_string"] ?? "", opsets: ["": opset], graph: graph, metadata: metadata),
+        documentation: source["onnx:doc_string"] ?? "",
+        opsets: ["": opset].merging(functions.map { ($0.name.domain, 1) }) { first, _ in first },
+        graph: graph,
+        functions: functions, metadata: metadata),
       notes: notes)
   }
 

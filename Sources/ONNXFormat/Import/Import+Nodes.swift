@@ -6,10 +6,12 @@ extension ONNXImporter {
   /// Interprets one node; its inputs were interpreted before.
   mutating func importNode(_ node: ONNXNode) throws(ONNXError) {
     guard node.domain.isEmpty else {
+      if try importStepPacking(node) { return }
       throw .unknownOperator(
         node: node.label, domain: node.domain,
         hint: "; export the model again without custom or quantised operators")
     }
+    ownOpset = node.opset
     let rules = ONNXOperator.named[node.operation]
     if try foldConstants(node, rules) { return }
     if try importSizes(node, rules) { return }
@@ -38,7 +40,7 @@ extension ONNXImporter {
           "what its axes mean cannot be told: node \(node.label) reads it, and no recurrent operator follows in "
           + "a way that can be traced; say what they are with \(Setting.axes) \(node.inputs[position])=AXIS,AXIS…"
       )
-    case .constant, .sizes, .filled, .mask:
+    case .constant, .sizes, .filled, .mask, .list:
       throw .notImportable(
         node: node.label, reason: "its input '\(node.inputs[position])' does not depend on the model's inputs"
       )
@@ -85,7 +87,7 @@ extension ONNXImporter {
         throw .unboundWeight(node: node.label, input: name, value: input)
       }
       return tensor
-    case .view, .sizes, .filled, .mask:
+    case .view, .sizes, .filled, .mask, .list:
       throw .notImportable(
         node: node.label,
         reason: "its weight '\(name)' ('\(node.inputs[position])') is computed from the inputs")

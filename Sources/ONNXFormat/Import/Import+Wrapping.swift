@@ -17,6 +17,27 @@ extension ONNXImporter {
     case ("Less", .view(let ids)?, .constant(let zero)?, nil)
     where ids.kind.isInteger && ids.offset == 0 && ids.wrapping == nil && zero.doubles == [0]:
       set(try output(node), .mask(ids, isNegative: true))
+    case ("Equal", .view(let ids)?, .constant(let token)?, nil),
+      ("Equal", .constant(let token)?, .view(let ids)?, nil):
+      guard ids.kind == .tokens, ids.offset == 0, ids.wrapping == nil, token.count == 1,
+        let number = Int(exactly: token.doubles[0])
+      else { return false }
+      var answer = ids
+      answer.wrapping = .equals(number, isTrue: true)
+      set(try output(node), .view(answer), .bool)
+    case ("Not", .view(let answer)?, nil, nil):
+      if case .equals(let token, let isTrue)? = answer.wrapping {
+        var other = answer
+        other.wrapping = .equals(token, isTrue: !isTrue)
+        set(try output(node), .view(other), .bool)
+      } else {
+        // In the body of a loop an answer is a number, 1 or 0.
+        guard isBody, !answer.kind.isInteger, type(node) == .bool else { return false }
+        try addConstant(node, .subtract, answer, Tensor([1] as [Float], shape: [1]), constantFirst: true)
+        elementTypes[try output(node)] = .bool
+      }
+    case ("Where", .view(let answer)?, _, _) where isBody && type(node) == .bool && !answer.kind.isInteger:
+      try choose(node)
     case ("Not", .mask(let ids, let isNegative)?, nil, nil):
       set(try output(node), .mask(ids, isNegative: !isNegative))
     case ("Cast", .mask(let ids, let isNegative)?, nil, nil):
@@ -36,6 +57,24 @@ extension ONNXImporter {
     default: return false
     }
     return true
+  }
+
+  /// Where(m, a, b) of an answer that is 1 or 0: m·a + (1 − m)·b.
+  private mutating func choose(_ node: ONNXNode) throws(ONNXError) {
+    guard node.inputs.count == 3 else { throw .missingInput(node: node.label, input: "Y") }
+    func make(_ operation: String, _ inputs: [String], _ output: String) throws(ONNXError) {
+      try importNode(
+        ONNXNode(operation, name: node.name, inputs: inputs, outputs: [output], index: node.index))
+    }
+    let name = try output(node)
+    let (other, first, second) = (
+      uniqueValue("\(name)·other"), uniqueValue("\(name)·a"), uniqueValue("\(name)·b")
+    )
+    try make("Not", [node.inputs[0]], other)
+    try make("Mul", [node.inputs[0], node.inputs[1]], first)
+    try make("Mul", [other, node.inputs[2]], second)
+    try make("Add", [first, second], name)
+    elementTypes[name] = type(node, 1)
   }
 
   private func castsToFloat(_ node: ONNXNode) -> Bool {

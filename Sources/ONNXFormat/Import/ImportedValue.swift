@@ -13,6 +13,8 @@ enum ImportedValue: Equatable {
   case filled(base: Tensor, shape: [Size])
   /// Whether each token id is negative (or is not).
   case mask(View, isNegative: Bool)
+  /// A sequence's steps as a list of tensors; the view's axes are those of each, without time. Nil for an empty list.
+  case list(View?)
   /// A graph input that only weights use; its numbers come from the caller.
   case unbound
 }

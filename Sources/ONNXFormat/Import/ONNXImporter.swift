@@ -20,6 +20,8 @@ public struct ONNXImporter {
   let givenAxes: [String: [InputAxis]]
   let limits: Limits
   let gates: ONNXGates
+  /// Functions of the model that are layers.
+  let packings: [ONNXFunction.Name: StepPacking.Direction]
   var values: [String: ImportedValue] = [:]
   /// How often a value is read, graph outputs included.
   var uses: [String: Int] = [:]
@@ -58,7 +60,10 @@ public struct ONNXImporter {
   /// Whether the graph is a Loop's body, where a sequence has one step.
   var isBody = false
 
-  var opset: Int64 { source.opset }
+  /// That of the node which is being imported.
+  var opset: Int64 { ownOpset ?? source.opset }
+  /// That of a function whose node it is.
+  var ownOpset: Int64?
 
   /// Imports `source`.
   ///
@@ -75,9 +80,10 @@ public struct ONNXImporter {
   }
 
   static func importModel(
-    _ source: ONNXModel, bindings: [String: Tensor] = [:], axes: [String: [InputAxis]] = [:],
+    _ model: ONNXModel, bindings: [String: Tensor] = [:], axes: [String: [InputAxis]] = [:],
     limits: Limits = .standard, gates: ONNXGates
   ) throws(ONNXError) -> ONNXImport {
+    let source = try InlinedFunctions.inlined(model, limits: limits)
     var attempt = ONNXImporter(source: source, bindings: bindings, axes: axes, limits: limits, gates: gates)
     var failure: ONNXError
     do { return try attempt.run() } catch { failure = error }
@@ -127,6 +133,7 @@ public struct ONNXImporter {
     givenAxes = axes
     self.gates = gates
     self.source = source
+    packings = source.functionsByName.compactMapValues { StepPacking.Direction($0) }
     self.bindings = bindings
     self.limits = limits
   }
@@ -142,7 +149,9 @@ public struct ONNXImporter {
     }
     let all = nodes.withBranches
     for node in all {
-      for input in node.inputs where !input.isEmpty { uses[input, default: 0] += 1 }
+      // What stands inside a branch is in the list by itself.
+      let read = node.branches.isEmpty ? node.reads : node.inputs
+      for input in read where !input.isEmpty { uses[input, default: 0] += 1 }
       for output in node.branches.flatMap(\.outputs) { uses[output.name, default: 0] += 1 }
     }
     for output in graph.outputs { uses[output.name, default: 0] += 1 }
@@ -164,12 +173,13 @@ public struct ONNXImporter {
           "the graph holds no RNN, LSTM or GRU: its recurrence is written out step by step\(writtenOutAdvice); as it stands, "
           + "node \(node) stops it: \(reason)")
     }
-    if let writtenOut, writtenOut.isRepeated(in: all) {
+    let rolledUp = try rollUpSteps(inputs)
+    if let writtenOut, !rolledUp, writtenOut.isRepeated(in: all) {
       note(
         writtenOut.label, .exact,
         "the graph holds no RNN, LSTM or GRU: steps that are written out stay written out\(writtenOutAdvice)")
     }
-    if let writtenOut, inputs.contains(where: \.kind.hasTime) {
+    if let writtenOut, !rolledUp, inputs.contains(where: \.kind.hasTime) {
       // Steps are axes of features, or each its own value: which axis else is time cannot be told.
       throw .notImportable(
         node: writtenOut.label,
@@ -188,16 +198,33 @@ public struct ONNXImporter {
     return ONNXImport(model: model, notes: notes)
   }
 
+  /// Puts steps that are written out one by one together again; whether there were any.
+  private mutating func rollUpSteps(_ inputs: [Model.Port]) throws(ONNXError) -> Bool {
+    var steps: WrittenOutSteps
+    // What is wrong with the model is found when all of it is checked.
+    do { steps = try WrittenOutSteps(self, inputs) } catch { return false }
+    steps.rollUp()
+    if steps.found.isEmpty { return false }
+    self = steps.importer
+    return true
+  }
+
   /// Refuses control flow that is no recurrence known here.
   private func refuseLoops(_ nodes: [ONNXNode]) throws(ONNXError) {
-    let flow = nodes.first { node in
-      ["Loop", "Scan"].contains(node.operation) && node.domain.isEmpty
-        && ScannedLayer(node, opset: opset, gates) == nil && GeneratedLoop(node) == nil
-    }
-    if let node = flow {
-      throw .notImportable(
-        node: node.label,
-        reason: "control flow has no place in the canonical model; `run` and `verify` evaluate it as it is")
+    for node in nodes where node.domain.isEmpty {
+      if node.operation == "Scan", ScannedLayer(node, opset: opset, gates) == nil {
+        throw .notImportable(
+          node: node.label,
+          reason: "control flow has no place in the canonical model; `run` and `verify` evaluate it as it is")
+      }
+      guard node.operation == "Loop", GeneratedLoop(node) == nil else { continue }
+      do throws(RecurrentLoop.Reason) { _ = try RecurrentLoop(node) } catch {
+        throw .notImportable(
+          node: node.label,
+          reason:
+            "control flow that is no recurrence along a sequence: \(error.text); `run` and `verify` evaluate it as it is"
+        )
+      }
     }
   }
 
@@ -634,11 +661,12 @@ extension ONNXGraph {
     var waiting = [Int](repeating: 0, count: nodes.count)
     var readers = [[Int]](repeating: [], count: nodes.count)
     for (position, node) in nodes.enumerated() {
-      for input in node.inputs where !input.isEmpty {
+      let own = Set(node.inputs)
+      for input in node.reads {
         if let maker = producer[input] {
           waiting[position] += 1
           readers[maker].append(position)
-        } else if !given.contains(input), !isGiven(input) {
+        } else if !given.contains(input), !isGiven(input), own.contains(input) {
           throw .unknownValue(node: node.label, value: input)
         }
       }

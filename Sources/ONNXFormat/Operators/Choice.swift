@@ -32,7 +32,8 @@ extension ONNXOperator {
       name, trace: { $0.all($1, $2) },
       fold: { (importer, node, tensors) throws(ONNXError) in
         try importer.foldComparison(node, tensors, holds)
-      })
+      },
+      onSizes: { (importer, node) throws(ONNXError) in try importer.sizesComparison(node, holds) })
     if let arithmetic {
       rules.interpret = { (importer, node) throws(ONNXError) in
         try importer.importComparison(node, arithmetic, isTurned: isTurned)
@@ -116,6 +117,33 @@ extension ONNXImporter {
       }
     }
     return .constant(Tensor(answers, shape: isScalar && count == 1 ? [] : [count]))
+  }
+
+  /// A comparison of two sizes that comes out the same whatever they are: one that the run decides is at least 1.
+  fileprivate mutating func sizesComparison(
+    _ node: ONNXNode, _ holds: (Double, Double) -> Bool
+  ) throws(ONNXError) -> ImportedValue? {
+    /// The least and the greatest that it may be.
+    func ends(_ position: Int) throws(ONNXError) -> [Double] {
+      if case .constant(let number) = try value(node, position), number.count == 1 { return number.doubles }
+      let (sizes, _) = try sizes(node, position, "\(position)")
+      guard sizes.count == 1 else {
+        throw .notImportable(node: node.label, reason: "it compares lists of sizes")
+      }
+      return (sizes[0].known ?? resolved(sizes[0])).map { [Double($0)] } ?? [
+        Double(sizes[0].factor), .infinity,
+      ]
+    }
+    let (first, second) = (try ends(0), try ends(1))
+    let answers = Set(first.flatMap { left in second.map { holds(left, $0) } })
+    guard let answer = answers.first, answers.count == 1, first.count + second.count < 4 else {
+      throw .notImportable(
+        node: node.label,
+        reason:
+          "it compares sizes that the run decides; a number bound to one that the inputs' shapes name (NAME=NUMBER) fixes it"
+      )
+    }
+    return .constant(Tensor([answer ? 1 : 0 as Int64], shape: []))
   }
 
   /// Where of sizes under a condition that is known.

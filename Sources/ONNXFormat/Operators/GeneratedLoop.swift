@@ -29,7 +29,7 @@ struct GeneratedLoop {
       node.inputs[1].isEmpty, graph.inputs.count == node.inputs.count,
       graph.outputs.count > node.inputs.count - 1
     else { return nil }
-    let pattern = Pattern(graph)
+    let pattern = GraphPattern(graph)
     let outputs = graph.outputs.map(\.name)
     let inputs = graph.inputs.map(\.name)
     var bookkeeping: Set<Int> = []
@@ -121,7 +121,7 @@ struct GeneratedLoop {
 }
 
 /// The nodes of a graph, asked for by what they make.
-private struct Pattern {
+struct GraphPattern {
   let nodes: [ONNXNode]
   private var makers: [String: Int] = [:]
   private var constants: [String: Tensor]
@@ -148,6 +148,8 @@ private struct Pattern {
     else { return nil }
     return nodes[index]
   }
+
+  func maker(of value: String) -> ONNXNode? { makers[value].map { nodes[$0] } }
 
   func integer(_ value: String) -> Int64? {
     guard let tensor = constants[value], tensor.count == 1 else { return nil }

@@ -2,20 +2,26 @@ internal import Recurrent
 internal import Tensors
 
 extension ONNXOperator {
-  /// A loop that generates; others are refused before.
+  /// A loop that generates, or one along sequences; others are refused before.
   static let loop = ONNXOperator(
     "Loop",
     demands: { node in
-      guard node.domain.isEmpty, case .graph(let body)? = node.attributes["body"] else { return [] }
+      guard node.domain.isEmpty, case .graph(let body)? = node.attributes["body"], GeneratedLoop(node) != nil
+      else { return [] }
       return zip(node.inputs, body.inputs).dropFirst(2).compactMap { input, info in
         GeneratedLoop.roles(info).map { InputRoles.Demand(input, $0) }
       }
     },
+    proposals: { _, node in (try? RecurrentLoop(node))?.proposals(node) ?? [] },
+    onSizes: { (_, _) in nil },
     interpret: { (importer, node) throws(ONNXError) in
-      guard let loop = GeneratedLoop(node) else {
-        throw .notImportable(node: node.label, reason: "it is no generating loop as rnnconv writes it")
+      if let loop = GeneratedLoop(node) { return try importer.importGenerate(node, loop) }
+      let loop: RecurrentLoop
+      do throws(RecurrentLoop.Reason) { loop = try RecurrentLoop(node) } catch {
+        throw .notImportable(
+          node: node.label, reason: "\(error.text); `run` and `verify` evaluate it as it is")
       }
-      try importer.importGenerate(node, loop)
+      try importer.importRecurrence(node, loop)
     })
 }
 
@@ -148,7 +154,7 @@ extension ONNXImporter {
       try require(view, front + View.canonicalAxes(kind), node, name)
       return view.value
     case .filled(let tensor, _), .constant(let tensor): base = tensor
-    case .sizes, .mask, .unbound:
+    case .sizes, .mask, .list, .unbound:
       throw .notImportable(node: node.label, reason: "its input \(name) cannot be understood")
     }
     let shape = Array(base.shape.dropFirst(front.count))

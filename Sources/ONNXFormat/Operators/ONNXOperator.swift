@@ -61,7 +61,7 @@ struct ONNXOperator: Sendable {
   }
 
   /// Every operator that the importer knows.
-  private static let all =
+  private static let all: [ONNXOperator] =
     [
       argMax, batchNormalization, cast, choose, concat, constant, conv, convTranspose, constantOfShape,
       cumSum, dropout, equal,
@@ -73,7 +73,8 @@ struct ONNXOperator: Sendable {
       reshape, resize,
       reverseSequence, rnn, scan, shape, size, slice, softmax, split, squeeze, tile, transpose, unsqueeze,
       upsample,
-    ] + arithmetic + pointwise + pools + normalizations + composedReductions + comparisons + unknownFunctions
+    ] + arithmetic + pointwise + pools + normalizations + composedReductions + comparisons + stepLists
+      + unknownFunctions
 
   /// Whether an import makes something of the node, be it of constants alone.
   static func isKnown(_ node: ONNXNode) -> Bool {

@@ -85,7 +85,7 @@ extension ONNXImporter {
         case .sizes(let sizes, _):
           direction != "forward"
             && (sizes == [.time(x.clock)] || x.timeSize.map { sizes == [.known($0)] } ?? false)
-        case .view, .filled, .mask, .unbound: false
+        case .view, .filled, .mask, .list, .unbound: false
         }
       guard isRight else {
         throw .notImportable(
@@ -188,7 +188,7 @@ extension Model {
       case .recurrent, .embedding, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .select,
         .arithmetic, .reverse,
         .constant, .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold,
-        .reduce, .timeSoftmax, .repeated, .batchNormalization, .normalization, .transposedConvolution, .resize,
+        .reduce, .timeSoftmax, .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution, .resize,
         .cumulativeSum, .choice:
         break
       }

@@ -38,7 +38,8 @@ extension ONNXImporter {
     case .constant(let tensor): all = tensor.shape.map { .known($0) }
     case .filled(_, let shape): all = shape
     case .sizes(let sizes, let isScalar): all = isScalar ? [] : [.known(sizes.count)]
-    case .mask: throw .notImportable(node: node.label, reason: "it looks at the shape of a mask")
+    case .mask, .list:
+      throw .notImportable(node: node.label, reason: "it looks at the shape of a mask or of a list")
     case .unbound:
       throw .graphInput(
         node.inputs[0],

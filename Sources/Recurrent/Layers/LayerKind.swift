@@ -88,6 +88,7 @@ package enum LayerName: String, CaseIterable, Sendable {
   case arithmetic = "Arithmetic"
   case choice = "Choice"
   case constant = "Constant"
+  case stepPacking = "StepPacking"
   case dropout = "Dropout"
   case reverse = "Reverse"
   case argMax = "ArgMax"

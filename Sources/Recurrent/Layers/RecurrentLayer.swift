@@ -148,7 +148,7 @@ extension RecurrentLayer: LayerKind {
       case .embedding, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .select, .concat,
         .slice,
         .arithmetic, .constant, .dropout, .reverse, .argMax, .generate, .convolution, .pool, .padding,
-        .featureGather, .unfold, .fold, .reduce, .timeSoftmax, .repeat, .batchNormalization, .normalization,
+        .featureGather, .unfold, .fold, .reduce, .timeSoftmax, .repeat, .stepPacking, .batchNormalization, .normalization,
         .transposedConvolution, .resize, .cumulativeSum, .choice:
         .rnn
       }

@@ -3,16 +3,22 @@ internal import Tensors
 
 /// If and Loop (Scan is beside): graphs inside nodes, which see the values around them.
 extension Evaluation {
-  static var controlOperators: [String: Operation] {
-    ["If": ifOperator, "Loop": loop, "Scan": scan]
+  /// Unlike others these may give sequences beside tensors.
+  typealias Control = (Call<S>) throws(ONNXError) -> [Entry<S>?]
+
+  static var controlOperators: [String: Control] {
+    [
+      "If": ifOperator, "Loop": loop,
+      "Scan": { call throws(ONNXError) in try scan(call).map { $0.map { .tensor(.value($0)) } } },
+    ]
   }
 
-  private static func ifOperator(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
+  private static func ifOperator(_ call: Call<S>) throws(ONNXError) -> [Entry<S>?] {
     let condition = try call.bool(0)
     guard condition.count == 1 else { throw call.mismatch(0, expected: "[]", found: condition.shape) }
     let branch = try call.subgraph(condition.elements[0] ? "then_branch" : "else_branch")
     guard branch.inputs.isEmpty else { throw call.invalid("a branch takes inputs, which If gives none") }
-    let results = try call.evaluation.run(branch, [:], outer: call.scope)
+    let results = try call.evaluation.run(branch, entries: [:], outer: call.scope)
     guard results.count >= call.step.outputs.count else {
       throw call.invalid("the branch has \(results.count) outputs, not \(call.step.outputs.count)")
     }
@@ -20,13 +26,13 @@ extension Evaluation {
   }
 
   /// Loop: the body takes (iteration, condition, carried…) and gives (condition, carried…, one slice of each scan…).
-  private static func loop(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
+  private static func loop(_ call: Call<S>) throws(ONNXError) -> [Entry<S>?] {
     let body = try call.subgraph("body")
     let trips = min(call.has(0) ? try call.scalar(0) : Int.max, call.evaluation.mostTurns)
     var goesOn = true
     if call.has(1) { goesOn = try call.condition(call.value(1)) }
-    var carried: [Value<S>] = []
-    for position in call.inputs.indices.dropFirst(2) { carried.append(try call.value(position)) }
+    var carried: [Entry<S>] = []
+    for position in call.inputs.indices.dropFirst(2) { carried.append(try call.entry(position)) }
     let scans = body.outputs.count - 1 - carried.count
     guard scans >= 0, body.inputs.count == carried.count + 2 else {
       throw call.invalid(
@@ -37,25 +43,23 @@ extension Evaluation {
     var iteration = 0
     while goesOn, iteration < trips {
       try call.evaluation.spendStep(call.step.label)
-      let counter = Value<S>.int64([iteration], shape: [])
-      let given = [counter, .bools(NDArray(scalar: true))] + carried
-      let results = try call.run(body, given)
-      goesOn = try call.condition(results[0])
+      let results = try call.turn(body, iteration, carried)
+      goesOn = try call.condition(call.tensor(results[0]))
       carried = Array(results[1..<(1 + carried.count)])
-      for scan in 0..<scans { slices[scan].append(results[1 + carried.count + scan]) }
+      for scan in 0..<scans { slices[scan].append(try call.tensor(results[1 + carried.count + scan])) }
       try call.checkCollected(slices)
       iteration += 1
     }
-    var outputs: [Value<S>?] = carried
+    var outputs: [Entry<S>?] = carried
     if iteration == 0, scans > 0 {
       // No slices: of the shape and type that the turn which was not made would have given.
-      let given = [Value<S>.int64([0], shape: []), .bools(NDArray(scalar: true))] + carried
-      for slice in try call.run(body, given).suffix(scans) {
-        outputs.append(slice.picked([], shape: [0] + slice.shape))
+      for result in try call.turn(body, 0, carried).suffix(scans) {
+        let slice = try call.tensor(result)
+        outputs.append(.tensor(.value(slice.picked([], shape: [0] + slice.shape))))
       }
       return outputs
     }
-    for list in slices { outputs.append(try call.stacked(list, like: list[0], axis: 0)) }
+    for list in slices { outputs.append(.tensor(.value(try call.stacked(list, like: list[0], axis: 0)))) }
     return outputs
   }
 }
@@ -74,6 +78,25 @@ extension Call {
         "its condition is not one boolean, but \(value.elementType.rawValue) of shape \(value.shape)")
     }
     return array.elements[0] != 0
+  }
+
+  fileprivate func tensor(_ entry: Entry<S>) throws(ONNXError) -> Value<S> {
+    guard case .tensor(let operand) = entry else {
+      throw invalid("its body gives a sequence where a tensor is wanted")
+    }
+    return operand.value
+  }
+
+  /// One turn of a Loop.
+  fileprivate func turn(
+    _ body: Program, _ iteration: Int, _ carried: [Entry<S>]
+  ) throws(ONNXError) -> [Entry<S>] {
+    let counted: [Entry<S>] = [
+      .tensor(.value(.int64([iteration], shape: []))), .tensor(.value(.bools(NDArray(scalar: true)))),
+    ]
+    let named = Dictionary(
+      zip(body.inputs.map(\.name), counted + carried), uniquingKeysWith: { first, _ in first })
+    return try evaluation.run(body, entries: named, outer: scope)
   }
 
   /// Runs a body on its inputs by position.
