@@ -52,7 +52,7 @@ let package = Package(
     library("SafetensorsFormat", ["ByteIO", "Tensors"]),
     library("StateDicts", ["ByteIO", "Tensors"]),
     library("PyTorchFormat", ["ByteIO", "StateDicts", "Tensors"]),
-    library("StateDictModels", ["Recurrent", "StateDicts", "Tensors"]),
+    library("StateDictModels", ["ByteIO", "Recurrent", "StateDicts", "Tensors"]),
     library("TorchEvaluator", ["ReferenceMath", "StateDicts", "Tensors"]),
     library("ModelDescriptions", ["ByteIO", "Recurrent", "Tensors"]),
     library("Verification", ["ByteIO", "Forward", "Recurrent", "Tensors"]),
