@@ -54,6 +54,7 @@ let package = Package(
     library("PyTorchFormat", ["ByteIO", "StateDicts", "Tensors"]),
     library("StateDictModels", ["ByteIO", "Recurrent", "StateDicts", "Tensors"]),
     library("TorchEvaluator", ["ReferenceMath", "StateDicts", "Tensors"]),
+    library("WeightTransfer", ["ONNXFormat", "Recurrent", "StateDictModels", "StateDicts", "Tensors"]),
     library("ModelDescriptions", ["ByteIO", "Recurrent", "Tensors"]),
     library("Verification", ["ByteIO", "Forward", "Recurrent", "Tensors"]),
     library(
@@ -62,7 +63,7 @@ let package = Package(
         "ByteIO", "Forward", "ModelDescriptions", "NativeFormat", "NumPyFormat", "ONNXFormat",
         "PyTorchFormat", "Recurrent", "ReferenceMath", "SafetensorsFormat", "StateDictModels", "StateDicts",
         "Tensors", "TorchEvaluator",
-        "Verification",
+        "Verification", "WeightTransfer",
       ]),
     library("FixtureChecks", ["ByteIO", "Forward", "RNNConv", "StateDicts", "Tensors", "Verification"]),
     .executableTarget(
@@ -119,6 +120,7 @@ let package = Package(
         "ByteIO", "Forward", "NativeFormat", "NumPyFormat", "ONNXFormat", "PyTorchFormat", "RNNConv",
         "Recurrent",
         "SafetensorsFormat", "StateDictModels", "StateDicts", "Tensors", "TestSupport", "Verification",
+        "WeightTransfer",
       ]),
     tests(
       "FixtureChecks",

@@ -83,6 +83,7 @@ struct ONNXMessage: ~Copyable {
     var node = ONNXNode(
       try text(message.op_type, "a node's op_type"), name: try text(message.name, "a node's name"),
       domain: domain == "ai.onnx" ? "" : domain, inputs: [], outputs: [], index: index)
+    node.metadata = try entries(message.metadata_props, message.n_metadata_props)
     for position in 0..<message.n_input {
       node.inputs.append(try text(message.input[position], "an input's name"))
     }
@@ -169,6 +170,16 @@ struct ONNXMessage: ~Copyable {
     }
     info.shape = dimensions
     return info
+  }
+
+  /// What the graph states of values between its nodes; of those that are no tensors nothing.
+  func valueInfos() throws(ONNXError) -> [ONNXValueInfo] {
+    guard let graph = model.pointee.graph?.pointee else { throw .noGraph }
+    var infos: [ONNXValueInfo] = []
+    for info in pointers(graph.value_info, graph.n_value_info) {
+      if let known = try? valueInfo(info.pointee) { infos.append(known) }
+    }
+    return infos
   }
 
   private func entries(

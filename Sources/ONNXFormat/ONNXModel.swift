@@ -73,6 +73,8 @@ public struct ONNXNode: Sendable, Equatable {
   public var attributes: [String: ONNXAttribute]
   /// Position in its graph; names nodes that have no name.
   public var index: Int
+  /// What an exporter says of where the node comes from; nothing is computed with it.
+  public var metadata: [String: String] = [:]
 
   public init(
     _ operation: String, name: String = "", domain: String = "", inputs: [String], outputs: [String],
@@ -125,7 +127,7 @@ public struct ONNXValueInfo: Sendable, Equatable {
 
 extension ONNXValueInfo {
   /// What a size that the file leaves open goes by: its symbol, and the input's name with the axis.
-  func sizeNames(_ axis: Int) -> [String] {
+  package func sizeNames(_ axis: Int) -> [String] {
     switch shape?[axis] {
     case .symbol(let name): [name, "\(self.name):\(axis)"]
     case .unknown: ["\(name):\(axis)"]

@@ -52,6 +52,19 @@ public struct Format: Sendable {
     /// Checks what the file itself says about its bytes, where reading it did not.
     var check: @Sendable () throws(RNNConvError) -> Void = {}
 
+    /// The tensors of a file of weights alone, whether a model can be made of them or not.
+    var stateDict: StateDict?
+    /// The graph of an ONNX file as the file states it.
+    var onnx: Graph?
+
+    /// An ONNX file before it is imported.
+    struct Graph: Sendable {
+      let model: ONNXModel
+      let bytes: ByteBuffer
+      let bindings: [String: Tensor]
+      let limits: Limits
+    }
+
     /// Runs of the canonical model, which share what they packed.
     private(set) var passes = Passes()
 
@@ -266,6 +279,8 @@ extension Format {
         tensors: { source.graph.storedTensors }, facts: { source.facts },
         companions: externalFiles)
       content.bindable = inputs.union(source.graph.inputSizeNames)
+      content.onnx = Content.Graph(
+        model: source, bytes: bytes, bindings: options.bindings, limits: options.limits)
       return content
     }, heeds: [.opset, .externalData],
     write: { (model, options) throws(RNNConvError) in
