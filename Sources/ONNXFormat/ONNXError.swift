@@ -45,6 +45,9 @@ public enum ONNXError: Error, Equatable, CustomStringConvertible {
   case model(ModelError)
   case notExpressible(layer: String, reason: String)
 
+  // Cutting out
+  case noSuchNode(String, advice: String)
+
   // Running
   case missingValue(input: String)
   case wrongValue(input: String, reason: String)
@@ -100,6 +103,7 @@ public enum ONNXError: Error, Equatable, CustomStringConvertible {
     case .graphOutput(let name, let reason): "graph output '\(name)': \(reason)"
     case .model(let error): error.description
     case .notExpressible(let layer, let reason): "layer '\(layer)' cannot be expressed in ONNX: \(reason)"
+    case .noSuchNode(let name, let advice): "nothing in the graph is called '\(name)': \(advice)"
     case .missingValue(let input): "input '\(input)': no value was given"
     case .wrongValue(let input, let reason): "input '\(input)': \(reason)"
     }
