@@ -40,6 +40,8 @@ public enum ONNXError: Error, Equatable, CustomStringConvertible {
   // Import and export
   case notImportable(node: String, reason: String)
   case unboundWeight(node: String, input: String, value: String)
+  /// The first reason, and all of them with how many nodes each is about.
+  indirect case refused(ONNXError, [Refusal])
   case graphInput(String, reason: String)
   case graphOutput(String, reason: String)
   case model(ModelError)
@@ -99,6 +101,7 @@ public enum ONNXError: Error, Equatable, CustomStringConvertible {
     case .unboundWeight(let node, let input, let value):
       "node \(node), input '\(input)': the weight '\(value)' is an input of the graph; "
         + "give its values with \(Setting.bindings) \(value)=FILE"
+    case .refused(let first, _): first.description
     case .graphInput(let name, let reason): "graph input '\(name)': \(reason)"
     case .graphOutput(let name, let reason): "graph output '\(name)': \(reason)"
     case .model(let error): error.description

@@ -257,7 +257,13 @@ extension Format {
           source, bindings: options.bindings, limits: options.limits)
         notes = imported.notes
         model = .success(imported.model)
-      } catch { model = .failure(.unreadable(path: options.path, reason: error.description)) }
+      } catch {
+        let all = if case .refused(_, let all) = error { all.map(\.line) } else { [String]() }
+        model = .failure(
+          all.isEmpty
+            ? .unreadable(path: options.path, reason: error.description)
+            : .notImported(path: options.path, reason: error.description, all: all))
+      }
       let given = Set(source.graph.initializers.map(\.name))
       func running(_ evaluator: ONNXEvaluator) -> Content.Evaluate {
         { (inputs, precision) throws(RNNConvError) in
