@@ -61,9 +61,10 @@ extension Architecture {
     do { json = try JSONValue(parsing: ByteBuffer(Array(text.utf8))) } catch {
       throw .badArchitecture(reason: error.description)
     }
-    guard case .array(let steps)? = json["steps"] else { throw .badArchitecture(reason: "it has no steps") }
-    guard case .bool(let batchFirst) = json["batch_first"] ?? .bool(false) else {
-      throw .badArchitecture(reason: "batch_first is neither true nor false")
+    guard case .array(let steps)? = json["steps"],
+      case .bool(let batchFirst) = json["batch_first"] ?? .bool(false)
+    else {
+      throw .badArchitecture(reason: "it has no steps, or batch_first is neither true nor false")
     }
     func ports(_ key: String, standard: [Port]) throws(StateDictError) -> [Port] {
       guard let given = json[key] else { return standard }

@@ -49,6 +49,7 @@ package struct WeightTransfer: Sendable {
     let operators = graph.nodes.count(where: \.isRecurrent)
     guard layers * operators <= 1 << 20 else { throw .tooMany(places: operators, candidates: layers) }
     try placeByName(graph)
+    foldNamed(graph)
     var sites: [Site] = []
     var taken: Set<String> = []
     for node in graph.nodes {
@@ -235,10 +236,43 @@ package struct WeightTransfer: Sendable {
 
   // MARK: BatchNorm
 
+  /// BatchNorms that no tensor of the graph is of.
+  private var missingNorms: [Architecture.BatchNorm] {
+    let used = Set(found.values.flatMap(\.recipe.tensors))
+    return weights.norms.filter { !used.contains($0.mean) }
+  }
+
+  private static let assumption =
+    "BatchNorm's eps is 1e-5 where it is folded into a convolution: a state dict does not say it"
+
+  /// PyTorch's newer exporter and optimisers fold a BatchNorm into a convolution that keeps its names: the node says which, or names do.
+  private mutating func foldNamed(_ graph: ONNXGraph) {
+    let norms = missingNorms
+    if norms.isEmpty { return }
+    var named: [(node: ONNXNode, place: String, weight: String)] = []
+    for node in graph.nodes where node.operation == "Conv" && node.domain.isEmpty {
+      guard let w = places.weight(node, 1), case .same(let name)? = found[w.name]?.recipe else { continue }
+      named.append((node, w.name, name))
+    }
+    let followers = followers(of: Set(named.map(\.weight.moduleName)), among: norms)
+    for (node, place, name) in named {
+      let scope = node.moduleScope
+      let told = norms.filter { $0.name == scope }
+      guard let norm = told.first ?? followers[name.moduleName]?.first, let b = places.weight(node, 2),
+        weights.tensors[norm.mean]!.shape == b.tensor.shape
+      else { continue }
+      let bias = name.moduleName.isEmpty ? "bias" : "\(name.moduleName).bias"
+      let own = weights.tensors[bias] == nil ? nil : bias
+      found[place] = (.foldedWeight(name, norm), told.isEmpty ? .name : .module)
+      found[b.name] = (.foldedBias(own, norm), told.isEmpty ? .name : .module)
+      assumptions = [Self.assumption]
+    }
+  }
+
   /// Convolutions that lost their names did so because a BatchNorm was folded into them, where the graph holds none of its own.
   private mutating func fold(_ sites: inout [Site]) throws(TransferError) {
     let used = Set(found.values.flatMap(\.recipe.tensors))
-    let norms = weights.norms.filter { !used.contains($0.mean) }
+    let norms = missingNorms
     let convolutions = sites.indices.filter { sites[$0].node.operation == "Conv" }
     // Those with a BatchNorm in the graph, whose names were lost, are sites themselves.
     guard !norms.isEmpty, !convolutions.isEmpty,
@@ -270,8 +304,7 @@ package struct WeightTransfer: Sendable {
       }
     }
     if convolutions.contains(where: { !sites[$0].candidates.isEmpty }) {
-      assumptions.append(
-        "BatchNorm's eps is 1e-5 where it is folded into a convolution: a state dict does not say it")
+      assumptions = [Self.assumption]
     }
   }
 

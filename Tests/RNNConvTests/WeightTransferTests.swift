@@ -197,6 +197,20 @@ import WeightTransfer
       try WeightTransfer(weights("left", "right"), into: model().graph)
     }
     #expect(error?.description.contains("conv1.weight with left") ?? false, "\(String(describing: error))")
+    // Folded into convolutions that kept their names: what stands there is no weight of the state dict.
+    var named = model()
+    for (index, norm) in ["bn2", "bn1"].enumerated() {
+      named.graph.nodes[index].name = "node_\(index)"
+      named.graph.nodes[index].metadata = ["pkg.torch.onnx.name_scopes": "['', '\(norm)', 'batch_norm']"]
+      named.graph.nodes[index].inputs[1] = "conv\(index + 1).weight"
+      named.graph.initializers[2 * index].name = "conv\(index + 1).weight"
+    }
+    let told = try WeightTransfer(weights("bn1", "bn2"), into: named.graph).placements.compactMap {
+      placement -> String? in
+      if case .foldedWeight(let name, let norm) = placement.recipe { "\(name) \(norm.name)" } else { nil }
+    }
+    // The node's own word, not the names'.
+    #expect(told == ["conv1.weight bn2", "conv2.weight bn1"])
     // Proven: the written nodes against nn.Conv1d and nn.BatchNorm1d.
     let (new, export) = try files(weights("bn1", "bn2"), model())
     let (report, _) = try new.convert(like: export, to: folder.path("folded.onnx"))
