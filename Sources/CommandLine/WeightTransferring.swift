@@ -44,6 +44,11 @@ func transfer(_ file: ModelFile, like graph: ModelFile, to path: String, _ targe
       + (count == 0
         ? "" : ": \(report.proven.prefix(12).map { $0.isEmpty ? "." : $0 }.joined(separator: ", "))")
       + (count > 12 ? ", …" : ""))
+  if let found = conversion.report {
+    Terminal.print(
+      "  verified \(Terminal.paint(found.verdict)): the written file against the graph with these weights, on \(found.probes.count) probes"
+    )
+  }
   if !report.unproven.isEmpty {
     Terminal.print(
       "           by name and shape alone: \(report.unproven.prefix(8).joined(separator: ", "))"

@@ -88,11 +88,11 @@ def judged(path: Path, choice: random.Random, most: int, folder: Path) -> tuple[
                 whole.graph.output.append(onnx.ValueInfoProto(name=name))
         try:
             runner = session(whole)
-        except Exception:  # onnxruntime itself does not take the file, or an output without a type
+            wanted = [o.name for o in runner.get_outputs()]
+            values = inputs | dict(zip(wanted, runner.run(wanted, inputs)))
+        except Exception:  # onnxruntime itself does not take the file or these sizes, or wants the type of an output
             refused += 1
             continue
-        wanted = [o.name for o in runner.get_outputs()]
-        values = inputs | dict(zip(wanted, runner.run(wanted, inputs)))
         alone = session(part)
         outputs = [o.name for o in part.graph.output]
         results = alone.run(outputs, {i.name: values[i.name] for i in alone.get_inputs()})
