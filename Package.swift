@@ -52,8 +52,9 @@ let package = Package(
     library("SafetensorsFormat", ["ByteIO", "Tensors"]),
     library("StateDicts", ["ByteIO", "Tensors"]),
     library("PyTorchFormat", ["ByteIO", "StateDicts", "Tensors"]),
-    library("StateDictModels", ["Recurrent", "StateDicts", "Tensors"]),
+    library("StateDictModels", ["ByteIO", "Recurrent", "StateDicts", "Tensors"]),
     library("TorchEvaluator", ["ReferenceMath", "StateDicts", "Tensors"]),
+    library("WeightTransfer", ["ONNXFormat", "Recurrent", "StateDictModels", "StateDicts", "Tensors"]),
     library("ModelDescriptions", ["ByteIO", "Recurrent", "Tensors"]),
     library("Verification", ["ByteIO", "Forward", "Recurrent", "Tensors"]),
     library(
@@ -62,7 +63,7 @@ let package = Package(
         "ByteIO", "Forward", "ModelDescriptions", "NativeFormat", "NumPyFormat", "ONNXFormat",
         "PyTorchFormat", "Recurrent", "ReferenceMath", "SafetensorsFormat", "StateDictModels", "StateDicts",
         "Tensors", "TorchEvaluator",
-        "Verification",
+        "Verification", "WeightTransfer",
       ]),
     library("FixtureChecks", ["ByteIO", "Forward", "RNNConv", "StateDicts", "Tensors", "Verification"]),
     .executableTarget(
@@ -120,6 +121,7 @@ let package = Package(
         "ByteIO", "Forward", "NativeFormat", "NumPyFormat", "ONNXFormat", "PyTorchFormat", "RNNConv",
         "Recurrent",
         "SafetensorsFormat", "StateDictModels", "StateDicts", "Tensors", "TestSupport", "Verification",
+        "WeightTransfer",
       ]),
     tests(
       "FixtureChecks",

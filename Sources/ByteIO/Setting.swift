@@ -2,7 +2,7 @@
 /// means, such as a flag, says that in its place; with the dot no text of a file is likely to be taken for one.
 public enum Setting: String, Sendable, CaseIterable, CustomStringConvertible {
   // Of a file of weights alone (`ArchitectureOptions`).
-  case key, modules, nonlinearity, batchFirst, select, head
+  case key, modules, nonlinearity, batchFirst, select, head, architecture
   // Of opening and of writing files.
   case format, bindings, axes, opset, externalData, compressed, allowLoss
   case targetFormat

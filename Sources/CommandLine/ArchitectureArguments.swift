@@ -26,12 +26,17 @@ struct ArchitectureArguments: ParsableArguments {
     completion: .list(Architecture.Activation.allCases.map(\.rawValue) + ["none"]))
   var head: String?
 
+  @Option(
+    help: "Which modules run and how, in place of all of these: a file of JSON (docs/pytorch.md).",
+    completion: .file(extensions: ["json"]))
+  var architecture: String?
+
   var options: ArchitectureOptions { get throws { try words.options(ArchitectureOptions()) } }
 
   var words: ArchitectureWords {
     ArchitectureWords(
       key: key, modules: modules, nonlinearity: nonlinearity, batchFirst: batchFirst, select: select,
-      head: head)
+      head: head, architecture: architecture)
   }
 }
 
@@ -86,7 +91,7 @@ struct PairedArchitectureArguments: ParsableArguments {
 struct ArchitectureWords {
   var key, modules, nonlinearity: String?
   var batchFirst: Bool?
-  var select, head: String?
+  var select, head, architecture: String?
   /// What the options' names begin with.
   var prefix = ""
 }
@@ -95,7 +100,7 @@ extension ArchitectureWords {
   private static let names:
     [(name: String, word: any WritableKeyPath<ArchitectureWords, String?> & Sendable)] = [
       ("key", \.key), ("modules", \.modules), ("nonlinearity", \.nonlinearity), ("select", \.select),
-      ("head", \.head),
+      ("head", \.head), ("architecture", \.architecture),
     ]
 
   /// - Parameter settings: such as `key=model_state` and `no-batch-first`.
@@ -121,6 +126,12 @@ extension ArchitectureWords {
     var options = others
     options.key = key ?? options.key
     options.batchFirst = batchFirst ?? options.batchFirst
+    if let architecture {
+      do {
+        options.architecture = String(
+          decoding: try ByteBuffer.open(path: architecture, limit: 1 << 24).array, as: UTF8.self)
+      } catch { throw RNNConvError.file(error) }
+    }
     if let modules {
       options.modules = modules.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
     }

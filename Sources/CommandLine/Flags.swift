@@ -10,6 +10,7 @@ extension Setting {
     case .batchFirst: "--batch-first"
     case .select: "--select"
     case .head: "--head"
+    case .architecture: "--architecture"
     case .format: "--from"
     case .bindings: "--bind"
     case .axes: "--axes"

@@ -72,6 +72,7 @@ struct Convert: ParsableCommand {
         rnnconv convert old.onnx new.onnx --opset 22
         rnnconv convert model.pt model.onnx --batch-first --select last --head softmax
         rnnconv convert model.onnx model.safetensors
+        rnnconv convert trained.pt new.onnx --like export.onnx
       """)
 
   @Argument(help: "The model; - for standard input.", completion: .file())
@@ -80,8 +81,24 @@ struct Convert: ParsableCommand {
   @Argument(help: "The file to write; its extension names the format.", completion: .file())
   var output: String
 
+  @Option(
+    help: """
+      An ONNX export of the same module: its graph with the weights of the input, a state dict, matched by names, shapes and \
+      values; every byte but the weights stays.
+      """, completion: .file(extensions: ["onnx"]))
+  var like: String?
+
   @OptionGroup var source: SourceOptions
   @OptionGroup var target: TargetOptions
 
-  func run() throws { try convert(try source.open(input), to: output, target) }
+  func run() throws {
+    guard let like else { return try convert(try source.open(input), to: output, target) }
+    var graph = source
+    // What is said of weights is not of the graph, and what is bound is of the graph alone.
+    graph.from = nil
+    var weights = source
+    weights.bind = []
+    try transfer(
+      try weights.open(input), like: try graph.open(like, ArchitectureOptions()), to: output, target)
+  }
 }

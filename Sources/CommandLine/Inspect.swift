@@ -33,6 +33,11 @@ struct Inspect: ParsableCommand {
   func run() throws {
     let file = try source.open(file)
     if tensors || stats { return try list(file) }
+    if let graph = file.graphSummary {
+      // What it holds, and then why no model is made of it.
+      if json { try Terminal.printJSON(try file.graphJSON(graph)) } else { printGraph(graph, of: file) }
+      _ = try file.model
+    }
     if json { return try Terminal.printJSON(try file.summary()) }
     printFile(file)
     let model = try file.model
@@ -55,6 +60,18 @@ struct Inspect: ParsableCommand {
     printFindings(file)
     for (key, value) in model.metadata.sorted(by: { $0.key < $1.key }) {
       Terminal.print("  \(Terminal.paint(key, .dim))  \(value)")
+    }
+  }
+
+  /// A file that may run as it is, and is not imported.
+  private func printGraph(_ graph: GraphSummary, of file: ModelFile) {
+    printFile(file)
+    Terminal.print("  parameters   \(graph.weightCount.grouped)")
+    for port in graph.inputs { Terminal.print("  input        \(port.description)") }
+    for port in graph.outputs { Terminal.print("  output       \(port.description)") }
+    if !graph.recurrentLayers.isEmpty { Terminal.print() }
+    for layer in graph.recurrentLayers {
+      Terminal.print("  \(Terminal.paint(layer.name, .bold))  \(layer.description)")
     }
   }
 

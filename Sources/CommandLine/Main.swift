@@ -25,7 +25,7 @@ struct RNNConvCommand: ParsableCommand {
     version: RNNConvVersion.current,
     subcommands: [
       Import.self, Export.self, Convert.self, Verify.self, ReplayCommand.self, Diff.self, Inspect.self,
-      Run.self, Build.self, GradientFlowCommand.self, Check.self, CheckWorker.self,
+      Run.self, Extract.self, Build.self, GradientFlowCommand.self, Check.self, CheckWorker.self,
     ])
 
   /// Set before a command runs, and by nobody else.

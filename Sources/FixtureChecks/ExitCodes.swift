@@ -21,7 +21,7 @@ extension RNNConvError {
     case .disproved: 1
     case .arguments, .model, .run, .evaluation, .comparison: 2
     case .notExpressible, .loss: 3
-    case .file, .unknownFormat, .foreignFormat, .unreadable: 4
+    case .file, .unknownFormat, .foreignFormat, .unreadable, .notImported: 4
     }
   }
 }

@@ -59,7 +59,8 @@ struct FixtureCheck {
   private func named(by error: RNNConvError) -> String? {
     switch error {
     case .model, .run, .evaluation, .comparison: return nil
-    case .file, .unknownFormat, .foreignFormat, .unreadable, .notExpressible, .loss, .disproved, .arguments:
+    case .file, .unknownFormat, .foreignFormat, .unreadable, .notImported, .notExpressible, .loss, .disproved,
+      .arguments:
       break
     }
     // The longest: what `a/x.npz` is called stands in `data/x.npz` too.

@@ -35,6 +35,14 @@ public enum ONNXDecoder {
     return (model, data.files)
   }
 
+  /// What a file says of the types and shapes of values between its nodes; most leave much of it out.
+  public static func valueInfos(
+    _ bytes: ByteBuffer, limits: Limits = .standard
+  ) throws(ONNXError) -> [String: ONNXValueInfo] {
+    let infos = try ONNXMessage(bytes, limits: limits).valueInfos()
+    return Dictionary(infos.map { ($0.name, $0) }) { first, _ in first }
+  }
+
   /// Whether the bytes look like a ModelProto, whole or cut short: protobuf has no magic, so its fields must be those
   /// of ModelProto, with the right wire types.
   public static func recognises(_ bytes: ByteBuffer) -> Bool { WireScan.looksLikeModel(bytes) }

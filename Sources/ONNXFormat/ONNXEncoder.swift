@@ -222,6 +222,11 @@ private final class MessageArena {
     let attributes = node.attributes.sorted { $0.key < $1.key }.map { attribute($0.key, $0.value) }
     message.n_attribute = attributes.count
     message.attribute = pointers(attributes)
+    if !node.metadata.isEmpty {
+      let metadata = entries(node.metadata)
+      message.n_metadata_props = metadata.count
+      message.metadata_props = pointers(metadata)
+    }
     return new(message)
   }
 

@@ -40,10 +40,15 @@ public enum ONNXError: Error, Equatable, CustomStringConvertible {
   // Import and export
   case notImportable(node: String, reason: String)
   case unboundWeight(node: String, input: String, value: String)
+  /// The first reason, and all of them with how many nodes each is about.
+  indirect case refused(ONNXError, [Refusal])
   case graphInput(String, reason: String)
   case graphOutput(String, reason: String)
   case model(ModelError)
   case notExpressible(layer: String, reason: String)
+
+  // Cutting out
+  case noSuchNode(String, advice: String)
 
   // Running
   case missingValue(input: String)
@@ -96,10 +101,12 @@ public enum ONNXError: Error, Equatable, CustomStringConvertible {
     case .unboundWeight(let node, let input, let value):
       "node \(node), input '\(input)': the weight '\(value)' is an input of the graph; "
         + "give its values with \(Setting.bindings) \(value)=FILE"
+    case .refused(let first, _): first.description
     case .graphInput(let name, let reason): "graph input '\(name)': \(reason)"
     case .graphOutput(let name, let reason): "graph output '\(name)': \(reason)"
     case .model(let error): error.description
     case .notExpressible(let layer, let reason): "layer '\(layer)' cannot be expressed in ONNX: \(reason)"
+    case .noSuchNode(let name, let advice): "nothing in the graph is called '\(name)': \(advice)"
     case .missingValue(let input): "input '\(input)': no value was given"
     case .wrongValue(let input, let reason): "input '\(input)': \(reason)"
     }

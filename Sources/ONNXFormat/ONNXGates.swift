@@ -1,18 +1,18 @@
-internal import Recurrent
+package import Recurrent
 
 /// How ONNX stacks the gates, held against the operator specification ("W parameter weight matrix", RNN, LSTM, GRU).
 ///
 /// The importer and the exporter share it; the evaluator has its own. Tests plant a mistake here and see `verify` find it.
-struct ONNXGates: Sendable {
-  var rnn = GateOrder(.hidden)
+package struct ONNXGates: Sendable {
+  package var rnn = GateOrder(.hidden)
   /// LSTM: W[iofc]
-  var lstm = GateOrder(.input, .output, .forget, .candidate)
+  package var lstm = GateOrder(.input, .output, .forget, .candidate)
   /// LSTM: P[iof]
   var peepholes = GateOrder(.input, .output, .forget)
   /// GRU: W[zrh]
-  var gru = GateOrder(.update, .reset, .new)
+  package var gru = GateOrder(.update, .reset, .new)
 
-  static let specification = ONNXGates()
+  package static let specification = ONNXGates()
 
   /// Nil where no operator computes the cell.
   func order(_ cell: Cell) -> GateOrder? {

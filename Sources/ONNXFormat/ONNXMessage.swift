@@ -127,6 +127,7 @@ struct ONNXMessage: ~Copyable {
     if let overload = message.overload, overload.pointee != 0 {
       throw .twoFunctions("\(node.function), overload '\(try text(overload, "a node's overload"))'")
     }
+    node.metadata = try entries(message.metadata_props, message.n_metadata_props)
     for position in 0..<message.n_input {
       node.inputs.append(try text(message.input[position], "an input's name"))
     }
@@ -220,6 +221,16 @@ struct ONNXMessage: ~Copyable {
     }
     info.shape = dimensions
     return info
+  }
+
+  /// What the graph states of values between its nodes; of those that are no tensors nothing.
+  func valueInfos() throws(ONNXError) -> [ONNXValueInfo] {
+    guard let graph = model.pointee.graph?.pointee else { throw .noGraph }
+    var infos: [ONNXValueInfo] = []
+    for info in pointers(graph.value_info, graph.n_value_info) {
+      if let known = try? valueInfo(info.pointee) { infos.append(known) }
+    }
+    return infos
   }
 
   private func entries(

@@ -78,6 +78,8 @@ public struct ONNXNode: Sendable, Equatable {
   public var index: Int
   /// The opset that it is of, where that is not the model's: a function has its own.
   var opset: Int64?
+  /// What an exporter says of where the node comes from; nothing is computed with it.
+  public var metadata: [String: String] = [:]
 
   public init(
     _ operation: String, name: String = "", domain: String = "", inputs: [String], outputs: [String],
@@ -132,7 +134,7 @@ public struct ONNXValueInfo: Sendable, Equatable {
 
 extension ONNXValueInfo {
   /// What a size that the file leaves open goes by: its symbol, and the input's name with the axis.
-  func sizeNames(_ axis: Int) -> [String] {
+  package func sizeNames(_ axis: Int) -> [String] {
     switch shape?[axis] {
     case .symbol(let name): [name, "\(self.name):\(axis)"]
     case .unknown: ["\(name):\(axis)"]

@@ -1,6 +1,6 @@
 extension ONNXGraph {
   /// All nodes, those of graphs inside nodes among them.
-  fileprivate var allNodes: [ONNXNode] {
+  var allNodes: [ONNXNode] {
     var all: [ONNXNode] = []
     // A stack of our own: graphs may nest as deep as the decoder allows.
     var waiting = [self]

@@ -9,7 +9,7 @@ public struct Conversion: Sendable {
   /// Of the file that was written.
   public let path: String
   /// How exact the import, a narrowing of weights and the export were, layer by layer.
-  public let notes: [ConversionNote]
+  public private(set) var notes: [ConversionNote]
   /// Layers of the model that was written.
   public let layerCount: Int
   /// Nil where verification was turned off.
@@ -17,6 +17,9 @@ public struct Conversion: Sendable {
   /// Where weights were narrowed: the written file against the source with its own weights. What it allows certifies how
   /// far the outputs moved.
   public var movement: VerificationReport?
+
+  /// Adds what happened before.
+  mutating func prepend(_ earlier: [ConversionNote]) { notes = earlier + notes }
 
   /// The worst of all notes.
   public var exactness: Exactness { notes.map(\.exactness).max() ?? .exact }

@@ -10,9 +10,8 @@ public struct FileFact: Sendable, Equatable {
 
 extension ONNXModel {
   var facts: [FileFact] {
-    var operators: [String: Int] = [:]
-    graph.count(into: &operators)
-    let counts = operators.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.value) \($0.key)" }
+    let operators = graph.operatorCounts
+    let counts = operators.map { "\($0.count) \($0.name)" }
     let domains = opsets.sorted { $0.key < $1.key }.map {
       $0.key.isEmpty ? "\($0.value)" : "\($0.key) \($0.value)"
     }
@@ -22,17 +21,24 @@ extension ONNXModel {
       FileFact(name: "ir version", value: "\(irVersion)"),
       FileFact(
         name: "nodes",
-        value: "\(operators.values.reduce(0, +).grouped)"
+        value: "\(operators.reduce(0) { $0 + $1.count }.grouped)"
           + (counts.isEmpty ? "" : ": \(counts.joined(separator: ", "))")),
     ] + (made.isEmpty ? [] : [FileFact(name: "made by", value: made)])
   }
 }
 
 extension ONNXGraph {
+  /// Its operators, and those of the graphs inside, the most frequent first.
+  var operatorCounts: [(name: String, count: Int)] {
+    var operators: [String: Int] = [:]
+    count(into: &operators)
+    return operators.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { ($0.key, $0.value) }
+  }
+
   /// Its operators, and those of the graphs inside, by how often there are.
   fileprivate func count(into operators: inout [String: Int]) {
     for node in nodes {
-      operators[node.operation, default: 0] += 1
+      operators[node.domain.isEmpty ? node.operation : "\(node.domain).\(node.operation)", default: 0] += 1
       for case .graph(let inner) in node.attributes.values { inner.count(into: &operators) }
     }
   }

@@ -52,6 +52,19 @@ public struct Format: Sendable {
     /// Checks what the file itself says about its bytes, where reading it did not.
     var check: @Sendable () throws(RNNConvError) -> Void = {}
 
+    /// The tensors of a file of weights alone, whether a model can be made of them or not.
+    var stateDict: StateDict?
+    /// The graph of an ONNX file as the file states it.
+    var onnx: Graph?
+
+    /// An ONNX file before it is imported.
+    struct Graph: Sendable {
+      let model: ONNXModel
+      let bytes: ByteBuffer
+      let bindings: [String: Tensor]
+      let limits: Limits
+    }
+
     /// Runs of the canonical model, which share what they packed.
     private(set) var passes = Passes()
 
@@ -244,7 +257,13 @@ extension Format {
           source, bindings: options.bindings, axes: options.architecture.axes, limits: options.limits)
         notes = imported.notes
         model = .success(imported.model)
-      } catch { model = .failure(.unreadable(path: options.path, reason: error.description)) }
+      } catch {
+        let all = if case .refused(_, let all) = error { all.map(\.line) } else { [String]() }
+        model = .failure(
+          all.isEmpty
+            ? .unreadable(path: options.path, reason: error.description)
+            : .notImported(path: options.path, reason: error.description, all: all))
+      }
       let given = Set(source.graph.initializers.map(\.name))
       func running(_ evaluator: ONNXEvaluator) -> Content.Evaluate {
         { (inputs, precision) throws(RNNConvError) in
@@ -266,6 +285,8 @@ extension Format {
         tensors: { source.graph.storedTensors }, facts: { source.facts },
         companions: externalFiles)
       content.bindable = inputs.union(source.graph.inputSizeNames)
+      content.onnx = Content.Graph(
+        model: source, bytes: bytes, bindings: options.bindings, limits: options.limits)
       return content
     }, heeds: [.opset, .externalData],
     write: { (model, options) throws(RNNConvError) in

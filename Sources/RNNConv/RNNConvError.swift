@@ -14,6 +14,8 @@ public enum RNNConvError: Error, Equatable, CustomStringConvertible {
   case foreignFormat(path: String, name: String, advice: String)
   /// Malformed, or holding something that is not supported.
   case unreadable(path: String, reason: String)
+  /// A file that can be evaluated and not imported, for several reasons: the first of them, and all with how many nodes each is about.
+  case notImported(path: String, reason: String, all: [String])
   /// The target format lacks what a layer means.
   case notExpressible(format: String, reason: String)
   /// The conversion would lose something, and no leave was given.
@@ -33,10 +35,13 @@ public enum RNNConvError: Error, Equatable, CustomStringConvertible {
 
   public var description: String { ([summary] + details.map { "  \($0)" }).joined(separator: "\n") }
 
-  /// What is lost, a line each.
+  /// What is lost, or everything that keeps a file from being imported, a line each.
   public var details: [String] {
-    guard case .loss(_, let notes) = self else { return [] }
-    return notes.map { "\($0.layer): \($0.detail)" }
+    switch self {
+    case .loss(_, let notes): notes.map { "\($0.layer): \($0.detail)" }
+    case .notImported(_, _, let all): all
+    default: []
+    }
   }
 
   /// On one line, without the details.
@@ -47,7 +52,7 @@ public enum RNNConvError: Error, Equatable, CustomStringConvertible {
       "\(path): not a file of a known format (\(known.joined(separator: ", "))); if it is one of them, name it with \(Setting.format)"
     case .foreignFormat(let path, let name, let advice):
       "\(path): \(name), which is not read: \(advice)"
-    case .unreadable(let path, let reason): "\(path): \(reason)"
+    case .unreadable(let path, let reason), .notImported(let path, let reason, _): "\(path): \(reason)"
     case .notExpressible(let format, let reason): "\(format): \(reason)"
     case .loss(let format, _):
       "\(format): something would be lost; \(Setting.allowLoss) accepts it:"

@@ -118,10 +118,12 @@ extension Format {
     let inference: Inference
     do { inference = try Inference(folded, options.architecture) } catch {
       let error = failed(error)
-      return Content(
+      var content = Content(
         model: .failure(error), notes: [],
         evaluate: { (_, _) throws(RNNConvError) in throw error }, inputNames: [], tensors: tensors,
         companions: companions, check: check)
+      content.stateDict = state
+      return content
     }
     // Reordering gates copies every weight: not before somebody wants the model.
     let model: @Sendable () -> Result<Model, RNNConvError> = {
@@ -130,7 +132,7 @@ extension Format {
       }
     }
     let evaluator = TorchEvaluator(state, inference.architecture, limit: options.limits.elements)
-    return Content(
+    var content = Content(
       model: model(), notes: notes(inference, folded),
       evaluate: { (inputs, precision) throws(RNNConvError) in
         do {
@@ -141,6 +143,8 @@ extension Format {
         } catch { throw .evaluation(path: options.path, reason: "\(error)") }
       }, inputNames: inference.architecture.inputs.map(\.name), findings: inference.findings,
       tensors: tensors, companions: companions, check: check)
+    content.stateDict = state
+    return content
   }
 
   /// What the model leaves behind is a loss: the user has to agree to it.

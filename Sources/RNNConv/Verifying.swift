@@ -119,7 +119,11 @@ extension ModelFile {
     guard let other else {
       // Why this file has no canonical model is the reason that nothing can be generated.
       do { _ = try model } catch {
-        guard case .unreadable(let path, let reason) = error else { throw error }
+        let (path, reason): (String, String)
+        switch error {
+        case .unreadable(let file, let why), .notImported(let file, let why, _): (path, reason) = (file, why)
+        default: throw error
+        }
         throw .unreadable(
           path: path,
           reason:

@@ -205,6 +205,21 @@ public struct StateDictExporter {
         .layerNorm(
           parameters(layer, "norm", normalization.scale, bias: normalization.bias),
           epsilon: normalization.epsilon))
+    case .convolution(let convolution):
+      let axes = try windows(layer, convolution.axes)
+      architecture.steps.append(
+        .convolution(
+          Architecture.Convolution(
+            parameters(layer, "conv", convolution.weight, bias: convolution.bias), axes: axes,
+            groups: convolution.groups)))
+    case .pool(let pool):
+      architecture.steps.append(
+        .pool(
+          Architecture.Pool(
+            Architecture.Pool.Function(pool.reduction), axes: try windows(layer, pool.axes),
+            roundsUp: pool.roundsUp)))
+    case .batchNormalization(let normalization):
+      architecture.steps.append(.batchNorm(parameters(layer, normalization)))
     case .select(.step(-1)): architecture.steps.append(.select(.last))
     case .select(.mean): architecture.steps.append(.select(.mean))
     case .select(.max): architecture.steps.append(.select(.max))
@@ -214,8 +229,8 @@ public struct StateDictExporter {
     case .activation, .softmax, .logSoftmax, .recurrent, .select, .concat, .slice,
       .arithmetic, .reverse,
       .constant,
-      .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax,
-      .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum, .choice:
+      .argMax, .generate, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax,
+      .repeated, .stepPacking, .normalization, .transposedConvolution, .resize, .cumulativeSum, .choice:
       guard let known = Architecture.Activation.allCases.first(where: { $0.operation == layer.operation })
       else {
         throw refuse(layer.name, "\(layer.operation.name) is no step that can be written beside a state dict")
@@ -234,6 +249,33 @@ public struct StateDictExporter {
     state.entries.append(.init(name + ".weight", weight))
     if let bias { state.entries.append(.init(name + ".bias", bias)) }
     return .init(name: name, weight: name + ".weight", bias: bias.map { _ in name + ".bias" })
+  }
+
+  /// The windows as a module of PyTorch has them.
+  private func windows(_ layer: Layer, _ axes: [WindowAxis]) throws(StateDictError) -> [Architecture.Window] {
+    try axes.map { (axis) throws(StateDictError) in
+      guard let window = Architecture.Window(axis) else {
+        throw refuse(
+          layer.name,
+          "it pads \(axis.before) places in front and \(axis.after) behind, PyTorch's modules as many on both sides"
+        )
+      }
+      return window
+    }
+  }
+
+  /// Adds a BatchNorm, named as the layer is, with the count that PyTorch keeps beside its statistics.
+  private mutating func parameters(
+    _ layer: Layer, _ normalization: BatchNormalization
+  ) -> Architecture.BatchNorm {
+    let name = unique(layer.name, or: "norm")
+    let norm = Architecture.BatchNorm(
+      name: name, weight: "\(name).weight", bias: "\(name).bias", mean: "\(name).running_mean",
+      variance: "\(name).running_var", epsilon: normalization.epsilon)
+    let tensors = [normalization.scale, normalization.bias, normalization.mean, normalization.variance]
+    state.entries += zip(norm.tensorNames, tensors).map { .init($0, $1) }
+    state.entries.append(.init("\(name).num_batches_tracked", Tensor([Int64(0)], shape: [])))
+    return norm
   }
 
   /// A name for a module: the layer's own where it is one for PyTorch.

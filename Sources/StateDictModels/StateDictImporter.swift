@@ -1,3 +1,4 @@
+internal import ByteIO
 package import Recurrent
 package import StateDicts
 internal import Tensors
@@ -89,7 +90,18 @@ public struct StateDictImporter {
       }
       return .sequence(features: weight.shape[1])
     case .layerNorm(let names, _): return .sequence(features: try tensor(names.weight).count)
-    case nil, .activation, .select: throw .badArchitecture(reason: "it does not begin with a module")
+    case .convolution(let module):
+      let weight = try tensor(module.names.weight)
+      guard weight.shape.count == module.axes.count + 2,
+        let features = checkedProduct([weight.shape[1], module.groups] + module.axes.map { $0.size ?? 1 }),
+        features <= ValueKind.mostFeatures
+      else {
+        throw .wrongShape(
+          module.names.weight, expected: [-1, -1] + module.axes.map(\.kernel), found: weight.shape)
+      }
+      return .sequence(features: features)
+    case .batchNorm(let module): return .sequence(features: try tensor(module.mean).count)
+    case nil, .pool, .activation, .select: throw .badArchitecture(reason: "it does not begin with a module")
     }
   }
 
@@ -183,6 +195,18 @@ public struct StateDictImporter {
         names.name,
         .layerNormalization(
           LayerNormalization(scale: tensor(names.weight), bias: bias(of: names), epsilon: epsilon)))
+    case .convolution(let module):
+      try append(
+        module.names.name,
+        .convolution(
+          Convolution(
+            weight: tensor(module.names.weight), bias: bias(of: module.names), axes: module.axes.map(\.axis),
+            groups: module.groups)))
+    case .pool(let module):
+      try append(
+        "pool",
+        .pool(Pool(module.function.reduction, axes: module.axes.map(\.axis), roundsUp: module.roundsUp)))
+    case .batchNorm(let module): try append(module.name, .batchNormalization(try normalization(module)))
     case .activation(let activation):
       try append(activation.rawValue, activation.operation)
     case .select(let selection):
@@ -199,6 +223,26 @@ public struct StateDictImporter {
       }
     case .recurrent(let module): try append(module)
     }
+  }
+
+  private func normalization(_ module: Architecture.BatchNorm) throws(StateDictError) -> BatchNormalization {
+    let mean = try tensor(module.mean)
+    // Without affine parameters γ is 1 and β is 0.
+    func vector(_ name: String?, _ value: Float) throws(StateDictError) -> Tensor {
+      if let name { return try tensor(name) }
+      let same = Tensor([Float](repeating: value, count: mean.count), shape: [mean.count])
+      do { return try same.converted(to: mean.elementType).tensor } catch {
+        throw .badModule(module.name, reason: error.description)
+      }
+    }
+    let features = kind.features
+    guard !kind.isInteger, mean.count > 0, features % mean.count == 0 else {
+      throw .doesNotFit(
+        module: module.name, reason: "\(features) features are not \(mean.count) channels")
+    }
+    return BatchNormalization(
+      scale: try vector(module.weight, 1), bias: try vector(module.bias, 0), mean: mean,
+      variance: try tensor(module.variance), epsilon: module.epsilon, inner: features / mean.count)
   }
 
   private func bias(of names: Architecture.Parameters) throws(StateDictError) -> Tensor? {
@@ -279,5 +323,39 @@ extension Architecture.Recurrent.Mode {
     case .lstm: .lstm
     case .gru: .gru(resetAfter: true)
     }
+  }
+}
+
+extension Architecture.Window {
+  var axis: WindowAxis {
+    WindowAxis(
+      size: size, kernel: kernel, stride: stride, dilation: dilation, before: padding, after: padding)
+  }
+
+  /// Nil where more is added on one side than on the other, as PyTorch's modules never do.
+  init?(_ axis: WindowAxis) {
+    guard axis.before == axis.after else { return nil }
+    self.init(
+      size: axis.size, kernel: axis.kernel, stride: axis.stride, padding: axis.before, dilation: axis.dilation
+    )
+  }
+}
+
+extension Architecture.Pool.Function {
+  var reduction: Pool.Reduction {
+    switch self {
+    case .max: .max
+    case .mean: .mean
+    case .paddedMean: .paddedMean
+    }
+  }
+
+  init(_ reduction: Pool.Reduction) {
+    self =
+      switch reduction {
+      case .max: .max
+      case .mean: .mean
+      case .paddedMean: .paddedMean
+      }
   }
 }

@@ -1,7 +1,8 @@
 internal import ByteIO
 internal import Tensors
 
-// The architecture as text, beside the tensors that rnnconv writes: names and choices; sizes are the tensors' own.
+// The architecture as text, beside the tensors that rnnconv writes, or as the user gives it: names and choices; sizes are the
+// tensors' own.
 
 extension Architecture {
   /// Under which the text stands in a file's metadata.
@@ -15,6 +16,16 @@ extension Architecture {
       case .linear(let names): .object([JSONMember("linear", .string(names.name))])
       case .layerNorm(let names, let epsilon):
         .object([JSONMember("layer_norm", .string(names.name)), JSONMember("eps", .string("\(epsilon)"))])
+      case .convolution(let convolution):
+        .object(
+          [JSONMember("conv", .string(convolution.names.name))] + convolution.axes.json(hasKernel: false)
+            + [JSONMember("groups", .integer(Int64(convolution.groups)))])
+      case .pool(let pool):
+        .object(
+          [JSONMember("pool", .string(pool.function.rawValue))] + pool.axes.json(hasKernel: true)
+            + [JSONMember("ceil_mode", .bool(pool.roundsUp))])
+      case .batchNorm(let norm):
+        .object([JSONMember("batch_norm", .string(norm.name)), JSONMember("eps", .string("\(norm.epsilon)"))])
       case .activation(let activation): .object([JSONMember("activation", .string(activation.rawValue))])
       case .select(let selection): .object([JSONMember("select", .string(selection.rawValue))])
       case .recurrent(let module):
@@ -50,11 +61,14 @@ extension Architecture {
     do { json = try JSONValue(parsing: ByteBuffer(Array(text.utf8))) } catch {
       throw .badArchitecture(reason: error.description)
     }
-    guard case .bool(let batchFirst)? = json["batch_first"], case .array(let steps)? = json["steps"] else {
-      throw .badArchitecture(reason: "it has no batch_first or no steps")
+    guard case .array(let steps)? = json["steps"],
+      case .bool(let batchFirst) = json["batch_first"] ?? .bool(false)
+    else {
+      throw .badArchitecture(reason: "it has no steps, or batch_first is neither true nor false")
     }
-    func ports(_ key: String) throws(StateDictError) -> [Port] {
-      guard case .array(let values)? = json[key] else { throw .badArchitecture(reason: "it has no \(key)") }
+    func ports(_ key: String, standard: [Port]) throws(StateDictError) -> [Port] {
+      guard let given = json[key] else { return standard }
+      guard case .array(let values) = given else { throw .badArchitecture(reason: "\(key) is no list") }
       return try values.map { (value) throws(StateDictError) in
         guard let role = value.text("role").flatMap(Port.Role.init(rawValue:)), let name = value.text("name")
         else {
@@ -75,7 +89,8 @@ extension Architecture {
     }
     self.init(
       steps: try steps.map { (step) throws(StateDictError) in try Step(step, index) }, batchFirst: batchFirst,
-      inputs: try ports("inputs"), outputs: try ports("outputs"))
+      inputs: try ports("inputs", standard: [Port(.input)]),
+      outputs: try ports("outputs", standard: [Port(.output)]))
   }
 }
 
@@ -102,6 +117,8 @@ extension Architecture.Step {
         throw .badArchitecture(reason: "there is no LayerNorm '\(name)'")
       }
       self = .layerNorm(found.names, epsilon: epsilon)
+    } else if let windowed = try Self(windowed: json, index) {
+      self = windowed
     } else if let name = json.text("embedding") ?? json.text("linear") {
       let found = index.modules.lazy.compactMap { module -> Architecture.Parameters? in
         if module.name == name, case .matrix(let names, _, _) = module.kind { names } else { nil }
@@ -115,7 +132,7 @@ extension Architecture.Step {
 }
 
 extension JSONValue {
-  fileprivate func text(_ key: String) -> String? {
+  func text(_ key: String) -> String? {
     if case .string(let text)? = self[key] { text } else { nil }
   }
 }

@@ -49,6 +49,9 @@ public struct Architecture: Sendable, Equatable {
     case linear(Parameters)
     /// `nn.LayerNorm` over the features.
     case layerNorm(Parameters, epsilon: Double)
+    case convolution(Convolution)
+    case pool(Pool)
+    case batchNorm(BatchNorm)
     case activation(Activation)
     case select(Selection)
   }
@@ -187,8 +190,11 @@ public struct Architecture: Sendable, Equatable {
       switch step {
       case .embedding(let names), .linear(let names), .layerNorm(let names, _):
         [names.weight] + (names.bias.map { [$0] } ?? [])
+      case .convolution(let convolution):
+        [convolution.names.weight] + (convolution.names.bias.map { [$0] } ?? [])
+      case .batchNorm(let norm): norm.tensorNames
       case .recurrent(let module): module.layers.joined().flatMap(\.all)
-      case .activation, .select: []
+      case .pool, .activation, .select: []
       }
     }
   }

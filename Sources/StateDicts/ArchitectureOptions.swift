@@ -13,6 +13,8 @@ public struct ArchitectureOptions: Sendable, Equatable {
   public var select: Architecture.Selection?
   /// The modules that run one after another, by name; `embedding:x` and `linear:x` where a matrix could be both.
   public var modules: [String]?
+  /// Which modules run and how, in words of its own (docs/pytorch.md): JSON as rnnconv writes it into state dicts.
+  public var architecture: String?
   /// Where in a nested checkpoint the state dict is.
   public var key: String?
   /// What the axes of a graph's inputs are, by the input's name, where their use does not tell.
@@ -30,6 +32,13 @@ extension ArchitectureOptions {
     return others != ArchitectureOptions()
   }
 
+  /// Whether nothing is said that an architecture says, too.
+  var isArchitectureAlone: Bool {
+    var rest = self
+    (rest.architecture, rest.key, rest.axes) = (nil, nil, [:])
+    return rest == ArchitectureOptions()
+  }
+
   /// What was said, under the names of the command line's options.
   package var json: JSONValue {
     var members: [JSONMember] = []
@@ -38,6 +47,7 @@ extension ArchitectureOptions {
     }
     func list(_ texts: [String]?) -> JSONValue? { texts.map { .array($0.map(JSONValue.string)) } }
     add("key", key.map(JSONValue.string))
+    add("architecture", architecture.map(JSONValue.string))
     add("modules", list(modules))
     add("nonlinearity", nonlinearity.map(JSONValue.string))
     add("batch_first", batchFirst.map(JSONValue.bool))
@@ -55,6 +65,7 @@ extension ArchitectureOptions {
     for member in members {
       switch (member.key, member.value) {
       case ("key", .string(let text)): key = text
+      case ("architecture", .string(let text)): architecture = text
       case ("modules", .array(let values)):
         modules = values.compactMap(\.word)
         guard modules!.count == values.count else { return nil }

@@ -14,7 +14,17 @@ package struct Inference: Sendable, Equatable {
     findings = []
     architecture = Architecture(steps: [])
     let chain: [Link]
-    if options == ArchitectureOptions(), let note = state.metadata[Architecture.metadataKey] {
+    if let text = options.architecture {
+      guard options.isArchitectureAlone else {
+        throw .badArchitecture(
+          reason:
+            "it says itself which modules run and how: \(Setting.modules), \(Setting.batchFirst), \(Setting.select), "
+            + "\(Setting.head) and \(Setting.nonlinearity) do not go with it")
+      }
+      architecture = try Architecture(json: text, index)
+      findings.append(Finding(.inferred, "architecture", "as it was given"))
+      chain = []
+    } else if options == ArchitectureOptions(), let note = state.metadata[Architecture.metadataKey] {
       architecture = try Architecture(json: note, index)
       findings.append(Finding(.inferred, "architecture", "as rnnconv wrote it into the file"))
       chain = []
@@ -34,6 +44,11 @@ package struct Inference: Sendable, Equatable {
     }
     let used = Set(architecture.tensorNames)
     for entry in state.entries where !used.contains(entry.name) {
+      // How often training has updated the statistics, of which nothing is computed.
+      if entry.name.hasSuffix("num_batches_tracked"), used.contains(entry.name.replacingLeaf("running_mean"))
+      {
+        continue
+      }
       findings.append(
         Finding(
           .unread, entry.name,
@@ -103,6 +118,12 @@ package struct Inference: Sendable, Equatable {
           isEmbedding
             ? .embedding(names, rows: rows, columns: columns) : .linear(names, rows: rows, columns: columns))
       case .vector(let names, let size): chain.append(.layerNorm(names, size: size))
+      case .convolution, .batchNorm:
+        throw .doesNotFit(
+          module: name,
+          reason:
+            "how a convolution or BatchNorm stands among the others is not in the file: say it with "
+            + "\(Setting.architecture)")
       case .other:
         throw .doesNotFit(module: name, reason: "it is no recurrent module, Linear, LayerNorm or Embedding")
       }
@@ -325,5 +346,12 @@ extension ModuleIndex.Module {
   fileprivate func layerNorm(_ features: Int) -> Inference.Link? {
     guard case .vector(let names, let size) = kind, size == features, names.bias != nil else { return nil }
     return .layerNorm(names, size: size)
+  }
+}
+
+extension String {
+  /// `bn.running_mean` of `bn.num_batches_tracked`.
+  fileprivate func replacingLeaf(_ leaf: String) -> String {
+    lastIndex(of: ".").map { self[...$0] + leaf } ?? leaf
   }
 }

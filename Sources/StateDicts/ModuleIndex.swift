@@ -1,26 +1,32 @@
 internal import Tensors
 
 /// The modules that the names of a state dict speak of, in the order of their first tensors.
-struct ModuleIndex {
-  enum Kind {
+package struct ModuleIndex {
+  package enum Kind {
     case recurrent(Architecture.Recurrent)
     /// `[rows, columns]`, with or without a bias `[rows]`: a Linear or an Embedding.
     case matrix(Architecture.Parameters, rows: Int, columns: Int)
     /// `[size]`, with or without a bias `[size]`: a LayerNorm, unless a pickled module says that it is something else.
     case vector(Architecture.Parameters, size: Int)
-    /// Anything else, such as a convolution.
+    /// `[O, C/groups, k…]`, with or without a bias `[O]`.
+    case convolution(Architecture.Parameters, shape: [Int])
+    /// Running statistics `[C]`, with or without a weight and a bias `[C]`.
+    case batchNorm(Architecture.BatchNorm, size: Int)
+    /// Anything else.
     case other
   }
 
-  struct Module {
-    let name: String
-    let kind: Kind
-    let tensors: [String]
+  package struct Module {
+    package let name: String
+    package let kind: Kind
+    package let tensors: [String]
 
-    var recurrent: Architecture.Recurrent? { if case .recurrent(let module) = kind { module } else { nil } }
+    package var recurrent: Architecture.Recurrent? {
+      if case .recurrent(let module) = kind { module } else { nil }
+    }
   }
 
-  let modules: [Module]
+  package let modules: [Module]
 
   /// The module of this name that is made of vectors.
   func vector(_ name: String) -> (names: Architecture.Parameters, size: Int)? {
@@ -29,7 +35,25 @@ struct ModuleIndex {
     }.first
   }
 
-  init(_ state: StateDict) throws(StateDictError) {
+  /// The convolution of this name, with the shape of its weight.
+  func convolution(_ name: String) -> (names: Architecture.Parameters, shape: [Int])? {
+    modules.lazy.compactMap { module in
+      if module.name == name, case .convolution(let names, let shape) = module.kind {
+        (names, shape)
+      } else {
+        nil
+      }
+    }.first
+  }
+
+  /// The BatchNorm of this name.
+  func batchNorm(_ name: String) -> Architecture.BatchNorm? {
+    modules.lazy.compactMap { module in
+      if module.name == name, case .batchNorm(let norm, _) = module.kind { norm } else { nil }
+    }.first
+  }
+
+  package init(_ state: StateDict) throws(StateDictError) {
     var names: [String] = []
     var members: [String: [StateDict.Entry]] = [:]
     for entry in state.entries {
@@ -72,6 +96,7 @@ struct ModuleIndex {
   private static func weighted(
     _ name: String, _ entries: [StateDict.Entry], _ className: String?
   ) -> Kind {
+    if let norm = batchNorm(name, entries) { return norm }
     var weight: StateDict.Entry?
     var bias: StateDict.Entry?
     for entry in entries {
@@ -89,12 +114,37 @@ struct ModuleIndex {
       return .vector(
         Architecture.Parameters(name: name, weight: weight.name, bias: bias?.name), size: weight.tensor.count)
     }
+    if (3...5).contains(weight.tensor.shape.count) {
+      guard weight.tensor.count > 0, bias.map({ $0.tensor.shape == [weight.tensor.shape[0]] }) ?? true else {
+        return .other
+      }
+      return .convolution(
+        Architecture.Parameters(name: name, weight: weight.name, bias: bias?.name),
+        shape: weight.tensor.shape)
+    }
     guard weight.tensor.shape.count == 2 else { return .other }
     let (rows, columns) = (weight.tensor.shape[0], weight.tensor.shape[1])
     if let bias, bias.tensor.shape != [rows] { return .other }
     return .matrix(
       Architecture.Parameters(name: name, weight: weight.name, bias: bias?.name), rows: rows, columns: columns
     )
+  }
+
+  /// `running_mean` and `running_var` are of a BatchNorm; its `num_batches_tracked` is of training.
+  private static func batchNorm(_ name: String, _ entries: [StateDict.Entry]) -> Kind? {
+    func entry(_ leaf: String) -> StateDict.Entry? {
+      entries.first { $0.name == (name.isEmpty ? leaf : "\(name).\(leaf)") }
+    }
+    guard let mean = entry("running_mean"), let variance = entry("running_var") else { return nil }
+    let (weight, bias) = (entry("weight"), entry("bias"))
+    let vectors = [mean, variance] + [weight, bias].compactMap { $0 }
+    guard mean.tensor.shape.count == 1, (weight == nil) == (bias == nil),
+      vectors.allSatisfy({ $0.tensor.shape == mean.tensor.shape && $0.tensor.elementType.isFloat })
+    else { return nil }
+    return .batchNorm(
+      Architecture.BatchNorm(
+        name: name, weight: weight?.name, bias: bias?.name, mean: mean.name, variance: variance.name),
+      size: mean.tensor.count)
   }
 
   // MARK: Recurrent modules

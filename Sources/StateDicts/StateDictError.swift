@@ -32,7 +32,7 @@ package enum StateDictError: Error, Equatable, CustomStringConvertible {
       "there is no module '\(name)'; there are \(known.joined(separator: ", "))"
     case .doesNotFit(let module, let reason): "module '\(module)': \(reason)"
     case .undecided(let what): what
-    case .badArchitecture(let reason): "the architecture in the file: \(reason)"
+    case .badArchitecture(let reason): "the architecture: \(reason)"
     case .notExpressible(let layer, let reason): "layer '\(layer)': \(reason)"
     case .invalidModel(let reason): reason
     }

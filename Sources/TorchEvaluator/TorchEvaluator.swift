@@ -173,6 +173,9 @@ struct TorchRun<S: ReferenceScalar> {
         }
         return bias.map { y + $0 } ?? y
       }
+    case .convolution(let module): try convolve(module)
+    case .pool(let module): try pool(module)
+    case .batchNorm(let module): try normalise(module)
     case .activation(let activation):
       let function = Self.function(activation)
       try map(activation.rawValue) { (x) throws(TorchEvaluatorError) in function(x) }
@@ -183,7 +186,7 @@ struct TorchRun<S: ReferenceScalar> {
   /// How many matrices flow.
   private var steps: Int { if case .sequence(let steps)? = current { steps.count } else { 1 } }
 
-  private mutating func map(
+  mutating func map(
     _ name: String, _ body: (Matrix<S>) throws(TorchEvaluatorError) -> Matrix<S>
   ) throws(TorchEvaluatorError) {
     switch current {
@@ -246,6 +249,12 @@ struct TorchRun<S: ReferenceScalar> {
 
   private func stored(_ name: String) throws(TorchEvaluatorError) -> Tensor? {
     try replaced(name) ?? evaluator.tensors[name]
+  }
+
+  /// A tensor of any shape.
+  func tensor(_ name: String) throws(TorchEvaluatorError) -> Tensor {
+    guard let tensor = try stored(name) else { throw .missingTensor(name) }
+    return tensor
   }
 
   /// A tensor of two axes.

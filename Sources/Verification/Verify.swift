@@ -78,6 +78,17 @@ public struct VerificationReport: Sendable, Equatable {
   }
 }
 
+extension VerificationReport {
+  /// Of one probe, by a bound that the caller derived.
+  ///
+  /// - Parameter violation: in words, where an output lies outside.
+  package init(_ left: String, _ right: String, probe: String, violation: String?) {
+    self.init(
+      left: left, right: right, verdict: violation == nil ? .equal : .different, fingerprints: [nil, nil],
+      outputs: [], roads: [], probes: [probe], seed: nil, reasons: [violation].compactMap { $0 })
+  }
+}
+
 extension VerificationReport: CustomStringConvertible {
   /// The verdict on a line, then why it is no better, and what explains a difference.
   public var description: String {

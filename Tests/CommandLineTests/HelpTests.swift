@@ -5,7 +5,8 @@ import Testing
 
 @Suite struct HelpTests {
   static let subcommands = [
-    "import", "export", "convert", "verify", "replay", "diff", "inspect", "run", "build", "gradient-flow",
+    "import", "export", "convert", "verify", "replay", "diff", "inspect", "run", "extract", "build",
+    "gradient-flow",
     "check",
   ]
 

@@ -54,13 +54,34 @@ import Testing
     #expect(try #require(json["tensorCount"] as? Int) > 0)
   }
 
-  @Test func `a file that cannot be imported still says what it holds`() throws {
+  @Test func `a file that runs and is not imported shows what it holds, and all that stops it`() throws {
     let folder = try TemporaryFolder()
-    let model = NumberTests.wrapped([ONNXNode("Sign", inputs: ["x"], outputs: ["y"])])
+    let model = NumberTests.wrapped([
+      ONNXNode("Sign", name: "first", inputs: ["x"], outputs: ["a"]),
+      ONNXNode("Sign", name: "second", inputs: ["x"], outputs: ["b"]),
+      ONNXNode("Add", inputs: ["a", "b"], outputs: ["c"]),
+      ONNXNode("Hardmax", name: "behind", inputs: ["c"], outputs: ["d"]),
+      ONNXNode("Identity", inputs: ["x"], outputs: ["y"]),
+    ])
     let path = try folder.write(
       ByteBuffer(joining: [try ONNXEncoder.encode(model).model]).array, to: "sign.onnx")
     let outcome = try Tool.run("inspect", path)
-    #expect(outcome.code == 4 && outcome.output.contains("nodes        2: 1 RNN, 1 Sign"), "\(outcome)")
+    #expect(outcome.code == 4 && outcome.output.contains("nodes        6: 2 Sign,"), "\(outcome)")
+    for line in [
+      "input        x F32 [T, B, 2]", "output       h F32", "RNN 2 → 2, forward",
+      "2 × Sign: this operator is not supported (first: 'first')",
+      "1 × Hardmax: this operator is not supported ('behind')",
+    ] { #expect((outcome.output + outcome.error).contains(line), "'\(line)' is missing: \(outcome)") }
+    let json = try Tool.run("inspect", path, "--json").json()
+    #expect(json["imported"] as? Bool == false && (json["reasons"] as? [String])?.count == 2, "\(json)")
+    #expect((json["operators"] as? [String: Int])?["Sign"] == 2)
+    let layer = try #require((json["layers"] as? [[String: Any]])?.first)
+    #expect(layer["operation"] as? String == "RNN" && layer["hiddenSize"] as? Int == 2, "\(layer)")
+    // What needs the model says all of it, too.
+    let refused = try Tool.run("import", path, "-o", folder.path("m.rnnw"))
+    #expect(
+      refused.code == 4 && refused.error.contains("2 × Sign") && refused.error.contains("1 × Hardmax"),
+      "\(refused)")
     let tensors = try Tool.run("inspect", path, "--stats")
     #expect(tensors.code == 0 && tensors.output.contains("R  F32 [1, 2, 2]  0.2 … 0.2"), "\(tensors)")
   }

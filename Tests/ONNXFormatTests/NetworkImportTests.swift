@@ -196,13 +196,50 @@ extension NetworkImportTests {
     }
     let model = graph(nodes, inputs: audio, outputs: ["v0"])
     let error = #expect(throws: ONNXError.self) { try ONNXImporter.importModel(model) }
-    #expect(error.map { "\($0)" }?.contains("Hardmax ×2, TopK ×1") ?? false)
+    guard case .refused(.unknownOperator, let all)? = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(
+      all.map(\.line) == [
+        "2 × Hardmax: this operator is not supported (first: #0)",
+        "1 × TopK: this operator is not supported (#1)",
+      ])
     var foreign = nodes
     for index in foreign.indices { foreign[index].domain = "ours" }
     let refused = #expect(throws: ONNXError.self) {
       try ONNXEvaluator(graph(foreign, inputs: audio, outputs: ["v0"]))
     }
     #expect(refused.map { "\($0)" }?.contains("ours.Hardmax ×2, ours.TopK ×1") ?? false)
+  }
+
+  @Test func `a refusal goes on behind a node, and lists every reason once`() throws {
+    let seven = ("seven", Tensor([Int64(7)], shape: [1]))
+    // Two convolutions over sizes that do not fit, control flow, an operator behind both that is not known, and one in the Loop.
+    var body = ONNXGraph(
+      name: "body", nodes: [ONNXNode("TopK", name: "inner", inputs: ["s"], outputs: ["t"])])
+    body.inputs = [
+      ONNXValueInfo("i", .int64, []), ONNXValueInfo("c", .bool, []), ONNXValueInfo("s", .float32, nil),
+    ]
+    body.outputs = [ONNXValueInfo("c", .bool, []), ONNXValueInfo("t", .float32, nil)]
+    let model = graph(
+      [
+        ONNXNode("Conv", name: "one", inputs: ["x", "w"], outputs: ["a"], attributes: ["group": .int(3)]),
+        ONNXNode("Conv", name: "two", inputs: ["x", "w"], outputs: ["b"], attributes: ["group": .int(5)]),
+        ONNXNode(
+          "Loop", name: "turns", inputs: ["seven", "", "x"], outputs: ["l"],
+          attributes: ["body": .graph(body)]),
+        ONNXNode("Add", name: "joined", inputs: ["a", "l"], outputs: ["d"]),
+        ONNXNode("Hardmax", name: "behind", inputs: ["d"], outputs: ["y"]),
+        conv("x", "fine"),
+      ], inputs: audio, weights: [kernel, seven])
+    let error = #expect(throws: ONNXError.self) { try ONNXImporter.importModel(model) }
+    guard case .refused(_, let all)? = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    let found = all.map { "\($0.count) \($0.operation) \($0.first)" }
+    #expect(found == ["2 Conv 'one'", "1 Loop 'turns'", "1 Hardmax 'behind'", "1 TopK 'inner'"], "\(found)")
   }
 }
 

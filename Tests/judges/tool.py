@@ -20,5 +20,5 @@ def binary() -> str:
 
 def forced(*arguments: str | Path) -> list[str]:
     """Arguments that write over what an earlier call of the same judge wrote."""
-    writes = arguments[0] in ("convert", "import", "export", "build", "verify", "gradient-flow")
+    writes = arguments[0] in ("convert", "import", "export", "build", "verify", "gradient-flow", "extract")
     return [*map(str, arguments), *(["--force"] if writes else [])]

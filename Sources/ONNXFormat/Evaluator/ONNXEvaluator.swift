@@ -65,6 +65,13 @@ public struct ONNXEvaluator: Sendable {
   public func run(
     _ inputs: [String: Tensor], precision: EvaluationPrecision
   ) throws(ONNXError) -> [String: Tensor] {
+    try typed(inputs, precision: precision).mapValues { $0.tensor }
+  }
+
+  /// The same with the type that the graph gives each output, which may be narrower than the one it was computed in.
+  public func typed(
+    _ inputs: [String: Tensor], precision: EvaluationPrecision
+  ) throws(ONNXError) -> [String: (tensor: Tensor, type: ElementType)] {
     switch precision {
     case .float32: try run(inputs, singleGates)
     case .float64: try run(inputs, doubleGates)
@@ -73,15 +80,15 @@ public struct ONNXEvaluator: Sendable {
 
   private func run<S: ReferenceScalar>(
     _ inputs: [String: Tensor], _ gates: GateCache<S>
-  ) throws(ONNXError) -> [String: Tensor] {
+  ) throws(ONNXError) -> [String: (tensor: Tensor, type: ElementType)] {
     let given = try checked(inputs, S.self)
     let sizes = given.values.reduce(0) { $0 + $1.count }
     let evaluation = Evaluation(
       limits: limits, gates: gates, weights: weights, given: sizes, mostTurns: mostTurns ?? .max)
     let outputs = try evaluation.run(program, given, outer: nil)
-    var tensors: [String: Tensor] = [:]
+    var tensors: [String: (tensor: Tensor, type: ElementType)] = [:]
     for (name, value) in zip(program.outputs, outputs) {
-      do { tensors[name] = try value.tensor() } catch {
+      do { tensors[name] = (try value.tensor(), value.elementType) } catch {
         throw .graphOutput(name, reason: error.description)
       }
     }

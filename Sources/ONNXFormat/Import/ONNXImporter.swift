@@ -57,6 +57,12 @@ public struct ONNXImporter {
   var truths: Set<String> = []
   /// How many nodes were understood.
   private var understood = 0
+  /// Whether everything that keeps the graph from being imported is asked for, not the first of it alone; and what was found.
+  var isListing = false
+  var refused: [RefusedNode] = []
+  /// What those would have made, what would have been made of that, and the nodes that would have.
+  var failed: Set<String> = []
+  var passedOver: [ONNXNode] = []
   /// Whether the graph is a Loop's body, where a sequence has one step.
   var isBody = false
 
@@ -91,16 +97,19 @@ public struct ONNXImporter {
     var furthest = attempt.understood
     var waiting = attempt.alternatives
     var tried = 0
+    var best = Assumptions()
     while let assumed = waiting.popLast(), tried < Assumptions.limit {
       tried += 1
       var other = ONNXImporter(source: source, bindings: bindings, axes: axes, limits: limits, gates: gates)
       other.assumed = assumed
       do { return try other.run() } catch {
         if let baked = other.baked { waiting.append(baked) }
-        if other.understood > furthest { (furthest, failure) = (other.understood, error) }
+        if other.understood > furthest { (furthest, failure, best) = (other.understood, error, assumed) }
       }
     }
-    throw failure.naming(source.graph.unknownOperators { !ONNXOperator.isKnown($0) })
+    var last = ONNXImporter(source: source, bindings: bindings, limits: limits, gates: gates)
+    last.assumed = best
+    throw last.refusal(failure)
   }
 
   /// What may be tried after a failure, the likeliest last.
@@ -138,7 +147,7 @@ public struct ONNXImporter {
     self.limits = limits
   }
 
-  private mutating func run() throws(ONNXError) -> ONNXImport {
+  mutating func run() throws(ONNXError) -> ONNXImport {
     let graph = source.graph
     let nodes = FusedActivations(try graph.sortedNodes(), graph).nodes
     given = graph.initializers.reduce(0) { $0 + $1.tensor.count }
@@ -162,6 +171,10 @@ public struct ONNXImporter {
     let writtenOut = writtenOutProduct(all)
     do {
       for node in nodes {
+        if isListing {
+          list(node)
+          continue
+        }
         try importNode(node)
         understood += 1
       }
@@ -211,21 +224,26 @@ public struct ONNXImporter {
 
   /// Refuses control flow that is no recurrence known here.
   private func refuseLoops(_ nodes: [ONNXNode]) throws(ONNXError) {
-    for node in nodes where node.domain.isEmpty {
-      if node.operation == "Scan", ScannedLayer(node, opset: opset, gates) == nil {
-        throw .notImportable(
-          node: node.label,
-          reason: "control flow has no place in the canonical model; `run` and `verify` evaluate it as it is")
-      }
-      guard node.operation == "Loop", GeneratedLoop(node) == nil else { continue }
-      do throws(RecurrentLoop.Reason) { _ = try RecurrentLoop(node) } catch {
-        throw .notImportable(
-          node: node.label,
-          reason:
-            "control flow that is no recurrence along a sequence: \(error.text); `run` and `verify` evaluate it as it is"
-        )
-      }
+    if !isListing, let error = nodes.lazy.compactMap(flowRefusal).first { throw error }
+  }
+
+  /// Why a node's control flow cannot be imported; nil for everything else.
+  func flowRefusal(_ node: ONNXNode) -> ONNXError? {
+    guard node.domain.isEmpty else { return nil }
+    if node.operation == "Scan", ScannedLayer(node, opset: opset, gates) == nil {
+      return .notImportable(
+        node: node.label,
+        reason: "control flow has no place in the canonical model; `run` and `verify` evaluate it as it is")
     }
+    guard node.operation == "Loop", GeneratedLoop(node) == nil else { return nil }
+    do throws(RecurrentLoop.Reason) { _ = try RecurrentLoop(node) } catch {
+      return .notImportable(
+        node: node.label,
+        reason:
+          "control flow that is no recurrence along a sequence: \(error.text); `run` and `verify` evaluate it as it is"
+      )
+    }
+    return nil
   }
 
   /// The first product of a graph without RNN, LSTM or GRU that still looks like one: its steps are written out one by one.
