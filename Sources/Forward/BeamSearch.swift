@@ -126,7 +126,8 @@ private struct BeamSearch<Number: Native> {
       .arithmetic, .reverse,
       .constant,
       .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
-      .timeSoftmax, .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum,
+      .timeSoftmax, .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution,
+      .resize, .cumulativeSum,
       .choice:
       scores = .logits
     }

@@ -32,20 +32,32 @@ package func roundingNoise(
   let rules = NoiseRules(model: isDouble ? .float32 : rounding, seed: NoiseSeed(0))
   let given = try PassInputs<Noisy>(model, model.inputs, inputs)
   let layers = model.layers.map { PreparedLayer<Noisy>($0, rules) }
-  var distances: [String: [[Double]]] = [:]
+  var runs: [[String: Tensor]] = []
   for pass in 0..<passes {
     // Bits 0 and 1 choose the kind of errors; a seed is never 0, which is that of exact numbers.
     rules.seed.value = (seed &+ UInt64(pass)) &* 0x9E37_79B9_7F4A_7C15 & ~3 | UInt64(pass & 1) << 1 | 1
     let values = try run(model, given, forgetsSteps: false) { layers[$0] }
-    for (name, found) in try model.arrangedOutputs(values, { Tensor($0.map(\.value), shape: $1) }) {
-      distances[name, default: []].append(found.distances(from: reference[name]!))
-    }
+    runs.append(try model.arrangedOutputs(values) { Tensor($0.map(\.value), shape: $1) })
   }
+  return roundingNoise(around: reference, runs, isDouble: isDouble)
+}
+
+/// The same of passes that were made already, in Float32's unit.
+///
+/// - Parameters:
+///   - reference: a Float64 pass.
+///   - runs: of which there are some; nil for one that failed, since a number was another one.
+///   - isDouble: whether Float64's noise is asked for.
+package func roundingNoise(
+  around reference: [String: Tensor], _ runs: [[String: Tensor]?], isDouble: Bool
+) -> [String: NoiseTensor] {
   // A Float64 evaluation is compared with one that is no more exact: both round.
   let scale = isDouble ? 0x1p-29 * 2.0.squareRoot() : 1
   var result: [String: NoiseTensor] = [:]
   for (name, tensor) in reference {
-    let all = distances[name]!
+    let all = runs.map { run in
+      run?[name]?.distances(from: tensor) ?? [Double](repeating: .infinity, count: tensor.count)
+    }
     let isInteger = !tensor.elementType.isFloat
     var deviations = [Double](repeating: 0, count: tensor.count)
     var largest = deviations

@@ -33,12 +33,17 @@ public struct Format: Sendable {
     private(set) var evaluate: Evaluate
     /// The same where what the file fixes may be shorter (`Model.shortened`); nil where it fixes nothing.
     let evaluateShort: Evaluate?
+    /// What `evaluate` knows of how far others' evaluations may be from its own; nil where it knows nothing.
+    private(set) var rounding: EvaluatorRounding?
+    private let shortRounding: EvaluatorRounding?
     /// Whether `evaluate` goes by other rules than the canonical model's.
     private(set) var hasSecondRoad = true
     /// Names of graph inputs that the file gives no values for.
     let inputNames: [String]
     /// What `--bind` may name: its inputs, and sizes of theirs; nil where that is not told.
     var bindable: Set<String>?
+    /// What it states of its inputs; nil where that is not told.
+    var declaredInputs: [DeclaredInput]?
     /// Names of what it gives, where a file without a canonical model says so.
     var outputNames: [String] = []
     /// How the architecture was found, where the file does not hold it.
@@ -73,8 +78,9 @@ public struct Format: Sendable {
 
     init(
       model: @autoclosure @escaping @Sendable () -> Result<Model, RNNConvError>, notes: [ConversionNote],
-      evaluate: @escaping Evaluate, evaluateShort: Evaluate? = nil,
-      inputNames: [String], outputNames: [String] = [], findings: [Finding] = [],
+      evaluate: @escaping Evaluate, evaluateShort: Evaluate? = nil, rounding: EvaluatorRounding? = nil,
+      shortRounding: EvaluatorRounding? = nil, inputNames: [String], outputNames: [String] = [],
+      findings: [Finding] = [],
       tensors: (@Sendable () -> [StoredTensor])? = nil, facts: @escaping @Sendable () -> [FileFact] = { [] },
       companions: [String] = [], check: @escaping @Sendable () throws(RNNConvError) -> Void = {}
     ) {
@@ -82,6 +88,7 @@ public struct Format: Sendable {
       self.notes = notes
       self.evaluate = evaluate
       self.evaluateShort = evaluateShort
+      (self.rounding, self.shortRounding) = (rounding, shortRounding)
       self.inputNames = inputNames
       self.outputNames = outputNames
       self.findings = findings
@@ -111,6 +118,7 @@ public struct Format: Sendable {
       var content = self
       content.imported = Lazy { [imported] in imported.value.map(\.shortened) }
       content.evaluate = evaluateShort ?? evaluate
+      content.rounding = shortRounding ?? rounding
       content.passes = Passes()
       return content
     }
@@ -277,13 +285,22 @@ extension Format {
           }
         }
       }
+      let short = evaluator.shortened(turns: Model.mostTurns)
       var content = Content(
-        model: model, notes: notes, evaluate: running(evaluator),
-        evaluateShort: running(evaluator.shortened(turns: Model.mostTurns)),
+        model: model, notes: notes, evaluate: running(evaluator), evaluateShort: running(short),
+        rounding: EvaluatorRounding(evaluator, values), shortRounding: EvaluatorRounding(short, values),
         inputNames: source.graph.inputs.map(\.name).filter { !given.contains($0) },
         outputNames: source.graph.outputs.map(\.name),
         tensors: { source.graph.storedTensors }, facts: { source.facts },
         companions: externalFiles)
+      content.declaredInputs = source.graph.inputs.compactMap { info in
+        guard !given.contains(info.name), values[info.name] == nil, let type = info.elementType,
+          let shape = info.shape
+        else { return nil }
+        return DeclaredInput(
+          name: info.name, elementType: type,
+          sizes: shape.map { if case .fixed(let size) = $0 { size } else { nil } })
+      }
       content.bindable = inputs.union(source.graph.inputSizeNames)
       content.onnx = Content.Graph(
         model: source, bytes: bytes, bindings: options.bindings, limits: options.limits)

@@ -89,7 +89,7 @@ extension ModelFile {
     return Subject(
       name: path, model: model, inputNames: model?.inputs.map(\.name) ?? inputNames,
       roundedTo: notes.compactMap(\.roundedTo).filter(\.isFloat).max { $0.unitRoundoff < $1.unitRoundoff },
-      hasSecondRoad: content.hasSecondRoad,
+      hasSecondRoad: content.hasSecondRoad, rounding: content.rounding,
       evaluate: OwnFault().remembering { (inputs, precision) throws(RNNConvError) in
         try file.evaluate(inputs, precision: precision)
       })
@@ -133,9 +133,13 @@ extension ModelFile {
       return []
     }
     guard let theirs else {
-      throw .arguments(
-        "neither \(path) nor \(other.path) could be imported, so that no inputs can be made up for them: give your own with "
-          + "\(Setting.inputs) (\(inputNames.joined(separator: ", ")))")
+      let probes = declaredProbes(seed: options.seed)
+      guard !probes.isEmpty else {
+        throw .arguments(
+          "neither \(path) nor \(other.path) could be imported, and none of the inputs that were made up for them fits: give your "
+            + "own with \(Setting.inputs) (\(inputNames.joined(separator: ", ")))")
+      }
+      return probes
     }
     // The other side's inputs under this side's names.
     let names = Dictionary(uniqueKeysWithValues: zip(theirs.inputs.map(\.name), inputNames))

@@ -71,6 +71,14 @@ public struct Matrix<S: ReferenceScalar>: Sendable {
   @inlinable public static func ⊙ (a: Matrix, b: Matrix) -> Matrix { combine(a, b) { $0 * $1 } }
   @inlinable public static func - (a: S, b: Matrix) -> Matrix { b.map { a - $0 } }
 
+  /// (1 − z) ⊙ n + z ⊙ h, of matrices of equal sizes.
+  @inlinable
+  public static func blend(_ z: Matrix, _ n: Matrix, _ h: Matrix) -> Matrix {
+    precondition(z.elements.count == n.elements.count && n.elements.count == h.elements.count, "sizes differ")
+    let elements = z.elements.indices.map { S.blend(z.elements[$0], n.elements[$0], h.elements[$0]) }
+    return Matrix(rows: z.rows, columns: z.columns, elements: elements)
+  }
+
   @inlinable
   static func combine(_ a: Matrix, _ b: Matrix, _ body: (S, S) -> S) -> Matrix {
     precondition(a.columns == b.columns && (a.rows == b.rows || a.rows == 1 || b.rows == 1), "sizes differ")

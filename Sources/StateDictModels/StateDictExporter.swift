@@ -56,7 +56,8 @@ public struct StateDictExporter {
         .concat, .slice,
         .arithmetic,
         .reverse, .constant, .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold,
-        .fold, .reduce, .timeSoftmax, .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution, .resize,
+        .fold, .reduce, .timeSoftmax, .repeated, .stepPacking, .batchNormalization, .normalization,
+        .transposedConvolution, .resize,
         .cumulativeSum, .choice:
         try export(layer)
       }

@@ -84,7 +84,8 @@ extension Model {
             .constant, .argMax,
             .dropout,
             .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax,
-            .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum, .choice:
+            .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution, .resize,
+            .cumulativeSum, .choice:
             false
           }
         if isBeside { read.insert(value) } else { readOtherwise.insert(value) }

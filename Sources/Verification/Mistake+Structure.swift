@@ -190,7 +190,8 @@ extension Mistake {
         .slice, .arithmetic,
         .reverse,
         .constant, .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold,
-        .reduce, .timeSoftmax, .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution, .resize,
+        .reduce, .timeSoftmax, .repeated, .stepPacking, .batchNormalization, .normalization,
+        .transposedConvolution, .resize,
         .cumulativeSum, .choice:
         return false
       }

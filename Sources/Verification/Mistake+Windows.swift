@@ -362,7 +362,8 @@ extension Model {
       case .recurrent, .embedding, .dense, .softmax, .logSoftmax, .layerNormalization, .select, .concat,
         .slice,
         .arithmetic, .reverse, .constant, .argMax, .generate, .padding, .gather, .unfold, .fold, .reduce,
-        .timeSoftmax, .repeated, .stepPacking, .normalization, .transposedConvolution, .resize, .cumulativeSum, .choice:
+        .timeSoftmax, .repeated, .stepPacking, .normalization, .transposedConvolution, .resize,
+        .cumulativeSum, .choice:
         return nil
       }
       value = layer.inputs.first ?? nil

@@ -13,6 +13,8 @@ public struct OutputComparison: Sendable, Equatable {
   public var undecided = 0
   /// Elements that rounding noise decided: by evidence, not by proof.
   public var stochastic = 0
+  /// Elements that are as far apart as one rounding of weights in Float32 leads, where an optimiser may have folded some.
+  public var folded = 0
   /// Largest deviation between the sides.
   public var maxDeviation = 0.0
   /// What was allowed at the element where deviation ÷ allowance is largest.
@@ -90,6 +92,8 @@ package enum Sharpness {
   /// Float64 evaluations closer than this share of a feature's range agree, whatever a bound says: a hundredth of what Float32
   /// would round, so that nothing hides behind it.
   static let negligible = 0x1p-30
+  /// Weights that an optimiser folded explain at most this share.
+  static let folded = 0x1p-14
   /// Noise decides where its allowance is at most this share of a feature's range.
   static let noisy = 1.0 / 64
   /// A deviation is like noise up to this many times its estimate,
@@ -127,6 +131,9 @@ struct Sides {
   var sharpBounds: [() -> [Double]?] = []
   /// How far evaluations usually stray; nil without anything that says so.
   var noise: () -> Noise? = { nil }
+  /// How far Float32 evaluations usually stray, where one side may hold weights that an optimiser folded and rounded once; nil where
+  /// nothing was folded.
+  var foldingNoise: (() -> Noise?)?
   /// Below this nothing is told apart: what hardware may flush to zero.
   var floor: Double
   /// Whether deviations are judged by noise first: recorded outputs, whose arithmetic is not at hand.
@@ -171,6 +178,7 @@ extension OutputComparison {
         switch finding.kind {
         case .within: break
         case .likeNoise: stochastic += 1
+        case .likeFolding: folded += 1
         case .undecided:
           undecided += 1
           verdict = max(verdict, .inconclusive)
@@ -213,9 +221,9 @@ extension OutputComparison {
       maxBound = max(maxBound, finding?.bound ?? sides.bounds[index])
       maxDeviation = max(maxDeviation, deviation)
     }
-    guard sides.isRecording, verdict < .different, tolerance == nil else { return }
+    guard sides.isRecording || folded > 0, verdict < .different, tolerance == nil else { return }
     // A small bias of many elements shows in none of them, but in all together.
-    if noiseRMS > Sharpness.neverRMS + spread, !judge.isErratic {
+    if noiseRMS > Sharpness.neverRMS + spread, sides.isRecording, !judge.isErratic {
       verdict = .different
     } else if noiseRMS > Sharpness.usualRMS + spread {
       verdict = max(verdict, .inconclusive)
@@ -230,6 +238,8 @@ private struct Judge {
     case within
     /// As noise is.
     case likeNoise
+    /// As noise of Float32 is, where an optimiser may have rounded what it folded.
+    case likeFolding
     case undecided
     /// Outside a bound: proven.
     case outside
@@ -253,6 +263,7 @@ private struct Judge {
   lazy var isErratic = noise?.isErratic ?? false
   /// Asked for once, not for each element.
   private lazy var usual = noise?.usual
+  private lazy var folded = sides.foldingNoise?()?.usual
 
   init(_ sides: Sides) { self.sides = sides }
 
@@ -271,6 +282,12 @@ private struct Judge {
     var (bound, effort) = (sides.bounds[index], 0)
     while true {
       if !(deviation <= bound + slack) {
+        if let noise = folded?[index], deviation <= Sharpness.usual * noise + slack,
+          decides(Sharpness.usual * noise, index, Sharpness.folded)
+        {
+          let allowed = Sharpness.usual * noise + slack
+          return Finding(kind: .likeFolding, allowed: allowed, bound: bound, noise: noise)
+        }
         return Finding(kind: .outside, allowed: bound + slack, bound: bound)
       }
       let least = Sharpness.negligible * sides.scales[index]

@@ -146,7 +146,8 @@ extension Model {
         .arithmetic, .reverse,
         .constant,
         .dropout, .argMax, .generate, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax,
-        .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum, .choice:
+        .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution, .resize,
+        .cumulativeSum, .choice:
         continue
       }
       // Some rows tell the size of all.
@@ -203,7 +204,8 @@ extension Model {
         .concat, .slice,
         .arithmetic, .reverse,
         .constant, .dropout, .argMax, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
-        .timeSoftmax, .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum,
+        .timeSoftmax, .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution,
+        .resize, .cumulativeSum,
         .choice:
         return nil
       }

@@ -2,7 +2,7 @@ internal import Forward
 internal import Recurrent
 internal import Tensors
 
-/// What the canonical model says of one probe; all but the quick bounds is computed when first asked for.
+/// What the canonical model says of one probe, or the evaluator where there is none; all but the quick bounds is computed when first asked for.
 struct Derivation: Sendable {
   typealias Noises = [String: Noise]
   typealias Bounds = [String: BoundedTensor]
@@ -21,9 +21,9 @@ struct Derivation: Sendable {
   /// A plain Float64 pass.
   var pass: [String: Tensor]? { try? plainPass.value }
 
-  private let fewSymbols, mostSymbols: Deferred<Bounds, ForwardError>
-  private let manyPasses, fewPasses, singlePasses: Deferred<Noises, ForwardError>
-  private let plainPass: Deferred<[String: Tensor], ForwardError>
+  private let fewSymbols, mostSymbols: Deferred<Bounds, any Error>
+  private let manyPasses, fewPasses, singlePasses: Deferred<Noises, any Error>
+  private let plainPass: Deferred<[String: Tensor], any Error>
 
   /// - Parameters:
   ///   - rounding: the arithmetic that is bounded.
@@ -32,21 +32,34 @@ struct Derivation: Sendable {
     _ model: Model, _ inputs: [String: Tensor], _ rounding: RoundingModel, seed: UInt64, bounds: Bounds
   ) {
     self.bounds = bounds
-    func derived(_ symbols: Symbols) -> Deferred<Bounds, ForwardError> {
-      Deferred { () throws(ForwardError) in
-        try boundedForward(model, inputs: inputs, rounding: rounding, symbols: symbols)
-      }
+    func derived(_ symbols: Symbols) -> Deferred<Bounds, any Error> {
+      Deferred { try boundedForward(model, inputs: inputs, rounding: rounding, symbols: symbols) }
     }
-    func noise(_ rounding: RoundingModel, isBrief: Bool = false) -> Deferred<Noises, ForwardError> {
-      Deferred { () throws(ForwardError) in
-        try model.noise(inputs, rounding, seed: seed, isBrief: isBrief)
-      }
+    func noise(_ rounding: RoundingModel, isBrief: Bool = false) -> Deferred<Noises, any Error> {
+      Deferred { try model.noise(inputs, rounding, seed: seed, isBrief: isBrief) }
     }
     (fewSymbols, mostSymbols) = (derived(.few), derived(.most))
     (manyPasses, fewPasses, singlePasses) = (noise(rounding), noise(rounding, isBrief: true), noise(.float32))
-    plainPass = Deferred { () throws(ForwardError) in
-      try forward(model, inputs: inputs, precision: .float64)
+    plainPass = Deferred { try forward(model, inputs: inputs, precision: .float64) }
+  }
+
+  /// - Parameters:
+  ///   - rounding: the arithmetic that is bounded.
+  ///   - double: what the evaluator makes of the probe in Float64.
+  ///   - bounds: of the same evaluator. There are no sharper ones.
+  init(
+    _ evaluator: EvaluatorRounding, _ inputs: [String: Tensor], _ rounding: RoundingModel, seed: UInt64,
+    double: [String: Tensor], bounds: Bounds
+  ) {
+    self.bounds = bounds
+    func noise(_ rounding: RoundingModel, isBrief: Bool = false) -> Deferred<Noises, any Error> {
+      Deferred {
+        try evaluator.noise(inputs, around: double, rounding, seed: seed, isBrief: isBrief)
+      }
     }
+    (fewSymbols, mostSymbols) = (Deferred { bounds }, Deferred { bounds })
+    (manyPasses, fewPasses, singlePasses) = (noise(rounding), noise(rounding, isBrief: true), noise(.float32))
+    plainPass = Deferred { double }
   }
 }
 
@@ -59,7 +72,7 @@ struct Noise: Sendable {
 }
 
 extension Model {
-  /// Rounding noise of each output, steadied (`Feature`): passes differ, and the least of a few may be less than usual.
+  /// Rounding noise of each output.
   func noise(
     _ inputs: [String: Tensor], _ rounding: RoundingModel, seed: UInt64, isBrief: Bool = false
   ) throws(ForwardError) -> [String: Noise] {
@@ -69,28 +82,8 @@ extension Model {
     // Some seconds at most: the more passes, the steadier.
     let work = Double(size) * Double(parameterCount)
     let passes = isBrief ? 3 : work < 1e7 ? 16 : work < 2e8 ? 10 : 6
-    let ports = portsOfOutputs
-    var result: [String: Noise] = [:]
-    var isErratic = false
-    for (name, noise) in try roundingNoise(
-      self, inputs: inputs, rounding: rounding, seed: seed, passes: passes)
-    {
-      if noise.isInteger {
-        isErratic = isErratic || noise.deviations.contains(.infinity)
-        result[name] = Noise(usual: noise.deviations)
-        continue
-      }
-      let features = Features(noise.values, noise.shape, ports[name])
-      result[name] = Noise(usual: features.steadied(noise.deviations, noise.values, rounding))
-      isErratic =
-        isErratic
-        || noise.largest.indices.contains {
-          noise.largest[$0]
-            > max(Sharpness.noisy * max(features.scales[$0], features.usualScale), rounding.floor)
-        }
-    }
-    for name in result.keys { result[name]!.isErratic = isErratic }
-    return result
+    let noise = try roundingNoise(self, inputs: inputs, rounding: rounding, seed: seed, passes: passes)
+    return noises(noise, portsOfOutputs, rounding)
   }
 }
 
@@ -100,9 +93,9 @@ extension Subject {
     /// Empty where nobody asks for it.
     let single: [String: Tensor]
     let double: [String: Tensor]
-    /// In the arithmetic of a recording; nil without a canonical model.
+    /// In the arithmetic of a recording; nil where neither a canonical model nor the evaluator says it.
     let recorded: Derivation?
-    /// Of Float64 arithmetic on the weights as they are.
+    /// Of Float64 arithmetic on the weights as they are; nil likewise.
     let own: Derivation?
     let roundedTo: ElementType?
 
@@ -211,29 +204,33 @@ extension Subject {
     /// Nil where nobody asks for it.
     let single: Deferred<[String: Tensor], any Error>?
     let double: Deferred<[String: Tensor], any Error>
-    /// Nil without a canonical model.
-    let bounds: Deferred<[String: BoundedTensor], ForwardError>?
+    /// Nil where nobody says it.
+    let bounds: Deferred<[String: BoundedTensor], any Error>?
     /// In the arithmetic of a recording.
-    let recorded: Deferred<[String: BoundedTensor], ForwardError>?
+    let recorded: Deferred<[String: BoundedTensor], any Error>?
     /// What no other side's passes hold: two threads that took the same work would wait for each other.
     let derivations: [any Runnable]
 
-    init(_ side: Side, sharing bounds: Deferred<[String: BoundedTensor], ForwardError>?) {
+    init(_ side: Side, sharing bounds: Deferred<[String: BoundedTensor], any Error>?) {
       let (subject, inputs) = (side.subject, side.inputs)
       single = side.isSingleNeeded ? Deferred { try subject.evaluate(inputs, .float32) } : nil
       double = Deferred { try subject.evaluate(inputs, .float64) }
       let given = subject.own(inputs)
-      let own = subject.boundedPasses.flatMap { passes in
-        bounds != nil ? nil : Deferred { () throws(ForwardError) in try passes.value.run(given) }
+      func derived(_ rounding: RoundingModel) -> Deferred<[String: BoundedTensor], any Error>? {
+        guard let model = subject.model else {
+          // Where that asks for too much, nothing is known.
+          return subject.rounding.map { rounds in Deferred { (try? rounds.bounds(inputs, rounding)) ?? [:] } }
+        }
+        return Deferred { try boundedForward(model, inputs: given, rounding: rounding, symbols: .none) }
+      }
+      var own: Deferred<[String: BoundedTensor], any Error>?
+      if bounds == nil {
+        own =
+          subject.boundedPasses.map { passes in Deferred { try passes.value.run(given) } }
+          ?? derived(.float64)
       }
       self.bounds = bounds ?? own
-      recorded = side.recording.flatMap { rounding in
-        subject.model.map { model in
-          Deferred { () throws(ForwardError) in
-            try boundedForward(model, inputs: given, rounding: rounding, symbols: .none)
-          }
-        }
-      }
+      recorded = side.recording.flatMap(derived)
       derivations = [own, recorded].compactMap(\.self)
     }
   }
@@ -244,17 +241,23 @@ extension Subject.Run {
     _ side: Subject.Side, _ passes: Subject.Passes, seed: UInt64, sharing shared: Derivation?
   ) throws {
     single = try passes.single?.value ?? [:]
-    double = try passes.double.value
+    let computed = try passes.double.value
+    double = computed
     roundedTo = side.subject.roundedTo
-    guard let model = side.subject.model, let bounds = passes.bounds else {
-      (own, recorded) = (nil, nil)
-      return
+    let subject = side.subject
+    func derived(
+      _ bounds: Deferred<[String: BoundedTensor], any Error>?, _ rounding: RoundingModel
+    ) throws -> Derivation? {
+      guard let bounds = try bounds?.value else { return nil }
+      if let model = subject.model {
+        return Derivation(model, subject.own(side.inputs), rounding, seed: seed, bounds: bounds)
+      }
+      return subject.rounding.map {
+        Derivation($0, side.inputs, rounding, seed: seed, double: computed, bounds: bounds)
+      }
     }
-    let given = side.subject.own(side.inputs)
-    own = try shared ?? Derivation(model, given, .float64, seed: seed, bounds: bounds.value)
-    recorded = try passes.recorded.map {
-      Derivation(model, given, side.recording!, seed: seed, bounds: try $0.value)
-    }
+    own = try shared ?? derived(passes.bounds, .float64)
+    recorded = try side.recording.flatMap { try derived(passes.recorded, $0) }
   }
 }
 

@@ -106,12 +106,18 @@ extension VerificationReport {
         "\(name): in \(output.stochastic) of \(output.elements) elements the worst case says nothing; rounding noise decided: "
           + "evidence, not proof")
     }
+    if output.folded > 0 {
+      reasons.append(
+        "\(name): in \(output.folded) of \(output.elements) elements the files are as far apart as weights rounded once in Float32 lead, "
+          + "as an optimiser does that folds them: evidence, not proof")
+    }
     let beyond = output.noiseMultiple > Sharpness.usual
     guard output.undecided > 0, output.verdict == .inconclusive, !(isRecording && beyond) else { return }
     guard let model else {
       return reasons.append(
-        "\(name): the file cannot be imported, so no bound can be derived; a tolerance of your own "
-          + "(\(Setting.tolerance)) can tell")
+        "\(name): rounding alone may move \(output.undecided) of \(output.elements) elements so far that it would hide a mistake, "
+          + "or decide there otherwise what the graph compares or picks; other inputs, or Float64 on both sides, would tell"
+      )
     }
     reasons.append(
       "\(name): rounding alone may move \(output.undecided) of \(output.elements) elements so far that it would hide a mistake: "

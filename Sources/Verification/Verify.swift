@@ -6,7 +6,7 @@ package import Tensors
 /// One side of a comparison: something that runs, and the canonical model behind it where there is one.
 package struct Subject: Sendable {
   package let name: String
-  /// Nil where the file can be evaluated but not imported: no bound can be derived on this side.
+  /// Nil where the file can be evaluated but not imported: the evaluator's own bounds stand for the model's then.
   package let model: Model?
   /// Runs the file by its own format's rules, in Float32 or Float64.
   package let evaluate: @Sendable ([String: Tensor], Precision) throws -> [String: Tensor]
@@ -16,12 +16,14 @@ package struct Subject: Sendable {
   /// Whether the evaluator goes by other rules than the canonical model's: those of `.rnnw` and of a model in memory are the
   /// same, so that their agreement says nothing of how a file is understood.
   package let hasSecondRoad: Bool
+  /// What the evaluator knows of roundings; asked for without a model only. Nil where it knows nothing.
+  let rounding: EvaluatorRounding?
   /// Of Float64 arithmetic, without symbols.
   let boundedPasses: Deferred<BoundedPasses, ForwardError>?
 
   package init(
     name: String, model: Model?, inputNames: [String], roundedTo: ElementType? = nil,
-    hasSecondRoad: Bool = true,
+    hasSecondRoad: Bool = true, rounding: EvaluatorRounding? = nil,
     evaluate: @escaping @Sendable ([String: Tensor], Precision) throws -> [String: Tensor]
   ) {
     self.name = name
@@ -30,6 +32,7 @@ package struct Subject: Sendable {
     self.roundedTo = roundedTo
     self.hasSecondRoad = hasSecondRoad
     self.evaluate = evaluate
+    self.rounding = rounding
     boundedPasses = model.map { model in
       Deferred { () throws(ForwardError) in
         try BoundedPasses(model, rounding: .float64, symbols: .none)
@@ -201,7 +204,8 @@ package func verify(
         guard let other = pairs[name], let x = a.double[name], let y = b.double[other] else { continue }
         guard x.shape == y.shape else {
           let hasOwnSteps = (left.model ?? right.model)?.hasOwnSteps ?? false
-          let isUndecided = hasOwnSteps && [a, b].contains { $0.own?.sharpBounds?.hasUndecided ?? false }
+          let mayDecide = hasOwnSteps || left.model == nil || right.model == nil
+          let isUndecided = mayDecide && [a, b].contains { $0.own?.sharpBounds?.hasUndecided ?? false }
           outputs.record(name) {
             let reason = $0.add(
               steps: x.shape, y.shape, isUndecided: isUndecided, hasOwnSteps: hasOwnSteps, probe: probe.name)
@@ -211,7 +215,7 @@ package func verify(
         }
         let sides = Sides(
           a, b, name, other, x, y, mine?[name] ?? theirs?[other],
-          structure: report.structure, hasTolerance: tolerance != nil)
+          structure: report.structure, isFolded: left.mayBeFolded(right), hasTolerance: tolerance != nil)
         outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
       }
     }
@@ -322,7 +326,8 @@ extension VerificationReport {
       guard let theirs = expected[name], let ours = run.double[name] else { continue }
       guard theirs.shape == ours.shape else {
         let hasOwnSteps = model?.hasOwnSteps ?? false
-        let isUndecided = hasOwnSteps && run.recorded?.sharpBounds?.hasUndecided ?? false
+        let isUndecided =
+          (hasOwnSteps || model == nil) && run.recorded?.sharpBounds?.hasUndecided ?? false
         outputs.record(name) {
           reasons.append(
             $0.add(
@@ -363,7 +368,7 @@ extension Sides {
   fileprivate init(
     _ a: Subject.Run, _ b: Subject.Run, _ name: String, _ other: String, _ x: Tensor, _ y: Tensor,
     _ port: Model.Port?,
-    structure: Structure?, hasTolerance: Bool
+    structure: Structure?, isFolded: Bool, hasTolerance: Bool
   ) {
     /// Neither side brings its own allowance: the lesser bound counts twice, since both claim to compute the same.
     func both(_ bounds: (Derivation) -> [String: BoundedTensor]?) -> [Double]? {
@@ -389,6 +394,7 @@ extension Sides {
       sameBits: Self.sameBits(a.single[name], b.single[other], count: x.count),
       sharpBounds: [{ both(\.sharperBounds) }, { both(\.sharpBounds) }],
       noise: { a.own?.noise?[name] ?? b.own?.noise?[other] ?? a.observedNoise(name, port, .float64) },
+      foldingNoise: isFolded ? { a.own?.singleNoise?[name] ?? b.own?.singleNoise?[other] } : nil,
       floor: RoundingModel.float64.floor, isKnownToDiffer: structure?.outcome == .different,
       timeAxis: port?.timeAxis(of: x.shape))
   }
@@ -446,6 +452,15 @@ extension Subject.Run {
 }
 
 extension Subject {
+  /// Whether one of two graphs may hold what an optimiser made of the other's weights: where no parameters tell, and the graphs
+  /// have other operators.
+  fileprivate func mayBeFolded(_ other: Subject) -> Bool {
+    guard model == nil || other.model == nil, let mine = rounding, let theirs = other.rounding else {
+      return false
+    }
+    return mine.operators != theirs.operators
+  }
+
   /// Its own evaluator against its canonical model; nil without one.
   fileprivate func road(_ runs: [(probe: Probe, run: Run)]) -> VerificationReport.Road? {
     guard let model else { return nil }

@@ -13,9 +13,12 @@ final class Evaluation<S: ReferenceScalar> {
   private let sequenceOperations = Evaluation.sequenceOperators
   private let controlOperations = Evaluation.controlOperators
   private var stepsLeft: Int
+  private let workGranted: Int
   private var workLeft: Int
   /// Turns of a Loop, where those that it would make are not asked for.
   let mostTurns: Int
+  /// Whether any value is marked as undecided; of plain numbers none is.
+  private var hasUndecided = false
   /// Elements of all values that are alive and were computed here.
   private var elements = 0
   /// How many there may be: what a small file makes out of nothing must not fill the memory.
@@ -37,13 +40,16 @@ final class Evaluation<S: ReferenceScalar> {
       let (total, tooLarge) = product.multipliedReportingOverflow(by: share)
       return overflow || tooMany || tooLarge ? 1 << 62 : min(total, 1 << 62)
     }
-    workLeft = limits.evaluationWork + explained(64)
+    workGranted = limits.evaluationWork + explained(64)
+    workLeft = workGranted
     elementsAllowed = min(limits.elements, limits.evaluationWork / 32 + explained(4))
   }
 
   /// The values of one graph while it runs; names it does not hold are looked up in the graph around it.
   final class Scope {
     fileprivate var values: [String: Entry<S>]
+    /// Those that depend on a decision which may be another one elsewhere.
+    fileprivate var undecided: Set<String> = []
     private let outer: Scope?
 
     init(_ values: [String: Entry<S>], outer: Scope?) {
@@ -58,6 +64,11 @@ final class Evaluation<S: ReferenceScalar> {
         scope = present.outer
       }
       return nil
+    }
+
+    fileprivate func isUndecided(_ name: String) -> Bool {
+      if undecided.contains(name) { return true }
+      return values[name] == nil ? outer?.isUndecided(name) ?? false : false
     }
   }
 
@@ -94,7 +105,10 @@ final class Evaluation<S: ReferenceScalar> {
     }
   }
 
-  /// Runs a graph on values for its inputs (its initializers stand for those left out); returns its outputs.
+  /// Multiplications, and elements made, so far.
+  var workSpent: Int { workGranted - workLeft }
+
+  /// Runs a graph inside a node, which is undecided where an output of the graph is.
   func run(_ program: Program, _ given: [String: Value<S>], outer: Scope?) throws(ONNXError) -> [Value<S>] {
     let results = try run(program, entries: given.mapValues { .tensor(.value($0)) }, outer: outer)
     var values: [Value<S>] = []
@@ -111,6 +125,17 @@ final class Evaluation<S: ReferenceScalar> {
   func run(
     _ program: Program, entries: [String: Entry<S>], outer: Scope?
   ) throws(ONNXError) -> [Entry<S>] {
+    let wasUndecided = S.takeUndecided()
+    let results = try evaluated(program, entries, outer: outer)
+    if wasUndecided || results.contains(where: { $0.isUndecided }) { EvaluationRules.noteUndecided() }
+    return results.map { $0.entry }
+  }
+
+  /// Runs a graph on what its inputs are (its initializers stand for those left out); returns its outputs, and whether they
+  /// depend on a decision that another evaluation may make otherwise.
+  func evaluated(
+    _ program: Program, _ entries: [String: Entry<S>], outer: Scope?
+  ) throws(ONNXError) -> [(entry: Entry<S>, isUndecided: Bool)] {
     let before = elements
     defer { elements = before }
     var values = entries
@@ -127,8 +152,14 @@ final class Evaluation<S: ReferenceScalar> {
     let scope = Scope(values, outer: outer)
     var made: Set<String> = []
     for step in program.steps {
-      for (name, entry) in try outputs(of: step, scope) {
+      let found = try outputs(of: step, scope)
+      let isUndecided = S.takeUndecided() || hasUndecided && step.reads.contains(where: scope.isUndecided)
+      for (name, entry) in found {
         scope.values[name] = entry
+        if isUndecided {
+          scope.undecided.insert(name)
+          hasUndecided = true
+        }
         made.insert(name)
         elements += entry.count
       }
@@ -139,12 +170,12 @@ final class Evaluation<S: ReferenceScalar> {
         }
       }
     }
-    var results: [Entry<S>] = []
+    var results: [(entry: Entry<S>, isUndecided: Bool)] = []
     for output in program.outputs {
       guard let entry = scope.entry(output) else {
         throw .graphOutput(output, reason: "nothing makes it")
       }
-      results.append(entry)
+      results.append((entry, hasUndecided && scope.isUndecided(output)))
     }
     return results
   }
@@ -168,7 +199,7 @@ final class Evaluation<S: ReferenceScalar> {
     } else if let operation = controlOperations[step.operation] {
       results = try operation(call)
     } else if let operation = operation(step.operation) {
-      results = try operation(call).map { $0.map { .tensor(.value($0)) } }
+      results = try operation(call).map { $0.map { .tensor(.value($0.held)) } }
     } else {
       throw .unknownOperator(node: step.label, domain: "", hint: "")
     }

@@ -1,5 +1,5 @@
 public import ByteIO
-internal import ReferenceMath
+public import ReferenceMath
 public import Tensors
 
 /// The numbers that an evaluation computes in.
@@ -47,6 +47,9 @@ public struct ONNXEvaluator: Sendable {
       + model.functions.reduce(0) { $0 + ONNXGraph(name: "", nodes: $1.nodes).constantElements }
   }
 
+  /// The operators of all nodes, in the order in which they run, each before those of graphs inside it.
+  public var operators: [String] { program.operators }
+
   /// The same graph where inputs of fixed sizes may have others, and each Loop makes no more than `turns` turns: to see what it
   /// computes where the sizes that it fixes would take too long.
   public func shortened(turns: Int) -> ONNXEvaluator {
@@ -78,21 +81,107 @@ public struct ONNXEvaluator: Sendable {
     }
   }
 
+  /// An output with how far any evaluation may be from it that the rounding model covers.
+  public struct BoundedOutput: Sendable, Equatable {
+    public let shape: [Int]
+    /// Row-major, of a Float64 evaluation.
+    public let values: [Double]
+    /// Row-major, at least 0; ∞ where nothing is known, also where other roundings may decide something otherwise.
+    public let radii: [Double]
+    public let isInteger: Bool
+  }
+
+  /// Computes the graph's outputs in Float64, with how far evaluations of a precision may be from them.
+  ///
+  /// - Parameters:
+  ///   - inputs: as `run` takes them.
+  ///   - precision: whose roundings are bounded.
+  ///   - functions: how accurate the functions of such evaluations are.
+  public func bounds(
+    _ inputs: [String: Tensor], _ precision: EvaluationPrecision, _ functions: RuntimeFunctions
+  ) throws(ONNXError) -> [String: BoundedOutput] {
+    switch precision {
+    case .float32: try bounds(inputs, functions, GateCache<BoundedNumber<Float>>())
+    case .float64: try bounds(inputs, functions, GateCache<BoundedNumber<Double>>())
+    }
+  }
+
+  private func bounds<Format: BoundedFormat>(
+    _ inputs: [String: Tensor], _ functions: RuntimeFunctions, _ gates: GateCache<BoundedNumber<Format>>
+  ) throws(ONNXError) -> [String: BoundedOutput] {
+    try with(EvaluationRules(functions)) { () throws(ONNXError) -> [String: BoundedOutput] in
+      var outputs: [String: BoundedOutput] = [:]
+      for (name, result) in try evaluated(inputs, gates).outputs {
+        switch result.value {
+        case .float(let array, _):
+          outputs[name] = BoundedOutput(
+            shape: array.shape, values: array.elements.map(\.value),
+            radii: array.elements.map { result.isUndecided ? .infinity : $0.radius }, isInteger: false)
+        case .integer(let array, _):
+          outputs[name] = BoundedOutput(
+            shape: array.shape, values: array.elements.map { Double($0) },
+            radii: [Double](repeating: result.isUndecided ? .infinity : 0, count: array.count),
+            isInteger: true)
+        }
+      }
+      return outputs
+    }
+  }
+
+  /// Computes the graph's outputs as a Float32 runtime might: in Float64, with errors of the usual size that are drawn from a seed.
+  ///
+  /// - Parameters:
+  ///   - inputs: as `run` takes them.
+  ///   - functions: how accurate the runtime's functions are.
+  ///   - seed: every seed is another evaluation.
+  public func noisyRun(
+    _ inputs: [String: Tensor], _ functions: RuntimeFunctions, seed: UInt64
+  ) throws(ONNXError) -> [String: Tensor] {
+    try with(EvaluationRules(functions, seed: seed)) { () throws(ONNXError) -> [String: Tensor] in
+      try run(inputs, GateCache<NoisyNumber>()).mapValues(\.tensor)
+    }
+  }
+
+  /// Multiplications, and elements made, of an evaluation: the same on every machine.
+  public func work(_ inputs: [String: Tensor]) throws(ONNXError) -> Int {
+    try evaluated(inputs, doubleGates).work
+  }
+
+  private func with<Value>(
+    _ rules: EvaluationRules, _ body: () throws(ONNXError) -> Value
+  ) throws(ONNXError) -> Value {
+    try EvaluationRules.$current.withValue(rules) { Result(catching: body) }.get()
+  }
+
   private func run<S: ReferenceScalar>(
     _ inputs: [String: Tensor], _ gates: GateCache<S>
   ) throws(ONNXError) -> [String: (tensor: Tensor, type: ElementType)] {
-    let given = try checked(inputs, S.self)
-    let sizes = given.values.reduce(0) { $0 + $1.count }
-    let evaluation = Evaluation(
-      limits: limits, gates: gates, weights: weights, given: sizes, mostTurns: mostTurns ?? .max)
-    let outputs = try evaluation.run(program, given, outer: nil)
     var tensors: [String: (tensor: Tensor, type: ElementType)] = [:]
-    for (name, value) in zip(program.outputs, outputs) {
-      do { tensors[name] = (try value.tensor(), value.elementType) } catch {
+    for (name, result) in try evaluated(inputs, gates).outputs {
+      do { tensors[name] = (try result.value.tensor(), result.value.elementType) } catch {
         throw .graphOutput(name, reason: error.description)
       }
     }
     return tensors
+  }
+
+  private func evaluated<S: ReferenceScalar>(
+    _ inputs: [String: Tensor], _ gates: GateCache<S>
+  ) throws(ONNXError) -> (outputs: [(String, (value: Value<S>, isUndecided: Bool))], work: Int) {
+    let given = try checked(inputs, S.self)
+    let sizes = given.values.reduce(0) { $0 + $1.count }
+    let evaluation = Evaluation(
+      limits: limits, gates: gates, weights: weights, given: sizes, mostTurns: mostTurns ?? .max)
+    let results = try evaluation.evaluated(
+      program, given.mapValues { .tensor(.value($0)) }, outer: nil)
+    var outputs: [(String, (value: Value<S>, isUndecided: Bool))] = []
+    for (name, result) in zip(program.outputs, results) {
+      guard case .tensor(let operand) = result.entry else {
+        throw .graphOutput(name, reason: "it is a sequence; only tensors leave a graph")
+      }
+      outputs.append((name, (operand.value, result.isUndecided)))
+    }
+    return (outputs, evaluation.workSpent)
   }
 
   /// Holds the inputs against what the graph states of them, sizes of one name against each other.

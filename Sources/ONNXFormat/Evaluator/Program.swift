@@ -64,6 +64,12 @@ struct Program: Sendable {
     steps = Self.released(try Self.sorted(unsorted, local), keeping: Set(outputs), local)
   }
 
+  var operators: [String] {
+    steps.flatMap { step in
+      [step.operation] + step.subgraphs.sorted { $0.key < $1.key }.flatMap(\.value.operators)
+    }
+  }
+
   /// Whether any step, or the graph's own outputs, needs a value.
   func reads(_ value: String) -> Bool {
     outputs.contains(value) || steps.contains { $0.reads.contains(value) }

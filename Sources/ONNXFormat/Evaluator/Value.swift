@@ -58,6 +58,14 @@ enum Value<S: ReferenceScalar>: Sendable {
     }
   }
 
+  /// As a runtime may hold it that rounds to the type which the graph means.
+  var held: Value {
+    guard case .float(let array, let type) = self, type != .float32, type != .float64,
+      let elements = S.held(array.elements, as: type)
+    else { return self }
+    return .float(NDArray(shape: array.shape, elements: elements), type)
+  }
+
   func reshaped(_ shape: [Int]) -> Value {
     switch self {
     case .float(let array, let type): .float(array.reshaped(shape), type)

@@ -79,7 +79,8 @@ extension ONNXImporter {
     if let count = known(count, view) {
       guard count >= 1, let grown = grown(view, [axis: count], node) else {
         throw .notImportable(
-          node: node.label, reason: "it repeats \(view.kind.features) features \(count) times: too many, or none")
+          node: node.label,
+          reason: "it repeats \(view.kind.features) features \(count) times: too many, or none")
       }
       return grown
     }

@@ -169,7 +169,8 @@ extension Layer {
       .slice, .arithmetic,
       .reverse,
       .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
-      .timeSoftmax, .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum,
+      .timeSoftmax, .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution,
+      .resize, .cumulativeSum,
       .choice:
       false
     }

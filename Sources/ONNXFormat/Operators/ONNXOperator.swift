@@ -74,7 +74,7 @@ struct ONNXOperator: Sendable {
       reverseSequence, rnn, scan, shape, size, slice, softmax, split, squeeze, tile, transpose, unsqueeze,
       upsample,
     ] + arithmetic + pointwise + pools + normalizations + composedReductions + comparisons + stepLists
-      + unknownFunctions
+    + unknownFunctions
 
   /// Whether an import makes something of the node, be it of constants alone.
   static func isKnown(_ node: ONNXNode) -> Bool {

@@ -188,7 +188,8 @@ extension Model {
       case .recurrent, .embedding, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .select,
         .arithmetic, .reverse,
         .constant, .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold,
-        .reduce, .timeSoftmax, .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution, .resize,
+        .reduce, .timeSoftmax, .repeated, .stepPacking, .batchNormalization, .normalization,
+        .transposedConvolution, .resize,
         .cumulativeSum, .choice:
         break
       }

@@ -148,7 +148,8 @@ extension RecurrentLayer: LayerKind {
       case .embedding, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .select, .concat,
         .slice,
         .arithmetic, .constant, .dropout, .reverse, .argMax, .generate, .convolution, .pool, .padding,
-        .featureGather, .unfold, .fold, .reduce, .timeSoftmax, .repeat, .stepPacking, .batchNormalization, .normalization,
+        .featureGather, .unfold, .fold, .reduce, .timeSoftmax, .repeat, .stepPacking, .batchNormalization,
+        .normalization,
         .transposedConvolution, .resize, .cumulativeSum, .choice:
         .rnn
       }

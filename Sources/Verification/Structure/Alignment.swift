@@ -97,7 +97,8 @@ struct Alignment {
           .slice, .arithmetic,
           .reverse,
           .constant, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
-          .timeSoftmax, .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum,
+          .timeSoftmax, .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution,
+          .resize, .cumulativeSum,
           .choice:
           break
         }

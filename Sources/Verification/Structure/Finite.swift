@@ -30,7 +30,8 @@ extension Model {
           .concat, .slice,
           .reverse,
           .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
-          .timeSoftmax, .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum:
+          .timeSoftmax, .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution,
+          .resize, .cumulativeSum:
           false
         }
       for (role, tensor) in layer.operation.tensors {

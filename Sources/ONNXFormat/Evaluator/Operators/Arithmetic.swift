@@ -19,7 +19,14 @@ extension Evaluation {
           throw call.mismatch(1, expected: "one that broadcasts to \(x.shape)", found: slope.shape)
         }
         let result = try combined(
-          call, x, slope, { $0 < 0 ? $0 * $1 : $0 },
+          call, x, slope,
+          { x, slope in
+            S.piecewise(x, 0) {
+              $0 * slope
+            } otherwise: {
+              $0
+            }
+          },
           { $0 < 0 ? Self.exact($0.multipliedReportingOverflow(by: $1)) : $0 })
         return [result]
       },
@@ -31,8 +38,8 @@ extension Evaluation {
         return [.float(array.map { $0 / count }, type)]
       },
       // A NaN on either side is the result.
-      "Max": variadic({ $0.isNaN || $0 > $1 ? $0 : $1 }, { max($0, $1) }),
-      "Min": variadic({ $0.isNaN || $0 < $1 ? $0 : $1 }, { min($0, $1) }),
+      "Max": variadic(S.larger, { max($0, $1) }),
+      "Min": variadic(S.smaller, { min($0, $1) }),
     ]
   }
 
@@ -124,7 +131,7 @@ extension Evaluation {
       return [try call.fitted(result, type)]
     case (.integer(let x, let type), .float(let y, _)):
       let result = try NDArray(x, y, shape: shape) { (x, y) throws(ONNXError) in
-        guard let power = Int64(exactly: Double.pow(Double(x), Double(y)).rounded(.towardZero)) else {
+        guard let power = Int64(exactly: Double.pow(Double(x), y.decided).rounded(.towardZero)) else {
           throw call.invalid("\(x) to the power \(y) is no 64-bit integer")
         }
         return power

@@ -65,10 +65,8 @@ extension Evaluation {
           let range = (i * J)..<((i + 1) * J)
           // Where no key may be seen, nothing is.
           let sees = row[i].contains { $0 != -.infinity }
-          let top = scores[range].reduce(-S.infinity) { $0.isNaN || $0 > $1 ? $0 : $1 }
-          let weights = sees ? scores[range].map { S.exp($0 - top) } : [S](repeating: 0, count: J)
-          let total = sees ? weights.reduce(0, +) : 1
-          scores.replaceSubrange(range, with: weights.map { $0 / total })
+          scores.replaceSubrange(
+            range, with: sees ? S.softmax(scores[range]) : [S](repeating: 0, count: J))
         }
         if mode == 3 { shown += scores }
         var sums = [S](repeating: 0, count: I * width)

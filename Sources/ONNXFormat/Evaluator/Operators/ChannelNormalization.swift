@@ -48,26 +48,24 @@ extension Evaluation {
     var y = x
     for start in stride(from: 0, to: x.count, by: max(width, 1)) {
       let lane = x.elements[start..<(start + width)]
-      let (mean, variance) = moments(lane)
+      let (mean, variance) = S.moments(lane)
       let deviation = (variance + epsilon).squareRoot()
       for position in lane.indices {
         let parameter = perGroup ? start / width % number : position / inner % channels
-        y.elements[position] = scale[parameter] * (x.elements[position] - mean) / deviation + bias[parameter]
+        let element = scale[parameter] * (x.elements[position] - mean) / deviation + bias[parameter]
+        // Or as x · k + (bias − mean · k), k = scale / deviation.
+        let k = scale[parameter] / deviation
+        y.elements[position] = element.alsoRounded(6, x.elements[position] * k, mean * k, bias[parameter])
       }
     }
     return y
-  }
-
-  static func moments(_ lane: ArraySlice<S>) -> (mean: S, variance: S) {
-    let mean = lane.reduce(0, +) / S(lane.count)
-    return (mean, lane.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / S(lane.count))
   }
 
   /// (X − mean) / (√variance + 10⁻⁹) over some axes; so the function that defines the operator keeps from dividing by 0.
   private static func meanVarianceNormalization(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
     let (x, type) = try call.float(0)
     let axes = try call.axes(call.ints("axes") ?? [], rank: x.rank).sorted()
-    let statistics = x.reduced(axes: axes) { moments($0) }
+    let statistics = x.reduced(axes: axes) { S.moments($0) }
     let y = NDArray(x, statistics, shape: x.shape) { ($0 - $1.mean) / ($1.variance.squareRoot() + S(1e-9)) }
     return [.float(y, type)]
   }
@@ -79,7 +77,7 @@ extension Evaluation {
     let norm: (ArraySlice<S>) -> S
     switch call.int("p") {
     case 1: norm = { $0.reduce(0) { $0 + abs($1) } }
-    case 2: norm = { $0.reduce(0) { $0 + $1 * $1 }.squareRoot() }
+    case 2: norm = { S.norm($0) }
     case let other: throw call.unsupported("p", "\(other ?? 0) is neither 1 nor 2")
     }
     let y = NDArray(x, x.reduced(axes: [axis], norm), shape: x.shape) { $1 == 0 ? 0 : $0 / $1 }

@@ -62,11 +62,15 @@ extension Evaluation {
     case (.float(let start, let type), .float(let limit, _), .float(let delta, _)):
       let (start, limit, delta) = (start.elements[0], limit.elements[0], delta.elements[0])
       let steps = ((limit - start) / delta).rounded(.up)
-      guard delta != 0, let count = steps < 0 ? 0 : Int(exactly: steps) else {
+      guard delta != 0, let count = steps < 0 ? 0 : steps.whole.map({ Int($0) }) else {
         throw call.invalid("no range goes from \(start) to \(limit) by \(delta)")
       }
       try call.checked([count])
-      return [.float(NDArray(shape: [count], elements: (0..<count).map { start + S($0) * delta }), type)]
+      let elements = (0..<count).map { index in
+        // Some add delta again and again.
+        (start + S(index) * delta).alsoRounded(index, abs(start), S(index) * abs(delta))
+      }
+      return [.float(NDArray(shape: [count], elements: elements), type)]
     case (.integer(let start, let type), .integer(let limit, _), .integer(let delta, _)) where type != .bool:
       let (start, limit, delta) = (start.elements[0], limit.elements[0], delta.elements[0])
       guard delta != 0, let span = exact(limit.subtractingReportingOverflow(start)), span != .min else {
@@ -106,15 +110,14 @@ extension Evaluation {
       // Between Float16 and BFloat16, each narrows the other.
       let narrows = type == .float16 || type == .bfloat16 || type == .float32 && source == .float64
       guard source != type, narrows else { return .float(array, type) }
-      let tensor = S.tensor(array.elements, shape: array.shape)
-      guard let rounded = try? tensor.converted(to: type).tensor else {
+      guard let rounded = try? S.narrowed(array.elements, to: type) else {
         throw call.invalid("no cast to \(type.rawValue)")
       }
-      return .float(NDArray(shape: array.shape, elements: S.values(of: rounded)), type)
+      return .float(NDArray(shape: array.shape, elements: rounded), type)
     case .float(let array, _) where type == .bool: return .integer(array.map { $0 == 0 ? 0 : 1 }, .bool)
     case .float(let array, _):
       let whole = try array.map { (element) throws(ONNXError) in
-        guard let whole = Int64(exactly: element.rounded(.towardZero)), type.integerRange.contains(whole)
+        guard let whole = element.rounded(.towardZero).whole, type.integerRange.contains(whole)
         else {
           throw call.invalid("\(element) is outside \(type.rawValue), where a cast is not defined")
         }

@@ -8,7 +8,18 @@ extension Evaluation {
     return [
       "Abs": signed({ abs($0) }, { $0 == .min ? nil : abs($0) }),
       "Neg": signed({ -$0 }, { $0 == .min ? nil : -$0 }),
-      "Sign": signed({ $0 > 0 ? 1 : $0 < 0 ? -1 : $0 }, { $0.signum() }),
+      "Sign": signed(
+        { x in
+          S.piecewise(x, 0) { _ in
+            -1
+          } otherwise: {
+            S.piecewise(0, $0) { _ in
+              1
+            } otherwise: { _ in
+              x
+            }
+          }
+        }, { $0.signum() }),
       "Relu": signed(F.relu, { max($0, 0) }),
       "Sqrt": float { _ in { $0.squareRoot() } },
       "Exp": float { _ in S.exp },
@@ -54,7 +65,7 @@ extension Evaluation {
       // y = x where x > alpha, else 0. A NaN passes.
       "ThresholdedRelu": float { call in
         let alpha = call.real("alpha") ?? 0
-        return { $0 <= alpha ? 0 : $0 }
+        return thresholdedRelu(alpha)
       },
       "HardSigmoid": float { call in
         let (alpha, beta) = (call.real("alpha") ?? 0, call.real("beta") ?? 0)
@@ -81,6 +92,16 @@ extension Evaluation {
       "Identity": { call throws(ONNXError) in [try call.value(0)] },
       "Clip": clip,
     ]
+  }
+
+  static func thresholdedRelu(_ alpha: S) -> (S) -> S {
+    { x in
+      S.piecewise(alpha, x) { _ in
+        x
+      } otherwise: { _ in
+        x.isNaN ? x : 0
+      }
+    }
   }
 
   /// An operator on floats alone, made once from the node's attributes.
@@ -128,8 +149,16 @@ extension Evaluation {
 
   /// x + bias where x < −lambd, x − bias where x > lambd, else 0. Integers drop the fraction of the result.
   private static func shrink(_ call: Call<S>) throws(ONNXError) -> [Value<S>?] {
-    func shrunk<F: BinaryFloatingPoint>(_ x: F, _ lambd: F, _ bias: F) -> F {
-      x < -lambd ? x + bias : x > lambd ? x - bias : x.isNaN ? x : 0
+    func shrunk<F: ReferenceScalar>(_ x: F, _ lambd: F, _ bias: F) -> F {
+      F.piecewise(x, -lambd) {
+        $0 + bias
+      } otherwise: {
+        F.piecewise(lambd, $0) { _ in
+          x - bias
+        } otherwise: { _ in
+          x.isNaN ? x : 0
+        }
+      }
     }
     let (lambd, bias) = (call.real("lambd") ?? 0, call.real("bias") ?? 0)
     switch try call.value(0) {
@@ -137,7 +166,7 @@ extension Evaluation {
     case .integer(let array, let type):
       guard type != .bool else { throw call.wrongType(0, type) }
       let result = try array.map { (x) throws(ONNXError) in
-        let y = shrunk(Double(x), Double(lambd), Double(bias)).rounded(.towardZero)
+        let y = shrunk(Double(x), lambd.decided, bias.decided).rounded(.towardZero)
         guard let whole = Int64(exactly: y) else {
           throw call.invalid("\(x) becomes \(y), which is no integer")
         }

@@ -65,8 +65,10 @@ extension Evaluation {
       var sums = [S](repeating: 0, count: count * columns)
       accumulate(lanes[...], factors[...], into: &sums, rows: count, inner: 2 * inputs, columns: columns)
       for lane in 0..<count {
+        // A runtime's angles are rounded, and its transform may be a fast one.
+        let all = lanes[(lane * 2 * inputs)..<((lane + 1) * 2 * inputs)].reduce(0) { $0 + abs($1) }
         for column in 0..<columns {
-          let sum = sums[lane * columns + column]
+          let sum = sums[lane * columns + column].alsoRounded(8 * length, all)
           result[(lane * outputs + start) * parts + column] = transform.isInverse ? sum / S(length) : sum
         }
       }
@@ -162,7 +164,8 @@ extension Evaluation {
           $0 + $1.element * Double.cos(2 * .pi * Double($1.offset) * Double(n) / period)
         }
       }
-      let window = Value<S>.float(NDArray(shape: [size], elements: elements.map { S($0) }), .float64)
+      let window = Value<S>.float(
+        NDArray(shape: [size], elements: elements.map { S($0).alsoRounded(32, 1) }), .float64)
       return [try cast(call, window, to: call.elementType("output_datatype"))]
     }
   }
@@ -174,7 +177,7 @@ extension Evaluation {
     for position in 3...4 {
       let edge = try call.float(position).array
       guard edge.count == 1 else { throw call.mismatch(position, expected: "[]", found: edge.shape) }
-      edges.append(2595 * Double.log(1 + Double(edge.elements[0]) / 700) / Double.log(10))
+      edges.append(2595 * Double.log(1 + edge.elements[0].decided / 700) / Double.log(10))
     }
     guard bands >= 0, length >= 0, rate > 0, length <= Int(Int32.max), edges.allSatisfy(\.isFinite) else {
       throw call.invalid("\(bands) bands of a transform of \(length) elements at \(rate) Hz, mels \(edges)")

@@ -77,7 +77,7 @@ extension Evaluation {
     case "LeakyRelu": function = { F.leakyRelu($0, parameter(0, S(0.01))) }
     case "Elu": function = { F.elu($0, parameter(0, 1)) }
     case "HardSigmoid": function = { F.hardSigmoid($0, parameter(0, S(0.2)), parameter(1, S(0.5))) }
-    case "ThresholdedRelu": function = { $0 <= parameter(0, 1) ? 0 : $0 }
+    case "ThresholdedRelu": function = thresholdedRelu(parameter(0, 1))
     case "Clip": function = { F.clamp($0, parameter(0, -.infinity), parameter(1, .infinity)) }
     default: throw call.unsupported("activation", "'\(name)' is not a known function")
     }

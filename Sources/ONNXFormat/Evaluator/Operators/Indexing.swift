@@ -146,8 +146,9 @@ extension Evaluation {
       throw call.unsupported("reduction", "'\(reduction)' is none of \(allowed.joined(separator: ", "))")
     }
     guard data.elementType == updates.elementType else { throw call.wrongType(2, updates.elementType) }
-    func place<E: Comparable>(
-      _ data: NDArray<E>, _ updates: NDArray<E>, _ add: (E, E) -> E?, _ multiply: (E, E) -> E?
+    func place<E>(
+      _ data: NDArray<E>, _ updates: NDArray<E>, _ add: (E, E) -> E?, _ multiply: (E, E) -> E?,
+      _ larger: (E, E) -> E, _ smaller: (E, E) -> E
     ) throws(ONNXError) -> NDArray<E> {
       var result = data
       for (position, update) in zip(positions, updates.elements) {
@@ -156,8 +157,8 @@ extension Evaluation {
           switch reduction {
           case "add": add(old, update)
           case "mul": multiply(old, update)
-          case "max": old != old || old > update ? old : update
-          case "min": old != old || old < update ? old : update
+          case "max": larger(old, update)
+          case "min": smaller(old, update)
           default: update
           }
         guard let new else { throw call.invalid("the reduction overflows 64 bits") }
@@ -167,10 +168,12 @@ extension Evaluation {
     }
     switch (data, updates) {
     case (.float(let a, let type), .float(let b, _)):
-      return .float(try place(a, b, { $0 + $1 }, { $0 * $1 }), type)
+      return .float(try place(a, b, { $0 + $1 }, { $0 * $1 }, S.larger, S.smaller), type)
     case (.integer(let a, let type), .integer(let b, _)):
       guard type != .bool || reduction == "none" else { throw call.wrongType(0, type) }
-      return try call.fitted(place(a, b, sum) { exact($0.multipliedReportingOverflow(by: $1)) }, type)
+      return try call.fitted(
+        place(a, b, sum, { exact($0.multipliedReportingOverflow(by: $1)) }, { max($0, $1) }, { min($0, $1) }),
+        type)
     default: throw call.wrongType(2, updates.elementType)
     }
   }
@@ -223,7 +226,7 @@ extension Evaluation {
     case .integer(let array, _): indices = array
     case .float(let array, _):
       indices = try array.map { (element) throws(ONNXError) in
-        guard let index = Int64(exactly: element.rounded(.towardZero)) else {
+        guard let index = element.rounded(.towardZero).whole else {
           throw call.invalid("index \(element)")
         }
         return index
@@ -233,10 +236,10 @@ extension Evaluation {
     switch try call.value(1) {
     case .integer: depth = try call.scalar(1)
     case .float(let array, _):
-      guard array.count == 1, let whole = Int(exactly: array.elements[0].rounded(.towardZero)) else {
+      guard array.count == 1, let whole = array.elements[0].rounded(.towardZero).whole else {
         throw call.invalid("the depth is not one number")
       }
-      depth = whole
+      depth = Int(whole)
     }
     let values = try call.value(2)
     guard values.shape == [2] else { throw call.mismatch(2, expected: "[2]", found: values.shape) }

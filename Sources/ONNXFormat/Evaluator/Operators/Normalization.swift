@@ -5,30 +5,16 @@ internal import Tensors
 extension Evaluation {
   static var normalizationOperators: [String: Operation] {
     [
-      "Softmax": softmax { lane in
-        let exponentials = shifted(lane).map(S.exp)
-        let total = exponentials.reduce(0, +)
-        return exponentials.map { $0 / total }
-      },
-      "LogSoftmax": softmax { lane in
-        let rest = shifted(lane)
-        let logarithm = S.log(rest.reduce(0) { $0 + S.exp($1) })
-        return rest.map { $0 - logarithm }
-      },
+      "Softmax": softmax(S.softmax),
+      "LogSoftmax": softmax(S.logSoftmax),
       "Hardmax": softmax { lane in
-        let top = lane.reduce(-S.infinity) { $0.isNaN || $0 > $1 ? $0 : $1 }
+        let top = lane.reduce(-S.infinity, S.larger)
         let first = lane.firstIndex { $0 == top || $0.isNaN }
         return lane.indices.map { $0 == first ? 1 : 0 }
       },
       "BatchNormalization": batchNormalization,
       "LayerNormalization": layerNormalization,
     ]
-  }
-
-  /// x − max(x), which changes no softmax and keeps eˣ from overflowing.
-  private static func shifted(_ lane: ArraySlice<S>) -> [S] {
-    let top = lane.reduce(-S.infinity) { $0.isNaN || $0 > $1 ? $0 : $1 }
-    return lane.map { $0 - top }
   }
 
   /// Along one axis since opset 13; before, over everything from the axis on, as if the input were a matrix.
@@ -82,8 +68,11 @@ extension Evaluation {
     var y = x
     for position in x.elements.indices {
       let c = position / inner % channels
-      y.elements[position] =
-        (x.elements[position] - mean[c]) / (variance[c] + epsilon).squareRoot() * scale[c] + B[c]
+      let root = (variance[c] + epsilon).squareRoot()
+      let element = (x.elements[position] - mean[c]) / root * scale[c] + B[c]
+      // Or as x · k + (B − mean · k), whose k = scale / root may also be in the weights of what makes x.
+      let k = scale[c] / root
+      y.elements[position] = element.alsoRounded(6, x.elements[position] * k, mean[c] * k, B[c])
     }
     return [.float(y, type)]
   }
@@ -100,12 +89,15 @@ extension Evaluation {
     var (y, means, inverses) = (x, [S](), [S]())
     for row in 0..<outer {
       let range = (row * inner)..<((row + 1) * inner)
-      let mean = x.elements[range].reduce(0, +) / S(inner)
-      let variance = x.elements[range].reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / S(inner)
+      let (mean, variance) = S.moments(x.elements[range])
       let inverse = 1 / (variance + epsilon).squareRoot()
       for position in range {
         let normal = (x.elements[position] - mean) * inverse * scale.elements[position]
-        y.elements[position] = shift.map { normal + $0.elements[position] } ?? normal
+        let added = shift?.elements[position] ?? 0
+        // Or as x · k + (B − mean · k), k = Scale / √(var + epsilon).
+        let k = inverse * scale.elements[position]
+        y.elements[position] = (shift == nil ? normal : normal + added).alsoRounded(
+          5, x.elements[position] * k, mean * k, added)
       }
       means.append(mean)
       inverses.append(inverse)

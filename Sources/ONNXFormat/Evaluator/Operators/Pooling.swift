@@ -11,7 +11,7 @@ extension Evaluation {
         return [try pool(call) { elements, _ in norm(elements) }]
       },
       "GlobalAveragePool": global { _ in { $0.reduce(0, +) / S($0.count) } },
-      "GlobalMaxPool": global { _ in { $0.reduce(-.infinity, Self.larger) } },
+      "GlobalMaxPool": global { _ in { $0.reduce(-.infinity, S.larger) } },
       "GlobalLpPool": global { call throws(ONNXError) in
         let norm = try norm(call)
         return { norm(Array($0)) }
@@ -19,16 +19,14 @@ extension Evaluation {
     ]
   }
 
-  /// A NaN is larger than all numbers, as in Max.
-  private static func larger(_ a: S, _ b: S) -> S { a.isNaN || a > b ? a : b }
-
   /// (Σ |x|ᵖ) to the power 1/p
   private static func norm(_ call: Call<S>) throws(ONNXError) -> ([S]) -> S {
     let p = call.int("p") ?? 2
     guard p >= 1 else { throw call.unsupported("p", "\(p) is not 1 or more") }
+    if p == 2 { return { S.norm($0[...]) } }
     return { elements in
-      let total: S = elements.reduce(0) { $0 + (p == 1 ? abs($1) : p == 2 ? $1 * $1 : S.pow(abs($1), S(p))) }
-      return p == 1 ? total : p == 2 ? total.squareRoot() : S.pow(total, 1 / S(p))
+      let total: S = elements.reduce(0) { $0 + (p == 1 ? abs($1) : S.pow(abs($1), S(p))) }
+      return p == 1 ? total : S.pow(total, 1 / S(p))
     }
   }
 
@@ -97,32 +95,43 @@ extension Evaluation {
     let (windows, shape) = try windows(call, over: value.shape)
     let image = windows.image.reduce(1, *)
     let isColumnMajor = try call.flag("storage_order")
-    func pooled<E: Comparable>(_ x: NDArray<E>, least: E) -> (largest: NDArray<E>, indices: Value<S>) {
+    // Where it stands is decided only if somebody asks.
+    let isPlaceNeeded = call.step.outputs.count > 1 && !call.step.outputs[1].isEmpty
+    func pooled<E>(
+      _ x: NDArray<E>, least: E, estimate: (E) -> Double, _ largest: ([E], _ best: Int) -> E
+    ) -> (largest: NDArray<E>, indices: Value<S>) {
       let found = overPlaces(windows, planes: value.shape[0] * value.shape[1]) { plane, covered, _ in
-        var best: (element: E, position: Int)?
-        for position in covered {
-          let element = x.elements[plane * image + position]
-          // A NaN, which no number equals, stays.
-          if let held = best, held.element != held.element || element <= held.element { continue }
-          best = (element, position)
+        var best: (element: Double, place: Int)?
+        let elements = covered.map { x.elements[plane * image + $0] }
+        for (place, element) in elements.map(estimate).enumerated() {
+          // A NaN stays.
+          if let held = best, held.element.isNaN || element <= held.element { continue }
+          best = (element, place)
         }
-        guard let best else { return (least, plane * image) }
+        guard let place = best?.place else { return (least, plane * image) }
+        let winner = (element: largest(elements, place), position: covered[place])
         let position =
           isColumnMajor
-          ? zip(Windows.index(best.position, in: windows.image), windows.image).reversed().reduce(0) {
+          ? zip(Windows.index(winner.position, in: windows.image), windows.image).reversed().reduce(0) {
             $0 * $1.1 + $1.0
-          } : best.position
-        return (best.element, plane * image + position)
+          } : winner.position
+        return (winner.element, plane * image + position)
       }
       return (NDArray(shape: shape, elements: found.map(\.0)), .int64(found.map(\.1), shape: shape))
     }
     switch value {
     case .float(let x, let type):
-      let (largest, indices) = pooled(x, least: -.infinity)
+      let (largest, indices) = pooled(x, least: -.infinity, estimate: \.estimate) { elements, best in
+        if isPlaceNeeded {
+          S.noteOrder([elements[best]] + elements[..<best] + elements[(best + 1)...], first: 1)
+        }
+        return elements.dropFirst().reduce(elements[0], S.larger)
+      }
       return [.float(largest, type), indices]
     case .integer(let x, let type):
       guard call.opset >= 12, type == .int8 || type == .uint8 else { throw call.wrongType(0, type) }
-      let (largest, indices) = pooled(x, least: type.integerRange.lowerBound)
+      let (largest, indices) = pooled(
+        x, least: type.integerRange.lowerBound, estimate: { Double($0) }, { $0[$1] })
       return [.integer(largest, type), indices]
     }
   }

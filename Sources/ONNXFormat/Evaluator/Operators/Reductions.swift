@@ -14,18 +14,14 @@ extension Evaluation {
           }
         }),
       "ReduceMax": reduction(
-        { $0.reduce(-.infinity) { $0.isNaN || $0 > $1 ? $0 : $1 } }, { $0.max() }, bools: true),
+        { $0.reduce(-.infinity, S.larger) }, { $0.max() }, bools: true),
       "ReduceMin": reduction(
-        { $0.reduce(.infinity) { $0.isNaN || $0 < $1 ? $0 : $1 } }, { $0.min() }, bools: true),
+        { $0.reduce(.infinity, S.smaller) }, { $0.min() }, bools: true),
       "ReduceL1": reduction({ $0.reduce(0) { $0 + abs($1) } }),
-      "ReduceL2": reduction({ $0.reduce(0) { $0 + $1 * $1 }.squareRoot() }),
+      "ReduceL2": reduction({ S.norm($0) }),
       "ReduceSumSquare": reduction({ $0.reduce(0) { $0 + $1 * $1 } }),
       "ReduceLogSum": reduction({ S.log($0.reduce(0, +)) }),
-      "ReduceLogSumExp": reduction({ lane in
-        let top = lane.reduce(-S.infinity) { $0.isNaN || $0 > $1 ? $0 : $1 }
-        if !top.isFinite { return top }
-        return top + S.log(lane.reduce(0) { $0 + S.exp($1 - top) })
-      }),
+      "ReduceLogSumExp": reduction({ S.logSumExp($0) }),
       "ArgMax": argument { $0 > $1 },
       "ArgMin": argument { $0 < $1 },
       "CumSum": cumulativeSum,
@@ -98,7 +94,13 @@ extension Evaluation {
       }
       let result: NDArray<Int64> =
         switch value {
-        case .float(let array, _): array.reduced(axes: [axis]) { position($0.map { Order.float($0) }) }
+        case .float(let array, _):
+          array.reduced(axes: [axis]) { lane in
+            let best = position(lane.map { Order.float($0.estimate) })
+            let place = lane.startIndex + Int(best)
+            S.noteOrder([lane[place]] + lane[..<place] + lane[(place + 1)...], first: 1)
+            return best
+          }
         case .integer(let array, _): array.reduced(axes: [axis]) { position($0.map { Order.integer($0) }) }
         }
       if try call.flag("keepdims") { return [.integer(result, .int64)] }
@@ -126,7 +128,7 @@ extension Evaluation {
     order.swapAt(axis, value.rank - 1)
     let moved = value.transposed(order)
     let shape = moved.shape.dropLast() + [k]
-    func best<E: Comparable>(_ elements: [E]) -> [Int] {
+    func best<E: Comparable>(_ elements: [E], _ note: ([Int]) -> Void = { _ in }) -> [Int] {
       let size = value.shape[axis]
       if size == 0 { return [] }
       func isAhead(_ a: Int, _ b: Int) -> Bool {
@@ -136,12 +138,17 @@ extension Evaluation {
         return x == y || isNaN ? a < b : (x > y) == largest
       }
       return stride(from: 0, to: elements.count, by: size).flatMap { lane in
-        (lane..<(lane + size)).sorted(by: isAhead).prefix(k)
+        let order = (lane..<(lane + size)).sorted(by: isAhead)
+        note(order)
+        return order.prefix(k)
       }
     }
     let positions: [Int]
     switch moved {
-    case .float(let array, _): positions = best(array.elements)
+    case .float(let array, _):
+      positions = best(array.elements.map(\.estimate)) { order in
+        S.noteOrder(order.lazy.map { array.elements[$0] }, first: k)
+      }
     case .integer(let array, let type):
       guard type != .bool else { throw call.wrongType(0, type) }
       positions = best(array.elements)
@@ -153,7 +160,7 @@ extension Evaluation {
 
   /// Numbers of either kind, compared among their own.
   private enum Order: Comparable {
-    case float(S)
+    case float(Double)
     case integer(Int64)
 
     static func < (a: Order, b: Order) -> Bool {

@@ -17,7 +17,7 @@ extension Evaluation {
     var sources: [[[Resizing.Source]?]] = []
     for axis in value.shape.indices { sources.append(try resizing.sources(axis, call)) }
     if resizing.mode == "nearest" {
-      let outside = Double(call.real("extrapolation_value") ?? 0)
+      let outside = (call.real("extrapolation_value") ?? 0).decided
       return [try nearest(call, value, resizing.shape, sources, outside: outside)]
     }
     // The text does not say how integers are rounded, and runtimes differ.
@@ -74,11 +74,14 @@ extension Evaluation {
           continue
         }
         for column in 0..<inner {
-          elements.append(
-            source.reduce(0) { sum, source in
-              let element = array.elements[(block * array.shape[axis] + source.index) * inner + column]
-              return sum + S(source.weight) * element
-            })
+          var (sum, seen) = (0 as S, 0 as S)
+          for source in source {
+            let element = array.elements[(block * array.shape[axis] + source.index) * inner + column]
+            sum = sum + S(source.weight) * element
+            seen = seen + abs(element)
+          }
+          // Runtimes compute the place, and with it the weights, in the format: the farther, the less exactly.
+          elements.append(sum.alsoRounded(8 * ((source.first?.index ?? 0) + 4), seen))
         }
       }
     }
@@ -118,7 +121,7 @@ struct Resizing {
       guard array.shape == [count] else {
         throw call.mismatch(position, expected: "[\(count)]", found: array.shape)
       }
-      return array.elements.map { Double($0) }
+      return array.elements.map(\.decided)
     }
     var roi = input.map { _ in (start: 0.0, end: 1.0) }
     if transformation == "tf_crop_and_resize" {
@@ -134,7 +137,7 @@ struct Resizing {
     var (shape, scales) = (input, input.map { _ in 1.0 })
     let givenScales: [Double]?
     if call.step.attributes["scales"] != nil {
-      givenScales = call.reals("scales").map { Double($0) }
+      givenScales = call.reals("scales").map(\.decided)
     } else {
       givenScales = try numbers(call.opset < 11 ? 1 : 2, count: axes.count)
     }
@@ -199,7 +202,7 @@ struct Resizing {
     // Each place looks at as many elements as its filter reaches over.
     try call.evaluation.spend([length, Int(min(2 * reach, 1e15)) + 4, 32], call.step.label)
     let excludes = try call.flag("exclude_outside")
-    let a = Double(call.real("cubic_coeff_a") ?? 0)
+    let a = (call.real("cubic_coeff_a") ?? 0).decided
     var sources: [[Source]?] = []
     for index in 0..<length {
       let x = try original(index, axis, call)

@@ -46,6 +46,7 @@ extension Evaluation {
 
     let (N, C) = (X.shape[0], X.shape[1])
     let (perImage, perPlaces) = (image.reduce(1, *), places.reduce(1, *))
+    let reach = image.reduce(4, +) * rank
     var elements = [S](repeating: 0, count: shape.reduce(1, *))
     for n in 0..<N {
       for place in 0..<perPlaces {
@@ -53,7 +54,7 @@ extension Evaluation {
         var sources = [(position: 0, weight: 1.0)]
         for axis in image.indices {
           // A place names the last axis first.
-          let normal = Double(grid.elements[start + rank - 1 - axis])
+          let normal = grid.elements[start + rank - 1 - axis].decided
           let size = image[axis]
           guard size > 0 else { throw call.invalid("a place at \(normal) of an axis of size \(size)") }
           var x =
@@ -69,9 +70,12 @@ extension Evaluation {
         }
         for c in 0..<C {
           let plane = (n * C + c) * perImage
-          elements[(n * C + c) * perPlaces + place] = sources.reduce(0) {
-            $0 + S($1.weight) * X.elements[plane + $1.position]
+          let (sum, seen) = sources.reduce((0 as S, 0 as S)) {
+            let element = X.elements[plane + $1.position]
+            return ($0.0 + S($1.weight) * element, $0.1 + abs(element))
           }
+          // Runtimes compute the place in the format: the farther, the less exactly.
+          elements[(n * C + c) * perPlaces + place] = isNearest ? sum : sum.alsoRounded(8 * reach, seen)
         }
       }
     }

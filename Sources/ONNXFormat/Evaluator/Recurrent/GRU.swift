@@ -31,7 +31,7 @@ extension Evaluation {
           // ht = g(Xt*(Wh^T) + (rt (.) Ht-1)*(Rh^T) + Rbh + Wbh)
           : clip(Xt • WhT + (rt ⊙ Ht_1) • RhT + Rbh + Wbh).map(g)
         // Ht = (1 - zt) (.) ht + zt (.) Ht-1
-        let Ht = (1 - zt) ⊙ ht + zt ⊙ Ht_1
+        let Ht = Matrix.blend(zt, ht, Ht_1)
         return [Ht]
       }
     }

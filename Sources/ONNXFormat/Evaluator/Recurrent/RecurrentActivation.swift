@@ -34,7 +34,14 @@ enum RecurrentActivation: String {
     case .affine: { Functions.affine($0, alpha, beta) }
     case .leakyrelu: { Functions.leakyRelu($0, alpha) }
     // x if x >= alpha else 0: unlike the operator ThresholdedRelu, x = alpha passes. A NaN passes too.
-    case .thresholdedrelu: { $0 < alpha ? 0 : $0 }
+    case .thresholdedrelu:
+      {
+        S.piecewise($0, alpha) { _ in
+          0
+        } otherwise: {
+          $0
+        }
+      }
     case .scaledtanh: { Functions.scaledTanh($0, alpha, beta) }
     case .hardsigmoid: { Functions.hardSigmoid($0, alpha, beta) }
     case .elu: { Functions.elu($0, alpha) }
