@@ -228,7 +228,7 @@ struct ONNXMessage: ~Copyable {
     guard let graph = model.pointee.graph?.pointee else { throw .noGraph }
     var infos: [ONNXValueInfo] = []
     for info in pointers(graph.value_info, graph.n_value_info) {
-      if let known = try? valueInfo(info.pointee) { infos.append(known) }
+      if let known = try? valueInfo(info.pointee, false) { infos.append(known) }
     }
     return infos
   }

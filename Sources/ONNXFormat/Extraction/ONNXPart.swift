@@ -86,7 +86,7 @@ struct GraphFlow {
     for (position, node) in graph.nodes.enumerated() {
       for output in node.outputs where !output.isEmpty { makers[output] = position }
     }
-    let reads = graph.nodes.map(\.allReads)
+    let reads = graph.nodes.map(\.reads)
     // What an input, or a node that draws numbers, is part of is none.
     var readers = [[Int]](repeating: [], count: graph.nodes.count)
     let defaults = Set(graph.initializers.map(\.name))
@@ -132,7 +132,7 @@ extension ONNXModel {
     var result = self
     let needed = GraphFlow(graph).sources(of: values)
     result.graph.nodes = needed.sorted().map { graph.nodes[$0] }
-    let read = Set(result.graph.nodes.flatMap(\.allReads)).union(values)
+    let read = Set(result.graph.nodes.flatMap(\.reads)).union(values)
     result.graph.initializers = graph.initializers.filter { read.contains($0.name) }
     let stated = Dictionary(graph.outputs.map { ($0.name, $0) }) { first, _ in first }
     result.graph.outputs = values.map { stated[$0] ?? ONNXValueInfo($0, nil, nil) }
@@ -140,23 +140,7 @@ extension ONNXModel {
   }
 }
 
-extension ONNXNode {
-  /// What the node reads, and what its graphs inside read from around it.
-  var allReads: [String] {
-    inputs.filter { !$0.isEmpty }
-      + attributes.sorted { $0.key < $1.key }.flatMap { _, attribute -> [String] in
-        if case .graph(let graph) = attribute { graph.captured } else { [] }
-      }
-  }
-}
-
 extension ONNXGraph {
-  /// Values that the graph reads and does not hold.
-  fileprivate var captured: [String] {
-    let own = Set(inputs.map(\.name) + initializers.map(\.name) + nodes.flatMap(\.outputs))
-    return (nodes.flatMap(\.allReads) + outputs.map(\.name)).filter { !own.contains($0) }
-  }
-
   /// The nodes that a name means: one of that name, the one that makes a value of that name, or all whose names begin with it as a path
   /// does (`/encoder` means `/encoder/rnn/LSTM`; `encoder.0` means `encoder.0.conv`), or before a final `*` in whatever way.
   ///

@@ -23,8 +23,8 @@ extension StepAlgebra {
       return output(of: arithmetic.operator, inputs[0], inputs[1])
     case .recurrent, .embedding, .softmax, .logSoftmax, .layerNormalization, .select, .reverse, .constant,
       .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax,
-      .stepPacking,
-      .batchNormalization:
+      .stepPacking, .repeated,
+      .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum, .choice:
       return nil
     }
   }
@@ -89,7 +89,7 @@ extension StepAlgebra {
     case (.divide, nil): return isFirst || number == 0 ? nil : scaled(sum, 1 / number)
     case (.maximum, nil): return clipped(sum, number, .infinity)
     case (.minimum, nil): return clipped(sum, -.infinity, number)
-    case (.prelu, nil): return nil
+    case (.prelu, nil), (.greater, nil), (.notLess, nil), (.equal, nil): return nil
     }
   }
 
@@ -108,7 +108,7 @@ extension StepAlgebra {
         case .add: sum(a, b)
         case .subtract: sum(a, scaled(b, -1))
         case .multiply: product(a, b)
-        case .divide, .maximum, .minimum, .prelu: nil
+        case .divide, .maximum, .minimum, .prelu, .greater, .notLess, .equal: nil
         }
       guard let made else { return nil }
       result.append(made)

@@ -260,7 +260,9 @@ extension ONNXNode {
   /// What the node and the graphs inside it read of the graph that it is in; of what these make themselves, nothing.
   var reads: [String] {
     var all = inputs.filter { !$0.isEmpty }
-    for case .graph(let graph) in attributes.values { all += graph.captured }
+    for (_, attribute) in attributes.sorted(by: { $0.key < $1.key }) {
+      if case .graph(let graph) = attribute { all += graph.captured }
+    }
     return all
   }
 }
