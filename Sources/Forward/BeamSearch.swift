@@ -127,6 +127,7 @@ private struct BeamSearch<Number: Native> {
       .constant,
       .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
       .timeSoftmax, .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum,
+      .attention,
       .choice:
       scores = .logits
     }

@@ -40,7 +40,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     case .embedding, .arithmetic, .choice, .constant, .layerNormalization:
       weights = layer.operation.tensors.map { Number.stored($0.tensor, rules) }
     case .activation, .softmax, .logSoftmax, .select, .concat, .slice, .reverse, .dropout, .argMax, .pool,
-      .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax, .resize, .cumulativeSum:
+      .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax, .resize, .cumulativeSum, .attention:
       break
     }
     self.recurrent = recurrent
@@ -92,6 +92,11 @@ struct PreparedLayer<Number: Scalar>: Sendable {
       }
       return [.numbers(inputs[0]!.numbers.folded())]
     case .reduce(let reduction): return [.numbers(inputs[0]!.numbers.reduced(reduction))]
+    case .attention(let attention):
+      let (queries, keys, values) = (inputs[0]!.numbers, inputs[1]!.numbers, inputs[2]!.numbers)
+      try requireSameSteps(keys, values)
+      guard keys.steps ?? 1 > 0 else { throw .empty(layer: name, what: "steps") }
+      return [.numbers(AttentionPass(heads: attention.heads, rules: rules).run(queries, keys, values))]
     case .cumulativeSum(let sum): return [.numbers(inputs[0]!.numbers.summedUp(sum))]
     case .timeSoftmax: return [.numbers(inputs[0]!.numbers.softmaxOverTime(rules))]
     case .activation(let activation):

@@ -51,6 +51,8 @@ extension Layer {
     case reduce(Reduction)
     /// Over the steps.
     case timeSoftmax
+    /// Of each step the values of others, by how alike they are.
+    case attention(Attention)
     /// Sums up to each step.
     case cumulativeSum(CumulativeSum)
     /// Pointwise.
@@ -105,6 +107,7 @@ extension Layer.Operation {
     case .fold(let layer): layer
     case .reduce(let layer): layer
     case .timeSoftmax: TimeSoftmax()
+    case .attention(let layer): layer
     case .cumulativeSum(let layer): layer
     case .activation(let layer): layer
     case .softmax: Softmax()
@@ -142,6 +145,7 @@ extension Layer.Operation {
       case .fold: .fold(try Fold(name, from: &fields))
       case .reduce: .reduce(try Reduction(name, from: &fields))
       case .timeSoftmax: .timeSoftmax
+      case .attention: .attention(try Attention(name, from: &fields))
       case .cumulativeSum: .cumulativeSum(try CumulativeSum(name, from: &fields))
       case .activation: .activation(try Activation(name, from: &fields))
       case .softmax: .softmax

@@ -57,7 +57,7 @@ public struct StateDictExporter {
         .arithmetic,
         .reverse, .constant, .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold,
         .fold, .reduce, .timeSoftmax, .batchNormalization, .normalization, .transposedConvolution, .resize,
-        .cumulativeSum, .choice:
+        .cumulativeSum, .attention, .choice:
         try export(layer)
       }
     }
@@ -215,7 +215,8 @@ public struct StateDictExporter {
       .arithmetic, .reverse,
       .constant,
       .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax,
-      .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum, .choice:
+      .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum, .attention,
+      .choice:
       guard let known = Architecture.Activation.allCases.first(where: { $0.operation == layer.operation })
       else {
         throw refuse(layer.name, "\(layer.operation.name) is no step that can be written beside a state dict")

@@ -84,7 +84,8 @@ extension Model {
             .constant, .argMax,
             .dropout,
             .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax,
-            .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum, .choice:
+            .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum, .attention,
+            .choice:
             false
           }
         if isBeside { read.insert(value) } else { readOtherwise.insert(value) }

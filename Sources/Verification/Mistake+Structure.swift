@@ -191,7 +191,7 @@ extension Mistake {
         .reverse,
         .constant, .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold,
         .reduce, .timeSoftmax, .batchNormalization, .normalization, .transposedConvolution, .resize,
-        .cumulativeSum, .choice:
+        .cumulativeSum, .attention, .choice:
         return false
       }
       return true

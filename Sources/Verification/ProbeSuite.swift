@@ -146,7 +146,8 @@ extension Model {
         .arithmetic, .reverse,
         .constant,
         .dropout, .argMax, .generate, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax,
-        .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum, .choice:
+        .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum, .attention,
+        .choice:
         continue
       }
       // Some rows tell the size of all.
@@ -204,6 +205,7 @@ extension Model {
         .arithmetic, .reverse,
         .constant, .dropout, .argMax, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
         .timeSoftmax, .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum,
+        .attention,
         .choice:
         return nil
       }

@@ -36,6 +36,13 @@ extension ONNXImporter {
         reason:
           "what its axes mean cannot be told: node \(node.label) reads it, and no recurrent operator follows in "
           + "a way that can be traced")
+    case .scores:
+      throw .notImportable(
+        node: node.label,
+        reason:
+          "it reads the scores of all steps and all others ('\(node.inputs[position])'): two open axes have no place in the canonical "
+          + "model but between a product with keys, a softmax and a product with values"
+      )
     case .constant, .sizes, .filled, .mask:
       throw .notImportable(
         node: node.label, reason: "its input '\(node.inputs[position])' does not depend on the model's inputs"
@@ -83,7 +90,7 @@ extension ONNXImporter {
         throw .unboundWeight(node: node.label, input: name, value: input)
       }
       return tensor
-    case .view, .sizes, .filled, .mask:
+    case .view, .sizes, .filled, .mask, .scores:
       throw .notImportable(
         node: node.label,
         reason: "its weight '\(name)' ('\(node.inputs[position])') is computed from the inputs")

@@ -170,6 +170,7 @@ extension Layer {
       .reverse,
       .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
       .timeSoftmax, .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum,
+      .attention,
       .choice:
       false
     }

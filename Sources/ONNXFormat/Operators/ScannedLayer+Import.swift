@@ -85,7 +85,7 @@ extension ONNXImporter {
         case .sizes(let sizes, _):
           direction != "forward"
             && (sizes == [.time(x.clock)] || x.timeSize.map { sizes == [.known($0)] } ?? false)
-        case .view, .filled, .mask, .unbound: false
+        case .view, .filled, .mask, .unbound, .scores: false
         }
       guard isRight else {
         throw .notImportable(
@@ -189,7 +189,7 @@ extension Model {
         .arithmetic, .reverse,
         .constant, .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold,
         .reduce, .timeSoftmax, .batchNormalization, .normalization, .transposedConvolution, .resize,
-        .cumulativeSum, .choice:
+        .cumulativeSum, .attention, .choice:
         break
       }
     }

@@ -37,6 +37,7 @@ extension ONNXImporter {
     case .constant(let tensor): all = tensor.shape.map { .known($0) }
     case .filled(_, let shape): all = shape
     case .sizes(let sizes, let isScalar): all = isScalar ? [] : [.known(sizes.count)]
+    case .scores: throw .notImportable(node: node.label, reason: "it looks at the shape of scores")
     case .mask: throw .notImportable(node: node.label, reason: "it looks at the shape of a mask")
     case .unbound:
       throw .graphInput(

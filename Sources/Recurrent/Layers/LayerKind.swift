@@ -74,6 +74,7 @@ package enum LayerName: String, CaseIterable, Sendable {
   case fold = "Fold"
   case reduce = "Reduce"
   case timeSoftmax = "TimeSoftmax"
+  case attention = "Attention"
   case cumulativeSum = "CumulativeSum"
   case activation = "Activation"
   case softmax = "Softmax"

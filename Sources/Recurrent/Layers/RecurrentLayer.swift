@@ -149,7 +149,7 @@ extension RecurrentLayer: LayerKind {
         .slice,
         .arithmetic, .constant, .dropout, .reverse, .argMax, .generate, .convolution, .pool, .padding,
         .featureGather, .unfold, .fold, .reduce, .timeSoftmax, .batchNormalization, .normalization,
-        .transposedConvolution, .resize, .cumulativeSum, .choice:
+        .transposedConvolution, .resize, .cumulativeSum, .attention, .choice:
         .rnn
       }
     let direction: Direction = try fields.name("direction", "direction")

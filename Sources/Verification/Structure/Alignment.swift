@@ -98,6 +98,7 @@ struct Alignment {
           .reverse,
           .constant, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
           .timeSoftmax, .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum,
+          .attention,
           .choice:
           break
         }

@@ -30,7 +30,8 @@ extension Model {
           .concat, .slice,
           .reverse,
           .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
-          .timeSoftmax, .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum:
+          .timeSoftmax, .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum,
+          .attention:
           false
         }
       for (role, tensor) in layer.operation.tensors {
