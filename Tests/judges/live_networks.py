@@ -1324,6 +1324,7 @@ EXPECTED: dict[str, str | None] = {
     "ocr-fixed": r"\[B, T, 4·5\] times \[20, 9\]",
     "repeated-fixed": REPEATED,
     "repeated-state": REPEATED,
+    "repeated-state fixed": None,
     "self-attention dynamo": "across the borders of its dimensions",
     "static-features": REPEATED,
     "static-features fixed": None,
