@@ -127,7 +127,7 @@ private struct BeamSearch<Number: Native> {
       .constant,
       .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
       .timeSoftmax, .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution,
-      .resize, .cumulativeSum,
+      .resize, .cumulativeSum, .attention,
       .choice:
       scores = .logits
     }

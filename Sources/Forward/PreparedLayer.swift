@@ -47,7 +47,8 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     case .embedding, .arithmetic, .choice, .constant, .layerNormalization:
       weights = layer.operation.tensors.map { Number.stored($0.tensor, rules) }
     case .activation, .softmax, .logSoftmax, .select, .concat, .slice, .reverse, .dropout, .argMax, .pool,
-      .padding, .unfold, .fold, .reduce, .timeSoftmax, .repeated, .resize, .cumulativeSum, .stepPacking:
+      .padding, .unfold, .fold, .reduce, .timeSoftmax, .repeated, .resize, .cumulativeSum, .attention,
+      .stepPacking:
       break
     }
     self.recurrent = recurrent
@@ -127,6 +128,11 @@ struct PreparedLayer<Number: Scalar>: Sendable {
             steps: steps, batch: v.batch, features: v.features,
             elements: (0..<steps).flatMap { _ in v.elements }))
       ]
+    case .attention(let attention):
+      let (queries, keys, values) = (inputs[0]!.numbers, inputs[1]!.numbers, inputs[2]!.numbers)
+      try requireSameSteps(keys, values)
+      guard keys.steps ?? 1 > 0 else { throw .empty(layer: name, what: "steps") }
+      return [.numbers(AttentionPass(heads: attention.heads, rules: rules).run(queries, keys, values))]
     case .cumulativeSum(let sum): return [.numbers(inputs[0]!.numbers.summedUp(sum))]
     case .timeSoftmax: return [.numbers(inputs[0]!.numbers.softmaxOverTime(rules))]
     case .activation(let activation):

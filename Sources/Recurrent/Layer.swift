@@ -53,6 +53,8 @@ extension Layer {
     case timeSoftmax
     /// A vector at each step of a sequence.
     case repeated
+    /// Of each step the values of others, by how alike they are.
+    case attention(Attention)
     /// Sums up to each step.
     case cumulativeSum(CumulativeSum)
     /// Pointwise.
@@ -110,6 +112,7 @@ extension Layer.Operation {
     case .reduce(let layer): layer
     case .timeSoftmax: TimeSoftmax()
     case .repeated: Repeat()
+    case .attention(let layer): layer
     case .cumulativeSum(let layer): layer
     case .activation(let layer): layer
     case .softmax: Softmax()
@@ -149,6 +152,7 @@ extension Layer.Operation {
       case .reduce: .reduce(try Reduction(name, from: &fields))
       case .timeSoftmax: .timeSoftmax
       case .repeat: .repeated
+      case .attention: .attention(try Attention(name, from: &fields))
       case .cumulativeSum: .cumulativeSum(try CumulativeSum(name, from: &fields))
       case .activation: .activation(try Activation(name, from: &fields))
       case .softmax: .softmax

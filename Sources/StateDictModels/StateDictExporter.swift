@@ -58,7 +58,7 @@ public struct StateDictExporter {
         .reverse, .constant, .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold,
         .fold, .reduce, .timeSoftmax, .repeated, .stepPacking, .batchNormalization, .normalization,
         .transposedConvolution, .resize,
-        .cumulativeSum, .choice:
+        .cumulativeSum, .attention, .choice:
         try export(layer)
       }
     }
@@ -231,7 +231,8 @@ public struct StateDictExporter {
       .arithmetic, .reverse,
       .constant,
       .argMax, .generate, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax,
-      .repeated, .stepPacking, .normalization, .transposedConvolution, .resize, .cumulativeSum, .choice:
+      .repeated, .stepPacking, .normalization, .transposedConvolution, .resize, .cumulativeSum, .attention,
+      .choice:
       guard let known = Architecture.Activation.allCases.first(where: { $0.operation == layer.operation })
       else {
         throw refuse(layer.name, "\(layer.operation.name) is no step that can be written beside a state dict")

@@ -85,7 +85,7 @@ extension Model {
             .dropout,
             .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax,
             .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution, .resize,
-            .cumulativeSum, .choice:
+            .cumulativeSum, .attention, .choice:
             false
           }
         if isBeside { read.insert(value) } else { readOtherwise.insert(value) }

@@ -192,7 +192,7 @@ extension Mistake {
         .constant, .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold,
         .reduce, .timeSoftmax, .repeated, .stepPacking, .batchNormalization, .normalization,
         .transposedConvolution, .resize,
-        .cumulativeSum, .choice:
+        .cumulativeSum, .attention, .choice:
         return false
       }
       return true

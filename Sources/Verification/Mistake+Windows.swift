@@ -363,7 +363,7 @@ extension Model {
         .slice,
         .arithmetic, .reverse, .constant, .argMax, .generate, .padding, .gather, .unfold, .fold, .reduce,
         .timeSoftmax, .repeated, .stepPacking, .normalization, .transposedConvolution, .resize,
-        .cumulativeSum, .choice:
+        .cumulativeSum, .attention, .choice:
         return nil
       }
       value = layer.inputs.first ?? nil

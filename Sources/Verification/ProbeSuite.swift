@@ -147,7 +147,7 @@ extension Model {
         .constant,
         .dropout, .argMax, .generate, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax,
         .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution, .resize,
-        .cumulativeSum, .choice:
+        .cumulativeSum, .attention, .choice:
         continue
       }
       // Some rows tell the size of all.
@@ -205,7 +205,7 @@ extension Model {
         .arithmetic, .reverse,
         .constant, .dropout, .argMax, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
         .timeSoftmax, .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution,
-        .resize, .cumulativeSum,
+        .resize, .cumulativeSum, .attention,
         .choice:
         return nil
       }

@@ -180,6 +180,8 @@ enum Samples {
     layers.append(
       Layer(
         "chosen", .choice(Choice(second: generator.tensor([12]))), inputs: ["p", "k"], outputs: ["chosen"]))
+    layers.append(
+      Layer("attend", .attention(Attention(heads: 3)), inputs: ["p", "p", "p"], outputs: ["attended"]))
     let loops = [
       Generate.Stop(value: "token", token: 2, padding: -1), nil,
     ].map { stop in

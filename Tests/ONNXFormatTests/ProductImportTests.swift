@@ -80,10 +80,63 @@ import Testing
       last + [node("Transpose", ["m"], "mt", ["perm": .ints([0, 2, 1])]), node("MatMul", ["m", "mt"])],
       "outer product")
     try check([parts, node("MatMul", ["parts", "parts"])], "[T, B, 2, 2] × [T, B, 2, 2]")
+    // Two times are scores, of which an output cannot be made.
     let error = #expect(throws: ONNXError.self) {
       try check([rows, columns, node("MatMul", ["rows", "columns"])], "two times")
     }
-    #expect("\(try #require(error))".contains("open along a second axis beside time"))
+    #expect("\(try #require(error))".contains("does not depend on the model's inputs"))
+  }
+
+  /// As attention is written out: two heads on an axis of their own, or none.
+  @Test func `products of queries and keys, a softmax and a product with values are one layer`() throws {
+    let heads = [
+      node("Reshape", ["x", "parts"], "h"), node("Transpose", ["h"], "q", ["perm": .ints([1, 2, 0, 3])]),
+      node("Transpose", ["h"], "k", ["perm": .ints([1, 2, 3, 0])]),
+    ]
+    let tail = [
+      node("Transpose", ["o"], "u", ["perm": .ints([2, 0, 1, 3])]), node("Reshape", ["u", "whole"]),
+    ]
+    let constants = [
+      "parts": integers(0, 0, 2, 2), "whole": integers(0, 0, -1), "root": floats(1.5, shape: []),
+    ]
+    func check(_ nodes: [ONNXNode], opset: Int64 = 17) throws -> [Layer.Operation] {
+      let used = Set(nodes.flatMap(\.inputs))
+      return try AroundRecurrence.imported(nodes, constants.filter { used.contains($0.key) }, opset: opset)
+    }
+    for (opset, axis) in [(11, 3), (17, -1)] as [(Int64, Int64)] {
+      let found = try check(
+        heads + [
+          node("MatMul", ["q", "k"], "s"), node("Div", ["s", "root"], "d"),
+          node("Softmax", ["d"], "w", ["axis": .int(axis)]), node("MatMul", ["w", "q"], "o"),
+        ] + tail, opset: opset)
+      #expect(found.last == .attention(Attention(heads: 2)))
+      #expect(found.count == 2)
+    }
+    let plain = [
+      node("Transpose", ["x"], "q", ["perm": .ints([1, 0, 2])]),
+      node("Transpose", ["x"], "k", ["perm": .ints([1, 2, 0])]), node("MatMul", ["q", "k"], "s"),
+      node("Softmax", ["s"], "w", ["axis": .int(2)]), node("MatMul", ["w", "q"]),
+    ]
+    #expect(try check(plain) == [.attention(Attention(heads: 1))])
+    for wrong in [
+      plain.prefix(3) + [node("MatMul", ["s", "q"])],
+      plain.prefix(3) + [node("Softmax", ["s"], "w", ["axis": .int(1)]), node("MatMul", ["w", "q"])],
+      plain.prefix(4) + [node("Mul", ["w", "root"], "m"), node("MatMul", ["m", "q"])],
+      plain.prefix(3) + [
+        node("Add", ["s", "root"], "m"), node("Softmax", ["m"], "w"), node("MatMul", ["w", "q"]),
+      ],
+      plain.prefix(4) + [node("Relu", ["w"])],
+    ] {
+      #expect(throws: ONNXError.self) { try check(Array(wrong)) }
+    }
+    var model = try AroundRecurrence.model([.activation(.sigmoid)])
+    let value = model.outputs[0].value
+    model.layers.append(
+      Layer(
+        "attend", .attention(Attention(heads: 2)), inputs: [value, model.layers[0].outputs[0], value],
+        outputs: ["attended"]))
+    model.outputs = [.sequence("attended", features: 4)]
+    try AroundRecurrence.roundTrip(model, opsets: [7, 11, 13, 17, 23])
   }
 
   @Test(arguments: [(-3, .max), (-3, -1), (0, 2), (1, 3), (-4, 0)] as [(Int64, Int64)])

@@ -607,6 +607,37 @@ class SelfAttention(nn.Module):
         return h + self.attention(h, h, h, need_weights=False)[0]
 
 
+@network(of("B", "T", 6), opsets=(13, 17))
+class WrittenAttention(nn.Module):
+    """As people write it: heads on an axis of their own, a root, and keys of another sequence."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = GRU(6, 8, batch_first=True), GRU(6, 8, batch_first=True)
+        self.query, self.key, self.value = nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 4)
+        self.down = nn.Conv1d(6, 6, 3, 2, 1)
+
+    def forward(self, x):
+        h, z = self.first(x), self.second(self.down(x.transpose(1, 2)).transpose(1, 2))
+        q = self.query(h).reshape(h.shape[0], h.shape[1], 2, 4).transpose(1, 2)
+        k = self.key(z).reshape(z.shape[0], z.shape[1], 2, 4).transpose(1, 2)
+        v = self.value(z).reshape(z.shape[0], z.shape[1], 2, 2).transpose(1, 2)
+        w = torch.softmax(q @ k.transpose(2, 3) / 2.0, -1)
+        return (w @ v).transpose(1, 2).reshape(h.shape[0], h.shape[1], 4)
+
+
+@network(of("B", "T", 6))
+class OneHead(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.recurrence = LSTM(6, 8, batch_first=True)
+        self.query, self.key = nn.Linear(8, 3), nn.Linear(8, 3)
+
+    def forward(self, x):
+        h = self.recurrence(x)
+        return h + torch.softmax(torch.bmm(self.query(h), self.key(h).transpose(1, 2)) * 3**-0.5, 2) @ h
+
+
 @network(of("B", "T", 6))
 class MaxAndMean(nn.Module):
     def __init__(self):

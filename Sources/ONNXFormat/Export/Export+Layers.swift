@@ -18,6 +18,7 @@ extension ONNXExporter {
     case .reduce(let reduction): try exportReduction(layer, reduction)
     case .timeSoftmax: try exportTimeSoftmax(layer)
     case .repeated: try exportRepeat(layer)
+    case .attention(let attention): try exportAttention(layer, attention)
     case .cumulativeSum(let sum): try exportCumulativeSum(layer, sum)
     case .select(let selection): return try exportSelect(layer, selection)
     case .embedding(let embedding): try exportEmbedding(layer, embedding)

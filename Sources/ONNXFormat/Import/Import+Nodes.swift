@@ -40,6 +40,13 @@ extension ONNXImporter {
           "what its axes mean cannot be told: node \(node.label) reads it, and no recurrent operator follows in "
           + "a way that can be traced; say what they are with \(Setting.axes) \(node.inputs[position])=AXIS,AXIS…"
       )
+    case .scores:
+      throw .notImportable(
+        node: node.label,
+        reason:
+          "it reads the scores of all steps and all others ('\(node.inputs[position])'): two open axes have no place in the canonical "
+          + "model but between a product with keys, a softmax and a product with values"
+      )
     case .constant, .sizes, .filled, .mask, .list:
       throw .notImportable(
         node: node.label, reason: "its input '\(node.inputs[position])' does not depend on the model's inputs"
@@ -87,7 +94,7 @@ extension ONNXImporter {
         throw .unboundWeight(node: node.label, input: name, value: input)
       }
       return tensor
-    case .view, .sizes, .filled, .mask, .list:
+    case .view, .sizes, .filled, .mask, .list, .scores:
       throw .notImportable(
         node: node.label,
         reason: "its weight '\(name)' ('\(node.inputs[position])') is computed from the inputs")

@@ -11,6 +11,8 @@ enum ImportedValue: Equatable {
   case sizes([Size], isScalar: Bool)
   /// A constant repeated along axes whose sizes may be open; `base` has size 1 there.
   case filled(base: Tensor, shape: [Size])
+  /// Products of queries and keys, open along two axes.
+  case scores(Scores)
   /// Whether each token id is negative (or is not).
   case mask(View, isNegative: Bool)
   /// A sequence's steps as a list of tensors; the view's axes are those of each, without time. Nil for an empty list.

@@ -24,7 +24,8 @@ extension StepAlgebra {
     case .recurrent, .embedding, .softmax, .logSoftmax, .layerNormalization, .select, .reverse, .constant,
       .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce, .timeSoftmax,
       .stepPacking, .repeated,
-      .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum, .choice:
+      .batchNormalization, .normalization, .transposedConvolution, .resize, .cumulativeSum, .attention,
+      .choice:
       return nil
     }
   }

@@ -128,7 +128,8 @@ extension ONNXImporter {
     case .gather, .slice, .unfold, .fold, .reverse, .dropout, .select(.step), .select(.lastValid):
       return areTruths(inputs.prefix(1))
     case .recurrent, .embedding, .dense, .convolution, .pool, .transposedConvolution, .resize, .padding,
-      .reduce, .timeSoftmax, .repeated, .stepPacking, .cumulativeSum, .activation, .softmax, .logSoftmax,
+      .reduce, .timeSoftmax, .repeated, .stepPacking, .cumulativeSum, .attention, .activation, .softmax,
+      .logSoftmax,
       .layerNormalization,
       .batchNormalization, .normalization, .select, .arithmetic, .choice, .constant, .argMax, .generate:
       return false

@@ -170,7 +170,7 @@ extension Layer {
       .reverse,
       .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
       .timeSoftmax, .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution,
-      .resize, .cumulativeSum,
+      .resize, .cumulativeSum, .attention,
       .choice:
       false
     }

@@ -16,7 +16,12 @@ extension ONNXImporter {
     let attributes = AttributeReader(node)
     try attributes.finish()
     switch (try value(node, 0), try value(node, 1)) {
-    case (.view(let left), .view(let right)): return try importProduct(node, left, right)
+    case (.view(let left), .view(let right)):
+      if let scores = scores(node, left, right) {
+        return set(try output(node), .scores(scores), type(node))
+      }
+      return try importProduct(node, left, right)
+    case (.scores(let scores), .view(let values)): return try attend(node, scores, values)
     case (.constant, .view), (.unbound, .view): return try importLeftProduct(node)
     default: break
     }

@@ -60,6 +60,10 @@ extension ONNXImporter {
       try addConstant(node, arithmetic, view, constant, constantFirst: false)
     case (.constant(let constant), .view(let view)), (.filled(let constant, _), .view(let view)):
       try addConstant(node, arithmetic, view, constant, constantFirst: true)
+    case (.scores(let scores), .constant(let constant)):
+      try scale(node, scores, arithmetic, constant, constantFirst: false)
+    case (.constant(let constant), .scores(let scores)):
+      try scale(node, scores, arithmetic, constant, constantFirst: true)
     case (.view(let view), .unbound):
       try addConstant(node, arithmetic, view, try weight(node, 1, "B"), constantFirst: false)
     case (.unbound, .view(let view)):

@@ -85,7 +85,7 @@ extension ONNXImporter {
         case .sizes(let sizes, _):
           direction != "forward"
             && (sizes == [.time(x.clock)] || x.timeSize.map { sizes == [.known($0)] } ?? false)
-        case .view, .filled, .mask, .list, .unbound: false
+        case .view, .filled, .mask, .list, .unbound, .scores: false
         }
       guard isRight else {
         throw .notImportable(
@@ -190,7 +190,7 @@ extension Model {
         .constant, .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold,
         .reduce, .timeSoftmax, .repeated, .stepPacking, .batchNormalization, .normalization,
         .transposedConvolution, .resize,
-        .cumulativeSum, .choice:
+        .cumulativeSum, .attention, .choice:
         break
       }
     }

@@ -40,6 +40,7 @@ extension ONNXImporter {
     case .sizes(let sizes, let isScalar): all = isScalar ? [] : [.known(sizes.count)]
     case .mask, .list:
       throw .notImportable(node: node.label, reason: "it looks at the shape of a mask or of a list")
+    case .scores: throw .notImportable(node: node.label, reason: "it looks at the shape of scores")
     case .unbound:
       throw .graphInput(
         node.inputs[0],

@@ -17,6 +17,9 @@ extension ONNXImporter {
     let standard = opset >= 13 ? -1 : 1
     let wanted = try attributes.int("axis", default: standard)
     try attributes.finish()
+    if operation == .softmax, case .scores(let scores) = try value(node, 0) {
+      return try normalise(node, scores, axis: wanted)
+    }
     let view = try featureView(node, 0)
     let axis = try axis(wanted, rank: view.axes.count, node)
     let reaches = opset >= 13 ? view.axes[axis] : Array(view.axes[axis...].joined())

@@ -75,6 +75,7 @@ package enum LayerName: String, CaseIterable, Sendable {
   case reduce = "Reduce"
   case timeSoftmax = "TimeSoftmax"
   case `repeat` = "Repeat"
+  case attention = "Attention"
   case cumulativeSum = "CumulativeSum"
   case activation = "Activation"
   case softmax = "Softmax"

@@ -150,7 +150,7 @@ extension RecurrentLayer: LayerKind {
         .arithmetic, .constant, .dropout, .reverse, .argMax, .generate, .convolution, .pool, .padding,
         .featureGather, .unfold, .fold, .reduce, .timeSoftmax, .repeat, .stepPacking, .batchNormalization,
         .normalization,
-        .transposedConvolution, .resize, .cumulativeSum, .choice:
+        .transposedConvolution, .resize, .cumulativeSum, .attention, .choice:
         .rnn
       }
     let direction: Direction = try fields.name("direction", "direction")

@@ -98,7 +98,7 @@ struct Alignment {
           .reverse,
           .constant, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
           .timeSoftmax, .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution,
-          .resize, .cumulativeSum,
+          .resize, .cumulativeSum, .attention,
           .choice:
           break
         }

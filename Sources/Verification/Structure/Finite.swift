@@ -31,7 +31,7 @@ extension Model {
           .reverse,
           .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold, .reduce,
           .timeSoftmax, .repeated, .stepPacking, .batchNormalization, .normalization, .transposedConvolution,
-          .resize, .cumulativeSum:
+          .resize, .cumulativeSum, .attention:
           false
         }
       for (role, tensor) in layer.operation.tensors {
