@@ -113,7 +113,18 @@ public struct ExtractionRequest: Sendable {
       let file = try ModelFile(
         bytes: encoded.model, path: "\(path), a part", format: .onnx, bindings: values, limits: limits)
       extraction.runs = try activations?.check(file.content.onnx!.model) ?? 0
-      extraction.conversion = try file.convert(to: target, options)
+      guard format.holdsWeightsAlone else {
+        extraction.conversion = try file.convert(to: target, options)
+        return extraction
+      }
+      // Modules give both directions side by side, the operator one behind the other.
+      let joined: ByteBuffer
+      do { joined = try ONNXEncoder.encode(part.model.joiningDirections).model } catch {
+        throw .notExpressible(format: "onnx", reason: error.description)
+      }
+      extraction.conversion = try ModelFile(
+        bytes: joined, path: file.path, format: .onnx, bindings: values, limits: limits
+      ).convert(to: target, options)
       return extraction
     }
     guard options.write.opset == nil, options.elementType == nil, !options.write.compressed else {

@@ -111,6 +111,14 @@ import Testing
     }
   }
 
+  @Test func `a single recurrent node becomes the module that it was`() throws {
+    let path = Repository.fixtures.appending(path: "onnx/torch-dynamo-lstm/model.onnx").path
+    let found = try extracted(path, ["node_lstm__2"], to: "node.pt")
+    #expect(found.nodeCount == 1 && found.conversion?.report?.verdict ?? .different <= .equal, "\(found)")
+    let names = try ModelFile.open(folder.path("node.pt")).storedTensors.map(\.name)
+    #expect(names.count == 4 && names.contains("node_lstm__2.weight_hh_l0"), "\(names)")
+  }
+
   @Test func `every node of every fixture is the same alone as in the whole`() throws {
     var (parts, refused) = (0, 0)
     for entry in try RecordedCase.all(in: FixtureTests.folder)

@@ -1,3 +1,5 @@
+internal import Tensors
+
 /// Some nodes of a graph as a graph of their own: what they read from elsewhere goes in, what others read of them comes out.
 public struct ONNXPart: Sendable {
   /// The model's, with these nodes alone; of values that are no inputs and outputs of the whole, types and shapes are still to be said.
@@ -69,6 +71,36 @@ public struct ONNXPart: Sendable {
     }
     model.graph.inputs = model.graph.inputs.map(described)
     model.graph.outputs = model.graph.outputs.map(described)
+  }
+}
+
+extension ONNXModel {
+  /// The same where outputs `[T, D, B, H]` of recurrent operators are sequences `[T, B, D·H]`, which modules of other formats give; they get
+  /// names of their own.
+  public var joiningDirections: ONNXModel {
+    var result = self
+    let makers = GraphFlow(graph).makers
+    var names = UniqueNames(
+      Set(graph.nodes.flatMap(\.outputs) + graph.inputs.map(\.name) + graph.initializers.map(\.name)),
+      countingFrom: 2)
+    result.graph.outputs = graph.outputs.map { info in
+      guard let node = makers[info.name].map({ graph.nodes[$0] }), node.domain.isEmpty,
+        ["RNN", "LSTM", "GRU"].contains(node.operation), node.outputs.first == info.name,
+        node.attributes["layout"] ?? .int(0) == .int(0)
+      else { return info }
+      let (turned, shape) = (names.claim("\(info.name)_turned"), names.claim("\(info.name)_shape"))
+      let joined = names.claim("\(info.name)_sequence")
+      result.graph.initializers.append(.init(shape, Tensor([0, 0, -1] as [Int64], shape: [3])))
+      result.graph.nodes += [
+        ONNXNode(
+          "Transpose", inputs: [info.name], outputs: [turned], attributes: ["perm": .ints([0, 2, 1, 3])],
+          index: result.graph.nodes.count),
+        ONNXNode(
+          "Reshape", inputs: [turned, shape], outputs: [joined], index: result.graph.nodes.count + 1),
+      ]
+      return ONNXValueInfo(joined, info.elementType, nil)
+    }
+    return result
   }
 }
 
