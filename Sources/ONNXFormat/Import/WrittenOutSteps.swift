@@ -541,11 +541,11 @@ struct WrittenOutSteps {
     joinFolds()
     // A fold that is unfolded is what it was.
     for layer in layers {
-      guard case .unfold(let unfold) = layer.operation, let fold = maker(layer.inputs[0]!),
-        case .fold(let folded) = fold.operation, folded.count == unfold.count,
-        kinds[fold.inputs[0]!]?.features == unfold.inner, let output = layer.outputs[0]
+      guard case .unfold(let unfold) = layer.operation, let fold = folded(layer.inputs[0]!),
+        fold.count == unfold.count, let width = kinds[fold.sequence]?.features,
+        unfold.inner == (fold.isTurned ? 1 : width), let output = layer.outputs[0]
       else { continue }
-      renamed[output] = fold.inputs[0]!
+      renamed[output] = fold.sequence
     }
     importer.rename(renamed)
     unfoldOutputs()
