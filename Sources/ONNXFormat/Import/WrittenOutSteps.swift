@@ -207,7 +207,9 @@ struct WrittenOutSteps {
     // What the state is made of before its product.
     let first = makers[h] ?? -1
     var touched = 0
-    for index in layers.indices.dropFirst(first + 1) where touched < Self.mostLayers {
+    let end = min(layers.count, product + 8 * Self.mostLayers)
+    for index in (first + 1)..<max(end, first + 1) {
+      if touched >= Self.mostLayers { break }
       let before = sums.count
       add(index, to: &sums)
       guard sums.count > before, let output = layers[index].outputs[0] else { continue }
