@@ -1,3 +1,4 @@
+internal import ByteIO
 internal import Recurrent
 internal import Tensors
 
@@ -70,6 +71,8 @@ struct StepAlgebra {
   /// How many sums stand within one another in each.
   private var depths: [Int] = []
   private(set) var tensors: [Tensor] = []
+  /// Tensors by their shapes and first bytes.
+  private var places: [[Int]: [Int]] = [:]
   private var columns: [[Int]: Int] = [:]
   private var cuts: [[Int]: Sum.ID] = [:]
   /// Products of sums grow like their terms; cells have three.
@@ -102,10 +105,14 @@ struct StepAlgebra {
 
   /// All rows of a tensor; equal tensors are one.
   mutating func rows(_ tensor: Tensor) -> Rows {
-    let known = tensors.firstIndex {
-      $0.shape == tensor.shape && $0.elementType == tensor.elementType && $0 == tensor
+    // Of many weights few begin alike.
+    let beginning = tensor.bytes.slice(offset: 0, count: min(16, tensor.bytes.count))?.array ?? []
+    let key = tensor.shape + beginning.map { Int($0) }
+    let known = places[key]?.first { tensors[$0].elementType == tensor.elementType && tensors[$0] == tensor }
+    if known == nil {
+      places[key, default: []].append(tensors.count)
+      tensors.append(tensor)
     }
-    if known == nil { tensors.append(tensor) }
     return Rows(tensor: known ?? tensors.count - 1, start: 0, count: tensor.shape[0])
   }
 

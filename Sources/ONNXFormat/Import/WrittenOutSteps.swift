@@ -207,7 +207,9 @@ struct WrittenOutSteps {
     // What the state is made of before its product.
     let first = makers[h] ?? -1
     var touched = 0
-    for index in layers.indices.dropFirst(first + 1) where touched < Self.mostLayers {
+    let end = min(layers.count, product + 8 * Self.mostLayers)
+    for index in (first + 1)..<max(end, first + 1) {
+      if touched >= Self.mostLayers { break }
       let before = sums.count
       add(index, to: &sums)
       guard sums.count > before, let output = layers[index].outputs[0] else { continue }
@@ -541,11 +543,11 @@ struct WrittenOutSteps {
     joinFolds()
     // A fold that is unfolded is what it was.
     for layer in layers {
-      guard case .unfold(let unfold) = layer.operation, let fold = maker(layer.inputs[0]!),
-        case .fold(let folded) = fold.operation, folded.count == unfold.count,
-        kinds[fold.inputs[0]!]?.features == unfold.inner, let output = layer.outputs[0]
+      guard case .unfold(let unfold) = layer.operation, let fold = folded(layer.inputs[0]!),
+        fold.count == unfold.count, let width = kinds[fold.sequence]?.features,
+        unfold.inner == (fold.isTurned ? 1 : width), let output = layer.outputs[0]
       else { continue }
-      renamed[output] = fold.inputs[0]!
+      renamed[output] = fold.sequence
     }
     importer.rename(renamed)
     unfoldOutputs()

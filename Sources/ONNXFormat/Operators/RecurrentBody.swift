@@ -21,6 +21,9 @@ struct RecurrentBody {
     case cell(FoundCell)
   }
 
+  /// Each is looked for in all of the body.
+  private static let mostCells = 32
+
   let loop: RecurrentLoop
   let inner: ONNXImporter
   /// The sequences that the steps are of, by the steps' names.
@@ -57,7 +60,7 @@ struct RecurrentBody {
     var cells: [FoundCell] = []
     var open = loop.states
     // Cells upon cells: what one makes is given to the next.
-    while !open.isEmpty {
+    while !open.isEmpty, cells.count < Self.mostCells {
       let sums = sums(&algebra, kinds, given: given(cells))
       var found: FoundCell?
       for state in open where found == nil {

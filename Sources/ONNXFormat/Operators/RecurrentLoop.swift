@@ -44,6 +44,9 @@ struct RecurrentLoop {
   /// Nodes of the body that make what it reads steps of, the same in each turn; and the constants that these read.
   private(set) var before: (nodes: [ONNXNode], constants: [ONNXGraph.Initializer]) = ([], [])
 
+  /// As many sequences as a body may read whose makers are in it.
+  private static let mostReads = 64
+
   /// Why a Loop is none.
   struct Reason: Error {
     var text: String
@@ -143,7 +146,10 @@ struct RecurrentLoop {
     var unchanged: Set<Int> = []
 
     var steps: Set<String> = []
-    for inner in pattern.nodes where inner.domain.isEmpty && inner.inputs.count == 2 {
+    for inner in pattern.nodes
+    where inner.domain.isEmpty && inner.inputs.count == 2
+      && ["Gather", "SequenceAt"].contains(inner.operation)
+    {
       guard let index = pattern.index(inner.inputs[1]), counting.contains(index.origin),
         let step = inner.outputs.first
       else { continue }
@@ -152,6 +158,9 @@ struct RecurrentLoop {
         sequence = given
       } else if let nodes = unchanging(sequence) {
         unchanged.formUnion(nodes)
+        guard steps.count < Self.mostReads else {
+          throw Reason("it reads more than \(Self.mostReads) sequences")
+        }
       } else {
         continue
       }
@@ -233,12 +242,15 @@ extension RecurrentLoop {
 }
 
 extension GraphPattern {
+  /// Exporters put a few such nodes in a row; a file may hold a million.
+  private static let mostAliases = 16
+
   /// Behind nodes that only hand a value on, be it as another type.
   func origin(of value: String) -> String {
     var value = value
     var steps = 0
     while let node = maker(of: value), ["Identity", "Cast"].contains(node.operation), node.domain.isEmpty,
-      let input = node.inputs.first, steps < nodes.count
+      let input = node.inputs.first, steps < Self.mostAliases
     {
       value = input
       steps += 1
