@@ -53,21 +53,29 @@ extension Mistake {
   private static let paddingSide = layers("padding-side", "a window's padding is put at other ends") {
     (operation: Layer.Operation) -> [Version] in
     guard let axes = operation.windows else { return [] }
-    func version(_ words: String, _ front: (WindowAxis) -> Int) -> Version? {
+    func version(_ words: String, _ chosen: [Int], _ front: (WindowAxis) -> Int) -> Version? {
       var changed = axes
-      for index in axes.indices {
+      for index in chosen {
         changed[index].before = front(axes[index])
         changed[index].after = axes[index].before + axes[index].after - changed[index].before
       }
       return operation.with(windows: changed).map { Version(words, $0) }
     }
-    let versions: [Version?] = [
-      version("the ends exchanged") { $0.after },
-      version("all in front") { $0.before + $0.after },
-      version("all behind") { _ in 0 },
-      version("half at each end, the odd place behind") { ($0.before + $0.after) / 2 },
-      version("half at each end, the odd place in front") { ($0.before + $0.after + 1) / 2 },
-    ]
+    let padded = axes.indices.filter { axes[$0].before + axes[$0].after > 0 }
+    var versions = [version("the ends exchanged", padded) { $0.after }]
+    for axis in padded {
+      let place = axes.count > 1 ? " along axis \(axis)" : ""
+      // One end cannot tell what the other had: of one axis of one layer alone that can be taken back.
+      versions += [
+        version("all in front\(place)", [axis]) { $0.before + $0.after }?.alone,
+        version("all behind\(place)", [axis]) { _ in 0 }?.alone,
+        version("half at each end\(place), the odd place behind", [axis]) { ($0.before + $0.after) / 2 }?
+          .alone,
+        version("half at each end\(place), the odd place in front", [axis]) {
+          ($0.before + $0.after + 1) / 2
+        }?.alone,
+      ]
+    }
     return versions.compactMap(\.self)
   }
 
@@ -89,10 +97,10 @@ extension Mistake {
         }
       }
       let place = wide.count > 1 ? axes.count > 1 ? " along all axes" : " along axis \(axes[0])" : ""
-      return Version("\(dilation) for another\(place)", .convolution(changed))
+      return Version("\(dilation) for another\(place)", .convolution(changed)).alone
     }
-    var choices: [[Int]] = wide.isEmpty ? [] : [wide]
-    if wide.count > 1 { choices += wide.map { [$0] } }
+    var choices: [[Int]] = wide.map { [$0] }
+    if wide.count > 1, Set(wide.map { layer.axes[$0].dilation }).count == 1 { choices.append(wide) }
     return choices.flatMap { axes in [1, 2, 3, 4, 8].map { version($0, axes) } }
   }
 
@@ -204,6 +212,15 @@ extension Mistake {
     /// The tensors that differ; none where only attributes do.
     let roles: [String]
 
+    /// Whether several layers that suffer it may be put right together.
+    private(set) var isShared = true
+
+    var alone: Version {
+      var version = self
+      version.isShared = false
+      return version
+    }
+
     init(_ words: String, _ operation: Layer.Operation, roles: [String] = []) {
       (self.words, self.operation, self.roles) = (words, operation, roles)
     }
@@ -229,7 +246,7 @@ extension Mistake {
         let single = changes.map {
           candidate("layer '\(model.layers[$0.index].name)'\(tail)", rank: 1, model, [$0])
         }
-        return changes.count > 1
+        return changes.count > 1 && changes.allSatisfy(\.version.isShared)
           ? single + [candidate("all such layers\(tail)", rank: 0, model, changes)] : single
       }
     }
