@@ -46,7 +46,7 @@ import Verification
     )
   }
 
-  @Test func `where neither side can be imported, inputs are made up by what the graph states of them`() throws {
+  @Test func `where neither side can be imported, inputs are made up by what the graph says`() throws {
     let file = Repository.fixtures.appending(path: "onnx/torch-dynamo-rnn-tanh/model.onnx").path
     let outcome = try Tool.run("verify", file, file)
     #expect(outcome.code == 0, "\(outcome)")

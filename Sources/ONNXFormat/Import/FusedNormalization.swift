@@ -58,7 +58,8 @@ extension FusedActivations {
       axes = lists[nodes[node].inputs[1]] ?? []
     }
     axes.sort()
-    guard let first = axes.first, first < 0, axes == Array(first...(-1)) else { return nil }
+    // No tensor that can be imported has as many axes.
+    guard let first = axes.first, (-64..<0).contains(first), axes == Array(first...(-1)) else { return nil }
     return first
   }
 }
