@@ -312,7 +312,8 @@ def upper_end_lost(part):
 def flatten_order(part):
     class Turned(nn.Module):
         def forward(self, x):
-            return x.transpose(1, 2).flatten(1, 2).transpose(1, 2) if x.dim() == 4 else None
+            x = x.transpose(1, 2).flatten(1, 2) if x.dim() == 4 else x
+            return x.transpose(1, 2)
 
     return Turned()
 
