@@ -396,7 +396,7 @@ def quieted() -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=40, help="how many networks")
+    parser.add_argument("--count", type=int, default=16, help="how many networks")
     parser.add_argument("--only", type=int, nargs="+", help="these seeds")
     parser.add_argument("--keep", type=Path, help="a folder for the files")
     parser.add_argument("--json", type=Path, help="a file for all outcomes")

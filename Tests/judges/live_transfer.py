@@ -237,7 +237,7 @@ def architectural(choice: random.Random, folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--networks", type=int, default=40)
+    parser.add_argument("--networks", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--exporters", default="fixed,open,dynamo")
     arguments = parser.parse_args()
