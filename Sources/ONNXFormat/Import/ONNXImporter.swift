@@ -193,7 +193,7 @@ public struct ONNXImporter {
         writtenOut.label, .exact,
         "the graph holds no RNN, LSTM or GRU: steps that are written out stay written out\(writtenOutAdvice)")
     }
-    if let writtenOut, !rolledUp, inputs.contains(where: \.kind.hasTime) {
+    if let writtenOut, inputs.contains(where: { $0.kind.hasTime && (!rolledUp || isPickedApart($0.value)) }) {
       // Steps are axes of features, or each its own value: which axis else is time cannot be told.
       throw .notImportable(
         node: writtenOut.label,
@@ -221,6 +221,13 @@ public struct ONNXImporter {
     if steps.found.isEmpty { return false }
     self = steps.importer
     return true
+  }
+
+  /// Whether single steps are all that is read of a value: its first axis is that of something else, such as layers' states.
+  private func isPickedApart(_ value: String) -> Bool {
+    let readers = layers.filter { $0.inputs.contains(value) }
+    return !readers.isEmpty
+      && readers.allSatisfy { if case .select(.step) = $0.operation { true } else { false } }
   }
 
   /// All sequences have as many steps: where inputs fix other numbers, an axis was taken for time that is none, such as that of a state's layers.
