@@ -395,14 +395,16 @@ extension Activation {
     switch kind {
     case .gelu: [("by the tanh", Activation(.geluTanh))]
     case .geluTanh: [("by the error function", Activation(.gelu))]
-    case .leakyRelu: [0.01, 0.1, 0.2, 0.3].map { ("a slope of \($0)", Activation(.leakyRelu, alpha: $0)) }
-    case .relu: [("no more than 6", Activation(.clip, alpha: 0, beta: 6))]
-    case .clip where alpha == 0: [("without an upper end", .relu)]
+    // Numbers of Float32, as formats hold them.
+    case .leakyRelu:
+      [0.01, 0.1, 0.2, 0.3].map { (slope: Float) in
+        ("a slope of \(slope)", Activation(.leakyRelu, alpha: Double(slope)))
+      }
     case .silu: [("by straight lines", Activation(.hardSwish))]
     case .hardSwish: [("by the sigmoid", Activation(.silu))]
     case .hardSigmoid:
-      [("0.2x + 0.5", 0.2), ("x/6 + 0.5", 1 / 6)].map {
-        ($0.0, Activation(.hardSigmoid, alpha: $0.1, beta: 0.5))
+      [("0.2x + 0.5", 0.2), ("x/6 + 0.5", 1 / 6)].map { (words: String, slope: Float) in
+        (words, Activation(.hardSigmoid, alpha: Double(slope), beta: 0.5))
       }
     default: []
     }

@@ -16,8 +16,9 @@ extension MutationModels {
     let groups = mistake == "groups-interleaved" || turn % 3 == 1 ? 2 : 1
     let dilation = mistake == "dilation-ignored" || turn % 4 == 3 ? 2 : 1
     let functions = [
-      Activation(.gelu), Activation(.leakyRelu, alpha: 0.1), Activation(.hardSwish), Activation(.silu),
-      Activation(.hardSigmoid, alpha: 0.2, beta: 0.5),
+      Activation(.gelu), Activation(.leakyRelu, alpha: Double(Float(0.1))), Activation(.hardSwish),
+      Activation(.silu),
+      Activation(.hardSigmoid, alpha: Double(Float(0.2)), beta: 0.5),
     ]
     let modes: [Padding.Mode] = [.reflect, .edge, .wrap, .constant(0)]
     let reductions = Pool.Reduction.allCases
