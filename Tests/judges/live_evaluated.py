@@ -288,7 +288,9 @@ def main():
             record(model, home / "expected.npz")
             session(model, levels.ORT_ENABLE_EXTENDED, home / "optimised.onnx")
             inputs = ["--input", home / "inputs.npz"]
-            assert run("convert", home / "model.onnx", home / "model.rnnw", "--force")[0] != "equal", f"{name} is imported"
+            # What is imported by now is judged by its model all the same.
+            if run("convert", home / "model.onnx", home / "model.rnnw", "--force")[0] == "equal":
+                print(f"{name} is imported")
             expect("its copy", name, "equal", ["verify", home / "model.onnx", home / "copy.onnx", *inputs])
             expect("its optimised form", name, "equal", ["verify", home / "model.onnx", home / "optimised.onnx", *inputs])
             expect("onnxruntime's outputs", name, "equal", ["verify", home / "model.onnx", "--expected", home / "expected.npz", *inputs])
