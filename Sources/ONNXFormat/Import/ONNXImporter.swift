@@ -168,7 +168,6 @@ public struct ONNXImporter {
 
     try refuseLoops(all)
     let inputs = try importInputs(all)
-    try requireOneTime(inputs)
     let writtenOut = writtenOutProduct(all)
     do {
       for node in nodes {
@@ -228,19 +227,6 @@ public struct ONNXImporter {
     let readers = layers.filter { $0.inputs.contains(value) }
     return !readers.isEmpty
       && readers.allSatisfy { if case .select(.step) = $0.operation { true } else { false } }
-  }
-
-  /// All sequences have as many steps: where inputs fix other numbers, an axis was taken for time that is none, such as that of a state's layers.
-  private func requireOneTime(_ inputs: [Model.Port]) throws(ONNXError) {
-    let fixed = inputs.compactMap { port in
-      port.axes.first { $0.factors == [.time] }?.size.map { (name: port.name, steps: $0) }
-    }
-    guard let first = fixed.first, let other = fixed.first(where: { $0.steps != first.steps }) else { return }
-    throw .notImportable(
-      node: "inputs",
-      reason:
-        "'\(first.name)' would have \(first.steps) steps and '\(other.name)' \(other.steps): which axis is time cannot be told from their use "
-        + "(\(Setting.axes) says it); a recurrence that is written out step by step\(writtenOutAdvice)")
   }
 
   /// Refuses control flow that is no recurrence known here.
