@@ -9,14 +9,7 @@ extension DescriptionBuilder {
       let weight = try builder.array(object.required("weight"))
       let bias = try object.optional("bias").map { node throws(DescriptionError) in try builder.array(node) }
       let groups = try object.optional("groups")?.integer() ?? 1
-      let node = try object.required("axes")
-      let kernel = weight.shape.dropFirst(2)
-      let list = try node.list()
-      guard list.count == kernel.count else {
-        throw node.wrong("\(list.count) axes for a weight of shape \(weight.shape)")
-      }
-      var axes: [WindowAxis] = []
-      for (axis, size) in zip(list, kernel) { axes.append(try builder.window(axis, kernel: size)) }
+      let axes = try builder.windows(object.required("axes"), of: weight)
       return try builder.simple(
         .convolution(Convolution(weight: weight, bias: bias, axes: axes, groups: groups)), name, &object)
     },
@@ -24,19 +17,10 @@ extension DescriptionBuilder {
       let weight = try builder.array(object.required("weight"))
       let bias = try object.optional("bias").map { node throws(DescriptionError) in try builder.array(node) }
       let groups = try object.optional("groups")?.integer() ?? 1
-      let node = try object.required("axes")
-      let kernel = weight.shape.dropFirst(2)
-      let list = try node.list()
-      guard list.count == kernel.count else {
-        throw node.wrong("\(list.count) axes for a weight of shape \(weight.shape)")
-      }
-      var axes: [TransposedAxis] = []
-      for (axis, size) in zip(list, kernel) {
-        let window = try builder.window(axis, kernel: size)
-        axes.append(
-          TransposedAxis(
-            size: window.size, kernel: size, stride: window.stride, dilation: window.dilation,
-            before: window.before, after: window.after))
+      let axes = try builder.windows(object.required("axes"), of: weight).map {
+        TransposedAxis(
+          size: $0.size, kernel: $0.kernel, stride: $0.stride, dilation: $0.dilation, before: $0.before,
+          after: $0.after)
       }
       let layer = TransposedConvolution(weight: weight, bias: bias, axes: axes, groups: groups)
       return try builder.simple(.transposedConvolution(layer), name, &object)
@@ -181,6 +165,18 @@ extension DescriptionBuilder {
         size: try size.integer(), results: try object.required("results").integer(),
         scale: try object.optional("scale")?.number())
     }
+  }
+
+  /// A window for each axis of a weight `[O, C, k…]`, which tells the kernel.
+  private func windows(_ node: DescriptionNode, of weight: Tensor) throws(DescriptionError) -> [WindowAxis] {
+    let kernel = weight.shape.dropFirst(2)
+    let list = try node.list()
+    guard list.count == kernel.count else {
+      throw node.wrong("\(list.count) axes for a weight of shape \(weight.shape)")
+    }
+    var axes: [WindowAxis] = []
+    for (axis, size) in zip(list, kernel) { axes.append(try window(axis, kernel: size)) }
+    return axes
   }
 
   /// `{"size": "time" or n, "kernel": k, "stride": s, "dilation": d, "pads": [before, after]}`; a kernel that a weight tells is not repeated.

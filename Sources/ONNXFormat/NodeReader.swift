@@ -68,6 +68,14 @@ struct AttributeReader {
     }
   }
 
+  /// `stash_type`: what normalisations compute in, of which only float is imported.
+  mutating func floatStash() throws(ONNXError) {
+    guard try int("stash_type", default: 1) == 1 else {
+      throw .unsupportedAttribute(
+        node: node.label, attribute: "stash_type", reason: "only 1 (float) is supported")
+    }
+  }
+
   /// Throws where an attribute was left unread.
   func finish() throws(ONNXError) {
     if let name = unread.sorted().first {

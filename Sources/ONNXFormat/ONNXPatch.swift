@@ -52,17 +52,7 @@ public enum ONNXPatch {
     /// Where the contents of all length-delimited fields of this number stand.
     func contents(_ number: UInt64) -> [Range<Int>] {
       var (offset, found) = (range.lowerBound, [Range<Int>]())
-      func varint() -> UInt64? {
-        var (value, shift): (UInt64, UInt64) = (0, 0)
-        while offset < range.upperBound, shift < 70 {
-          let byte = raw[offset]
-          offset += 1
-          value |= UInt64(byte & 0x7F) << shift
-          if byte & 0x80 == 0 { return value }
-          shift += 7
-        }
-        return nil
-      }
+      func varint() -> UInt64? { WireScan.varint(raw, &offset, range.upperBound) }
       while offset < range.upperBound, let key = varint() {
         switch key & 7 {
         case 0: if varint() == nil { return found }

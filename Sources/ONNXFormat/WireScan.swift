@@ -229,7 +229,7 @@ struct WireScan {
   }
 
   /// A base-128 varint of at most ten bytes.
-  private static func varint(_ raw: UnsafeRawBufferPointer, _ offset: inout Int, _ end: Int) -> UInt64? {
+  static func varint(_ raw: UnsafeRawBufferPointer, _ offset: inout Int, _ end: Int) -> UInt64? {
     var value: UInt64 = 0
     var shift: UInt64 = 0
     while offset < end, shift < 70 {

@@ -49,15 +49,6 @@ extension BoundedNumber {
     }
   }
 
-  public static func transpose(
-    _ a: UnsafePointer<BoundedNumber>, into b: UnsafeMutablePointer<BoundedNumber>, rows: Int, columns: Int
-  ) {
-    // Inside: the caller has as many elements behind the pointers.
-    for row in 0..<rows {
-      for column in 0..<columns { (b + column * rows + row).initialize(to: a[row * columns + column]) }
-    }
-  }
-
   public static var elementType: ElementType { .float64 }
 
   public static func values(of tensor: Tensor) -> [BoundedNumber] {

@@ -166,6 +166,17 @@ extension ReferenceScalar {
   @inlinable public static func takeUndecided() -> Bool { false }
 }
 
+extension ReferenceScalar {
+  public static func transpose(
+    _ a: UnsafePointer<Self>, into b: UnsafeMutablePointer<Self>, rows: Int, columns: Int
+  ) {
+    // Inside: the caller has as many elements behind the pointers.
+    for row in 0..<rows {
+      for column in 0..<columns { (b + column * rows + row).initialize(to: a[row * columns + column]) }
+    }
+  }
+}
+
 extension Float: ReferenceScalar {
   @inlinable public var estimate: Double { Double(self) }
   @inlinable public var decided: Double { Double(self) }

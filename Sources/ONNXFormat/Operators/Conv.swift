@@ -137,6 +137,16 @@ extension ONNXImporter {
     return result
   }
 
+  /// The bias of a Conv or a ConvTranspose, `[outputs]`; nil without one.
+  mutating func windowBias(_ node: ONNXNode, of outputs: Int) throws(ONNXError) -> Tensor? {
+    guard has(node, 2) else { return nil }
+    let given = try weight(node, 2, "B")
+    guard let vector = given.asVector(of: outputs) else {
+      throw .shapeMismatch(node: node.label, input: "B", expected: "[\(outputs)]", found: given.shape)
+    }
+    return vector
+  }
+
   fileprivate mutating func importConvolution(_ node: ONNXNode) throws(ONNXError) {
     var attributes = AttributeReader(node)
     let window = try WindowAttributes(&attributes)
@@ -154,15 +164,7 @@ extension ONNXImporter {
         expected: "[O, C/group, k…] for \(describe(source.axes)), \(groups) groups and 1 to 3 axes",
         found: weight.shape)
     }
-    var bias: Tensor?
-    if has(node, 2) {
-      let given = try self.weight(node, 2, "B")
-      guard let vector = given.asVector(of: weight.shape[0]) else {
-        throw .shapeMismatch(
-          node: node.label, input: "B", expected: "[\(weight.shape[0])]", found: given.shape)
-      }
-      bias = vector
-    }
+    let bias = try windowBias(node, of: weight.shape[0])
     let axes = try window.axes(source, kernel: Array(weight.shape.dropFirst(2)), node)
     var needed = axes.needed
     if needed.isEmpty, groups > 1 { needed = [WindowAxis(size: source.kind.hasTime ? nil : 1, kernel: 1)] }

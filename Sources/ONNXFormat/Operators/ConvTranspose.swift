@@ -107,14 +107,7 @@ extension ONNXImporter {
         found: shape)
     }
     let outputs = shape[1] * given.groups
-    var bias: Tensor?
-    if has(node, 2) {
-      let tensor = try self.weight(node, 2, "B")
-      guard let vector = tensor.asVector(of: outputs) else {
-        throw .shapeMismatch(node: node.label, input: "B", expected: "[\(outputs)]", found: tensor.shape)
-      }
-      bias = vector
-    }
+    let bias = try windowBias(node, of: outputs)
     let axes = try given.axes(source, kernel: Array(shape.dropFirst(2)), node)
     // Without axes of one place, along which nothing is spread: as many elements.
     var needed = axes.filter { !($0.isPointwise && $0.size ?? 1 == 1) }

@@ -120,12 +120,8 @@ extension ONNXImporter {
     var attributes = AttributeReader(node)
     let epsilon = try attributes.float("epsilon") ?? 1e-5
     let groups = try attributes.int("num_groups") ?? 0
-    let stash = try attributes.int("stash_type", default: 1)
+    try attributes.floatStash()
     try attributes.finish()
-    guard stash == 1 else {
-      throw .unsupportedAttribute(
-        node: node.label, attribute: "stash_type", reason: "only 1 (float) is supported")
-    }
     let (view, channels) = try channelled(node)
     guard groups > 0, channels % groups == 0 else {
       throw .invalid(node: node.label, reason: "\(groups) groups of \(channels) channels")
@@ -145,12 +141,8 @@ extension ONNXImporter {
     var attributes = AttributeReader(node)
     let wanted = try attributes.int("axis", default: -1)
     let epsilon = try attributes.float("epsilon") ?? 1e-5
-    let stash = try attributes.int("stash_type", default: 1)
+    try attributes.floatStash()
     try attributes.finish()
-    guard stash == 1 else {
-      throw .unsupportedAttribute(
-        node: node.label, attribute: "stash_type", reason: "only 1 (float) is supported")
-    }
     let view = try featureView(node, 0)
     let axis = try axis(wanted, rank: view.axes.count, node)
     let (source, count, _, overTime) = try group(node, view, Array(view.axes.indices[axis...]))

@@ -12,12 +12,8 @@ extension ONNXImporter {
     var attributes = AttributeReader(node)
     let wanted = try attributes.int("axis", default: -1)
     let epsilon = try attributes.float("epsilon") ?? 1e-5
-    let stash = try attributes.int("stash_type", default: 1)
+    try attributes.floatStash()
     try attributes.finish()
-    guard stash == 1 else {
-      throw .unsupportedAttribute(
-        node: node.label, attribute: "stash_type", reason: "only 1 (float) is supported")
-    }
     // Mean and InvStdDev, of no use but in training, stay unknown.
     var view = try featureView(node, 0)
     view = endingInFeatures(view, node)
