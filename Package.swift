@@ -160,5 +160,8 @@ if Context.environment["RNNCONV_FUZZ"] != nil {
         .enableExperimentalFeature("Extern"),
         .unsafeFlags(["-parse-as-library", "-sanitize=fuzzer,address"]),
       ],
-      linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]))
+      // What a debug build does not strip would ask for libFuzzer's own entry point, which is not the one here.
+      linkerSettings: [
+        .unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld", "-Xlinker", "--gc-sections"])
+      ]))
 }

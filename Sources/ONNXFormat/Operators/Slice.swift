@@ -28,12 +28,16 @@ extension ONNXImporter {
       guard let size = knownSize(view.axes[slice.axis], view) else {
         // An open axis: all of it, one step, or all but some at its ends.
         if slice.start == 0, slice.end >= Int(Int32.max), slice.step == 1 { continue }
+        // An end of 0 is before the first place, and no other name of the axis' end.
+        guard slice.step <= 0 || slice.end != 0 else {
+          throw .invalid(node: node.label, reason: "it cuts nothing out")
+        }
         let reachesEnd = slice.end >= Int(Int32.max)
         if isTime, slice.step > 1, slice.start >= 0, reachesEnd, slices.count == 1, !view.kind.isInteger {
           return try set(
             node, everyStep(node, view, slice.axis, from: slice.start, apart: slice.step, output(node)))
         }
-        if isTime, slice.step == 1, reachesEnd || slice.end == 0, slice.start == -1 {
+        if isTime, slice.step == 1, reachesEnd, slice.start == -1 {
           cuts.append(Cut(axis: slice.axis, start: -1, count: 1))
           continue
         }
