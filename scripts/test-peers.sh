@@ -3,11 +3,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-scripts/peers.sh .peers-large fixtures/peers.txt fixtures/peers-large.txt
-# These want other versions of one another's packages: an environment each.
-for runtime in openvino litert tract; do
-  scripts/peers.sh ".peers-$runtime" "fixtures/peers-$runtime.txt"
-done
+scripts/large-peers.sh
 fresh=$(mktemp -d)
 trap 'rm -rf "$fresh"' EXIT
 say "Recording the fixtures again"
