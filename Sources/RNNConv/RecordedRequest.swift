@@ -48,7 +48,7 @@ package struct RecordedRequest: Sendable, Equatable {
         request.allowsLoss = try object.optional("allowsLoss")?.flag() ?? false
         for option in VerificationOption.allCases {
           let node =
-            option.isRequired ? try object.required(option.rawValue) : try object.optional(option.rawValue)
+            option.isRequired ? try object.required(option.rawValue) : object.optional(option.rawValue)
           guard let node, node.value != .null || !option.isRecordedAsNull else { continue }
           try request.options.set(option, node)
           // People leave out what is standard; we never did.

@@ -50,6 +50,123 @@ import Testing
     #expect("\(try #require(error))".contains("not a product over the features of a step"))
   }
 
+  /// A step's features on two axes: a product over one of them is the same at every place of the other.
+  @Test func `a product over a part of a step's features is a window of one place`() throws {
+    func weight(_ shape: [Int]) -> Tensor {
+      Tensor((0..<shape.reduce(1, *)).map { Float($0 % 7) / 4 - 0.5 }, shape: shape)
+    }
+    let parts = node("Reshape", ["x", "parts"], "q")
+    let cases: [(nodes: [ONNXNode], weight: [Int], groups: Int)] = [
+      ([node("MatMul", ["q", "w"])], [3, 5], 1), ([node("MatMul", ["w", "q"])], [5, 2], 1),
+      // Another one at each place of the axis in front.
+      ([node("MatMul", ["q", "w"])], [1, 3, 5], 1),
+      (
+        [node("Transpose", ["q"], "r", ["perm": .ints([2, 0, 1, 3])]), node("MatMul", ["r", "w"])],
+        [2, 1, 3, 5], 2
+      ),
+    ]
+    for (nodes, shape, groups) in cases {
+      let layers = try AroundRecurrence.imported(
+        [parts] + nodes, ["parts": integers(0, 0, 2, 3), "w": weight(shape)], units: 6)
+      guard case .convolution(let convolution)? = layers.last else {
+        Issue.record("\(shape): \(layers)")
+        continue
+      }
+      #expect(convolution.groups == groups)
+    }
+    #expect(throws: ONNXError.self) {
+      try AroundRecurrence.imported(
+        [parts, node("MatMul", ["q", "w"])], ["parts": integers(0, 0, 2, 3), "w": weight([2, 5])], units: 6)
+    }
+  }
+
+  @Test(
+    arguments: [
+      // Of one value, whose axes change places or are summed over.
+      ("tbhd->hdbt", nil), ("tbhd->bd", nil), ("tbhd", nil), ("...d->...", nil),
+      // With a constant: over all features, some, and with one of its own at each place.
+      ("tbhd,hdo->tbo", [2, 3, 5]), ("tbhd,od->ohbt", [5, 3]), ("tbhd,hdo->bhto", [2, 3, 5]),
+      ("tbhd,hdoe->tbeho", [2, 3, 2, 2]), ("...d,do", [3, 4]), ("tbhd,d->tbhd", [3]), ("tbhd,h->tbd", [2]),
+      ("tbhd,o->tbhdo", [2]), ("tbhd,do->tb", [3, 2]),
+    ] as [(String, [Int]?)])
+  func `an Einsum of a value`(_ equation: String, shape: [Int]?) throws {
+    var constants = ["parts": integers(0, 0, 2, 3)]
+    let values = (0..<(shape ?? []).reduce(1, *)).map { Float($0 % 5) / 2 - 1 }
+    if let shape { constants["w"] = Tensor(values, shape: shape) }
+    // Letters of a constant that nothing asks for are summed over: refused, since its sums would be rounded.
+    let isRefused = equation == "tbhd,do->tb"
+    for opset in [12, 17] as [Int64] {
+      let nodes = [
+        node("Reshape", ["x", "parts"], "q"),
+        node("Einsum", shape == nil ? ["q"] : ["q", "w"], "y", ["equation": .string(equation)]),
+      ]
+      if isRefused {
+        #expect(throws: ONNXError.self) {
+          try AroundRecurrence.imported(nodes, constants, opset: opset, units: 6)
+        }
+      } else {
+        _ = try AroundRecurrence.imported(nodes, constants, opset: opset, units: 6)
+      }
+    }
+    guard shape != nil, !equation.contains("."), let comma = equation.firstIndex(of: ","),
+      let arrow = equation.firstIndex(of: "-"), !isRefused
+    else { return }
+    // The constant first.
+    let turned =
+      equation[equation.index(after: comma)..<arrow] + "," + equation[..<comma] + equation[arrow...]
+    _ = try AroundRecurrence.imported(
+      [
+        node("Reshape", ["x", "parts"], "q"),
+        node("Einsum", ["w", "q"], "y", ["equation": .string(String(turned))]),
+      ], constants, units: 6)
+  }
+
+  @Test(arguments: [
+    "tbhd,tbed->tbhe", "tbhd,tbhd->tb", "tbhd,tbhd->bd", "tbhd,tbgd->bgt", "tbhd,tbhd->tbhd",
+    "tbhd,tbed,tbhe->bt",
+    "tbhd,tbed,tbef->tbhf",
+  ])
+  func `an Einsum of values`(_ equation: String) throws {
+    let count = equation.count { $0 == "," } + 1
+    // Of the third, h and e are as many: two.
+    let square = equation.hasSuffix("tbhe->bt") || equation.hasSuffix("tbef->tbhf")
+    let shape = square ? integers(0, 0, 2, 2) : integers(0, 0, 2, 3)
+    _ = try AroundRecurrence.imported(
+      [
+        node("Reshape", ["x", "parts"], "q"),
+        node("Einsum", [String](repeating: "q", count: count), "y", ["equation": .string(equation)]),
+      ], ["parts": shape], units: square ? 4 : 6)
+  }
+
+  @Test func `an Einsum of queries and keys, and one of what a softmax makes of it, are attention`() throws {
+    for (first, second) in [
+      ("qbhd,kbhd->bhqk", "bhqk,kbhd->qbhd"), ("qbhd,kbhd->bhqk", "bhqk,kbhd->bqhd"),
+    ] {
+      let layers = try AroundRecurrence.imported(
+        [
+          node("Reshape", ["x", "parts"], "q"),
+          node("Einsum", ["q", "q"], "s", ["equation": .string(first)]),
+          node("Softmax", ["s"], "a", ["axis": .int(-1)]),
+          node("Einsum", ["a", "q"], "y", ["equation": .string(second)]),
+        ], ["parts": integers(0, 0, 2, 3)], units: 6)
+      #expect(layers == [.attention(Attention(heads: 2))])
+    }
+  }
+
+  @Test(arguments: [
+    "", "tbhd,", "tbh->t", "tbhd->x", "tbhd->tt", "tb1d->tb", "tb..d->tb", "tbhhh->t", "tbhh->tbh",
+    String(repeating: "a", count: 100_000), "...tbhd...->t", "tbhd->tb->t",
+  ])
+  func `an equation that says nothing is refused`(_ equation: String) throws {
+    #expect(throws: ONNXError.self) {
+      try AroundRecurrence.imported(
+        [
+          node("Reshape", ["x", "parts"], "q"),
+          node("Einsum", ["q"], "y", ["equation": .string(equation)]),
+        ], ["parts": integers(0, 0, 2, 2)])
+    }
+  }
+
   /// `[B, 1, T]` times `[B, T, F]`, as attention writes its sum, and the other ways in which one axis may be time.
   @Test func `a product of two values, whichever of its axes is time`() throws {
     let rows = node("Transpose", ["x"], "rows", ["perm": .ints([1, 0, 2])])

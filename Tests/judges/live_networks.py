@@ -1313,8 +1313,6 @@ EXPECTED: dict[str, str | None] = {
     "characters-of-words": UNTRACED,
     "conv1d-circular": r"it joins \[B, 8, 1\] and \[B, 8, T\]",
     "conv1d-circular dynamo": "mode wrap needs opset 19",
-    "einsum": r"\((Mod|Einsum|MatMul)\)",
-    "einsum-dense": r"\((Einsum|MatMul)\)",
     "frames fixed": r"its window goes over \[B·20, 3, 6, 7\]",
     "frames dynamo": r"its window goes over \[B·20, 3, 6, 7\]",
     "frames-deep fixed": r"its window goes over \[B·20, 1, 8, 8\]",

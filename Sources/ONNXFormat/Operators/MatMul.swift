@@ -26,8 +26,9 @@ extension ONNXImporter {
     default: break
     }
     var x = try featureView(node, 0)
-    x = endingInFeatures(x, node)
     let weight = withoutFront(try weight(node, 1, "B"))
+    if let result = try shared(node, x, axis: x.axes.count - 1, weight) { return try set(node, result) }
+    x = endingInFeatures(x, node)
     guard weight.shape.count == 2, weight.shape[0] == x.kind.features, x.endsInFeatures else {
       throw .notImportable(
         node: node.label,
@@ -43,7 +44,11 @@ extension ONNXImporter {
     let weight = withoutFront(try weight(node, 0, "A"))
     let last = x.axes.count - 1
     let given = describe(x.axes)
-    if last >= 1 {
+    if last >= 1, weight.shape.count >= 2 {
+      let turned = Array(0..<(weight.shape.count - 2)) + [weight.shape.count - 1, weight.shape.count - 2]
+      if let result = try shared(node, x, axis: last - 1, weight.transposed(turned)) {
+        return try set(node, result)
+      }
       x.axes.swapAt(last - 1, last)
       x = endingInFeatures(x, node)
     }
@@ -58,38 +63,63 @@ extension ONNXImporter {
     try set(node, result)
   }
 
-  /// Repeated for a product of two values, no value may have more features.
-  private static let mostProducts = 1 << 16
-
-  /// A product of two values, `[…, I, K]` times `[…, K, J]`: as products of their numbers, side by side, and a sum over K. One of the three
-  /// may be time.
-  private mutating func importProduct(_ node: ONNXNode, _ left: View, _ right: View) throws(ONNXError) {
-    func refuse(_ reason: String) -> ONNXError {
-      .notImportable(
-        node: node.label, reason: "it multiplies \(describe(left.axes)) by \(describe(right.axes)), \(reason)"
-      )
+  /// A product over an axis beside which a step has other axes of features, or by a matrix `[K, F]` of its own at each place of axes in
+  /// front; nil where the axis holds all that a step has.
+  private mutating func shared(
+    _ node: ONNXNode, _ view: View, axis: Int, _ weight: Tensor
+  ) throws(ONNXError) -> View? {
+    let front = weight.shape.dropLast(2)
+    let rank = view.axes.count
+    guard weight.shape.count >= 2, axis >= 0, view.places(axis) == weight.shape[front.count],
+      front.count <= rank - 2
+    else { return nil }
+    let others = view.axes.indices.filter { $0 != axis && view.axes[$0].contains(where: \.isFeatures) }
+    // Of a vector with one such axis the importer makes a sequence.
+    guard !front.isEmpty || !others.isEmpty && (view.kind.hasTime || others.count > 1) else { return nil }
+    var x = view
+    let first = rank - 2 - front.count
+    var groups: [Int] = []
+    var missing: [Int: Int] = [:]
+    for (position, count) in front.enumerated() where count > 1 {
+      groups.append(first + position)
+      guard let places = view.places(first + position), places == 1 || places == count else { return nil }
+      if places == 1 { missing[first + position] = count }
     }
+    if !missing.isEmpty {
+      guard let grown = grown(x, missing, node) else { return nil }
+      x = grown
+    }
+    let (k, f) = (weight.shape[front.count], weight.shape[front.count + 1])
+    let order = Array(front.indices) + [front.count + 1, front.count]
+    // As many elements.
+    let kernel = try! weight.transposed(order).reshaped([front.reduce(1, *), f, k])
+    var result = try product(
+      node, x, groups: groups, over: [axis], weight: kernel, as: try output(node))
+    // Where they stood.
+    var axes = result.axes.dropFirst(groups.count + 1)
+    result.axes = (0..<rank).map { position in
+      if let group = groups.firstIndex(of: position) { return result.axes[group] }
+      return position == axis ? result.axes[groups.count] : axes.removeFirst()
+    }
+    return result
+  }
+
+  /// A product of two values, `[…, I, K]` times `[…, K, J]`.
+  private mutating func importProduct(_ node: ONNXNode, _ left: View, _ right: View) throws(ONNXError) {
     guard !left.kind.isInteger, !right.kind.isInteger, left.axes.count >= 2, right.axes.count >= 2 else {
-      throw refuse("which are no matrices of features")
+      throw .notImportable(
+        node: node.label,
+        reason:
+          "it multiplies \(describe(left.axes)) by \(describe(right.axes)), which are no matrices of features"
+      )
     }
     var (a, b) = (left, right)
     a.axes.append([])
     b.axes.insert([], at: b.axes.count - 2)
-    func places(_ view: View, _ axis: Int) -> Int { view.places(axis) ?? 1 }
-    let (i, j) = (places(left, left.axes.count - 2), places(right, right.axes.count - 1))
-    guard
-      let most = checkedProduct([max(left.kind.features, 1), j]),
-      let other = checkedProduct([max(right.kind.features, 1), i]), max(most, other) <= Self.mostProducts
-    else { throw refuse("which is more than \(Self.mostProducts) products of a step") }
-    guard let (x, y) = broadcast(a, b, node) else {
-      throw refuse("which would be open along a second axis beside time, or have none in common")
-    }
-    var product = x.kind.hasTime || !y.kind.hasTime ? x : y
-    product.axes = zip(x.axes, y.axes).map { $0.isEmpty ? $1 : $0 }
-    product.value = add(
-      .arithmetic(Arithmetic(.multiply)), node, inputs: [x.value, y.value],
-      output: uniqueValue("\(try output(node))_products"))
-    try reduce(node, product, axes: [product.axes.count - 2], keepsAxes: false, .sum, .sum)
+    while a.axes.count < b.axes.count { a.axes.insert([], at: 0) }
+    while b.axes.count < a.axes.count { b.axes.insert([], at: 0) }
+    // [I, K, 1] and [1, K, J]
+    try sumOfProducts(node, a, b, over: [a.axes.count - 2])
   }
 
   fileprivate mutating func importGemm(_ node: ONNXNode) throws(ONNXError) {

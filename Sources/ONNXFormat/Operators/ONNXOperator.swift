@@ -64,7 +64,7 @@ struct ONNXOperator: Sendable {
   private static let all: [ONNXOperator] =
     [
       argMax, batchNormalization, cast, choose, concat, constant, conv, convTranspose, constantOfShape,
-      cumSum, dropout, equal,
+      cumSum, dropout, einsum, equal,
       expand, flatten, gather,
       gatherElements,
       gemm, gru, identity, .if, layerNormalization, logSoftmax, loop, lstm, matMul, pad,
