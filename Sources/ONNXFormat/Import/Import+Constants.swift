@@ -17,6 +17,10 @@ extension ONNXImporter {
     }
     guard !tensors.isEmpty else { return false }
     guard let fold = rules?.fold else {
+      if let result = try computed(node, tensors) {
+        set(try output(node), .constant(result), type(node))
+        return true
+      }
       throw .notImportable(
         node: node.label,
         reason: "it computes with constants only: fold it away (onnxsim) or evaluate the file instead")

@@ -228,25 +228,21 @@ extension ONNXImporter {
     return aliases.reduce(0) { $0 + (uses[$1] ?? 0) } - (aliases.count - 1)
   }
 
-  /// Arithmetic on two constants of equal shape, or one number.
+  /// Arithmetic on two constants, which are broadcast.
   fileprivate mutating func fold(
     _ operation: Arithmetic.Operator, _ left: Tensor, _ right: Tensor, _ node: ONNXNode
   ) throws(ONNXError) -> Tensor? {
-    let followsLeft = right.count == 1 && (left.count != 1 || left.shape.count >= right.shape.count)
-    let shape = followsLeft ? left.shape : right.shape
-    guard left.elementType == right.elementType,
-      left.shape == right.shape || left.count == 1 || right.count == 1
-    else {
-      throw .notImportable(
-        node: node.label, reason: "it combines constants \(left.shape) and \(right.shape): fold it away first"
-      )
+    guard left.elementType == right.elementType else {
+      throw .invalid(
+        node: node.label,
+        reason: "it combines constants of \(left.elementType.rawValue) and \(right.elementType.rawValue)")
     }
-    let total = shape.reduce(1, *)
     if !left.elementType.isFloat {
       guard let a = try? left.integers(), let b = try? right.integers() else { return nil }
       var values: [Int64] = []
-      for index in 0..<total {
-        let (x, y) = (a[a.count == 1 ? 0 : index], b[b.count == 1 ? 0 : index])
+      let (places, shape) = try common(node, left, right)
+      for place in places {
+        let (x, y) = (a[place.0], b[place.1])
         let (value, failed): (Int64, Bool)
         switch operation {
         case .add: (value, failed) = x.addingReportingOverflow(y)
@@ -266,9 +262,7 @@ extension ONNXImporter {
       }
       return Tensor(values, shape: shape)
     }
-    let (a, b) = (left.doubles, right.doubles)
-    let values = (0..<total).map { index -> Double in
-      let (x, y) = (a[a.count == 1 ? 0 : index], b[b.count == 1 ? 0 : index])
+    let (values, shape) = try paired(node, [left, right]) { x, y in
       switch operation {
       case .add: return x + y
       case .subtract: return x - y

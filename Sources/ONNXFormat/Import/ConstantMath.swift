@@ -1,0 +1,186 @@
+internal import ByteIO
+internal import Recurrent
+internal import ReferenceMath
+internal import Tensors
+
+/// What operators make of constants alone, where their own files do not say: computed once, in Float64, and rounded to the type that the
+/// graph computes in. Of the evaluator it shares the C library's functions and nothing else.
+extension ONNXImporter {
+  /// Nil for an operator that is not known here.
+  mutating func computed(_ node: ONNXNode, _ tensors: [Tensor]) throws(ONNXError) -> Tensor? {
+    var attributes = AttributeReader(node)
+    let first = tensors[0]
+    let type = first.elementType
+    let values: [Double]
+    let shape: [Int]
+    switch node.operation {
+    case "Mod":
+      let isFloat = try attributes.int("fmod", default: 0) != 0
+      (values, shape) = try paired(node, tensors) { x, y in
+        let rest = x.truncatingRemainder(dividingBy: y)
+        // Of integers it has the divisor's sign.
+        return isFloat || rest == 0 || (rest < 0) == (y < 0) ? rest : rest + y
+      }
+      if !type.isFloat, (try? tensors[1].integers())?.contains(0) ?? true {
+        throw .invalid(node: node.label, reason: "it divides by 0")
+      }
+    case "Pow": (values, shape) = try paired(node, tensors) { Double.pow($0, $1) }
+    case "MatMul": (values, shape) = try multiplied(node, tensors)
+    case "Range":
+      guard tensors.count == 3, tensors.allSatisfy({ $0.count == 1 && $0.elementType == type }) else {
+        throw .invalid(node: node.label, reason: "a start, a limit and a step are one number each")
+      }
+      let (start, limit, step) = (first.doubles[0], tensors[1].doubles[0], tensors[2].doubles[0])
+      let count = ((limit - start) / step).rounded(.up)
+      guard count.isFinite, count <= Double(Self.mostComputed) else {
+        throw .overLimit(node: node.label, reason: "it counts from \(start) to \(limit) by \(step)")
+      }
+      values = (0..<max(0, Int(count))).map { start + Double($0) * step }
+      shape = [values.count]
+    case "Trilu":
+      let isUpper = try attributes.int("upper", default: 1) != 0
+      let diagonal = tensors.count > 1 ? Int(bounded: (try? tensors[1].integers())?.first ?? 0) : 0
+      guard first.shape.count >= 2 else {
+        throw .invalid(node: node.label, reason: "\(first.shape) is no matrix")
+      }
+      let (rows, columns) = (first.shape[first.shape.count - 2], first.shape[first.shape.count - 1])
+      values = first.doubles.enumerated().map { index, value in
+        let off = (index % columns) - (index / columns) % rows
+        return (isUpper ? off >= diagonal : off <= diagonal) ? value : 0
+      }
+      shape = first.shape
+    default:
+      if let function = Self.functions[node.operation] {
+        (values, shape) = (first.doubles.map(function), first.shape)
+      } else if let reduction = Self.reductions[node.operation] {
+        let keeps = try attributes.int("keepdims", default: 1) != 0
+        let isNone = try attributes.int("noop_with_empty_axes", default: 0) != 0
+        var axes = try attributes.ints("axes") ?? []
+        if has(node, 1) { axes = try integers(node, 1, "axes") }
+        axes = try axes.map { (axis) throws(ONNXError) in
+          try self.axis(axis, rank: first.shape.count, node)
+        }
+        if axes.isEmpty, !isNone { axes = Array(first.shape.indices) }
+        (values, shape) = try reduced(node, first, axes, keepsAxes: keeps, reduction)
+      } else {
+        return nil
+      }
+    }
+    try attributes.finish()
+    if !type.isFloat {
+      let range = -0x1p53...0x1p53
+      guard values.allSatisfy({ range.contains($0) && $0 == $0.rounded() }) else {
+        throw .notImportable(node: node.label, reason: "it computes integers of constants that do not fit")
+      }
+      return Tensor(values.map { Int64($0) }, shape: shape)
+    }
+    note(
+      node.label, .rounded,
+      "\(node.operation) of constants, as the file says: computed once, in \(type.rawValue)",
+      roundedTo: type)
+    do { return try Tensor(values, shape: shape).converted(to: type).tensor } catch {
+      throw .invalid(node: node.label, reason: error.description)
+    }
+  }
+
+  /// A few bytes of a file say how many numbers they are.
+  private static let mostComputed = 1 << 22
+
+  private static let functions: [String: @Sendable (Double) -> Double] = [
+    "Neg": { -$0 }, "Abs": { abs($0) }, "Floor": { $0.rounded(.down) }, "Ceil": { $0.rounded(.up) },
+    "Round": { $0.rounded(.toNearestOrEven) }, "Sign": { $0 > 0 ? 1 : $0 < 0 ? -1 : $0 },
+    "Sqrt": { $0.squareRoot() }, "Reciprocal": { 1 / $0 }, "Relu": { $0 > 0 || $0.isNaN ? $0 : 0 },
+    "Exp": { Double.exp($0) }, "Log": { Double.log($0) }, "Sin": { Double.sin($0) },
+    "Cos": { Double.cos($0) }, "Tan": { Double.tan($0) }, "Atan": { Double.atan($0) },
+    "Tanh": { Double.tanh($0) }, "Sigmoid": { Double.sigmoid($0) }, "Erf": { Double.erf($0) },
+    "Softplus": { max($0, 0) + Double.log1p(Double.exp(-abs($0))) },
+  ]
+
+  private static let reductions: [String: @Sendable ([Double]) -> Double] = [
+    "ReduceSum": { $0.reduce(0, +) }, "ReduceMean": { $0.reduce(0, +) / Double($0.count) },
+    "ReduceProd": { $0.reduce(1, *) }, "ReduceMax": { $0.max() ?? -.infinity },
+    "ReduceMin": { $0.min() ?? .infinity }, "ReduceL1": { $0.reduce(0) { $0 + abs($1) } },
+    "ReduceL2": { $0.reduce(0) { $0 + $1 * $1 }.squareRoot() },
+    "ReduceSumSquare": { $0.reduce(0) { $0 + $1 * $1 } },
+    "ReduceLogSum": { Double.log($0.reduce(0, +)) },
+    "ReduceLogSumExp": { Double.logSumExp($0[...]) },
+  ]
+
+  /// Two constants, broadcast.
+  func paired(
+    _ node: ONNXNode, _ tensors: [Tensor], _ function: (Double, Double) -> Double
+  ) throws(ONNXError) -> ([Double], [Int]) {
+    guard tensors.count == 2 else { throw .missingInput(node: node.label, input: "1") }
+    let (places, shape) = try common(node, tensors[0], tensors[1])
+    let (a, b) = (tensors[0].doubles, tensors[1].doubles)
+    return (places.map { function(a[$0.0], b[$0.1]) }, shape)
+  }
+
+  /// Which element of each of two constants an element of the shape is made of to which both are broadcast.
+  func common(
+    _ node: ONNXNode, _ left: Tensor, _ right: Tensor
+  ) throws(ONNXError) -> (places: [(Int, Int)], shape: [Int]) {
+    guard let shape = ReferenceMath.broadcast(left.shape, right.shape), let count = checkedProduct(shape),
+      count <= max(Self.mostComputed, left.count, right.count)
+    else {
+      throw .invalid(
+        node: node.label, reason: "constants of \(left.shape) and \(right.shape) do not go together")
+    }
+    if left.shape == right.shape { return ((0..<count).map { ($0, $0) }, shape) }
+    let strides = [left, right].map { broadcastStrides($0.shape, to: shape) }
+    var index = [Int](repeating: 0, count: shape.count)
+    var place = (0, 0)
+    var places: [(Int, Int)] = []
+    places.reserveCapacity(count)
+    for _ in 0..<count {
+      places.append(place)
+      for axis in shape.indices.reversed() {
+        index[axis] += 1
+        place = (place.0 + strides[0][axis], place.1 + strides[1][axis])
+        guard index[axis] == shape[axis] else { break }
+        index[axis] = 0
+        place = (place.0 - strides[0][axis] * shape[axis], place.1 - strides[1][axis] * shape[axis])
+      }
+    }
+    return (places, shape)
+  }
+
+  /// Axes taken together, whose numbers a function makes one of.
+  private func reduced(
+    _ node: ONNXNode, _ tensor: Tensor, _ axes: [Int], keepsAxes: Bool, _ function: ([Double]) -> Double
+  ) throws(ONNXError) -> ([Double], [Int]) {
+    let kept = tensor.shape.indices.filter { !axes.contains($0) }
+    let turned = tensor.transposed(kept + axes.sorted())
+    let size = axes.reduce(1) { $0 * tensor.shape[$1] }
+    guard size > 0 else { throw .invalid(node: node.label, reason: "it reduces an axis of 0") }
+    let numbers = turned.doubles
+    let values = stride(from: 0, to: numbers.count, by: size).map {
+      function(Array(numbers[$0..<($0 + size)]))
+    }
+    let shape =
+      keepsAxes
+      ? tensor.shape.indices.map { axes.contains($0) ? 1 : tensor.shape[$0] } : kept.map { tensor.shape[$0] }
+    return (values, shape)
+  }
+
+  /// A product of two matrices of constants.
+  private func multiplied(_ node: ONNXNode, _ tensors: [Tensor]) throws(ONNXError) -> ([Double], [Int]) {
+    guard tensors.count == 2, tensors.allSatisfy({ $0.shape.count == 2 }),
+      tensors[0].shape[1] == tensors[1].shape[0],
+      let work = checkedProduct([tensors[0].count, tensors[1].shape[1]]), work <= 1 << 30
+    else {
+      throw .notImportable(
+        node: node.label, reason: "it multiplies constants of \(tensors.map(\.shape)): fold it away first")
+    }
+    let (rows, inner, columns) = (tensors[0].shape[0], tensors[0].shape[1], tensors[1].shape[1])
+    let (a, b) = (tensors[0].doubles, tensors[1].doubles)
+    var values = [Double](repeating: 0, count: rows * columns)
+    for row in 0..<rows {
+      for place in 0..<inner {
+        let factor = a[row * inner + place]
+        for column in 0..<columns { values[row * columns + column] += factor * b[place * columns + column] }
+      }
+    }
+    return (values, [rows, columns])
+  }
+}
