@@ -379,11 +379,8 @@ def case_05_verify_expected_for_evaluated_only_model(folder: Path) -> None:
         np.save(folder / "wrong.npy", np.load(folder / "y.npy") + 1)
         says(rnnconv("verify", path, *given, "--expected", folder / "wrong.npy", code=1), "^verdict: different")
     with part("two such files"):
-        says(rnnconv("verify", path, path, code=2), "--input")
-        says(
-            rnnconv("verify", path, path, "--input", folder / "x.npy", code=(0, 5)),
-            "^verdict: (identical|equal|inconclusive)",
-        )
+        for inputs in ([], ["--input", folder / "x.npy"]):
+            says(rnnconv("verify", path, path, *inputs), "^verdict: (identical|equal)")
     with part("two outputs, and one array without a name"):
         two = Net(lambda net, value: (both(net, value), net.f(value)[1]), **rnns)
         path = export(folder / "two.onnx", two, {"x": x}, ["y", "hn"], dynamo=True)
@@ -713,7 +710,6 @@ def case_18_onnx_repeat_vector_autoencoder(folder: Path) -> None:
         "stack": lambda net, x: torch.stack([last(net, x)] * 6, 1),
         "cat": lambda net, x: torch.cat([last(net, x).unsqueeze(1)] * 3, 1),
         "repeat_interleave": lambda net, x: last(net, x).unsqueeze(1).repeat_interleave(6, 1)}
-    place = "repeating a value over time has no place"
     for name, way in ways.items():
         for cell in ("LSTM", "GRU"):
             for dynamo in (False, True) if name == "expand" else (False,):
@@ -728,8 +724,7 @@ def case_18_onnx_repeat_vector_autoencoder(folder: Path) -> None:
                     path = export(
                         folder / f"{name}-{cell}-{dynamo}.onnx", net, {"x": torch.randn(2, 6, 4)}, ["y"], axes, dynamo
                     )
-                    evaluated(path, {"x": normal(3, 6, 4)})
-                    refused(path, place)
+                    imported(path, {"x": normal(3, 6, 4)})
     for cell in ("LSTM", "GRU"):
         with part(f"Keras's RepeatVector, {cell}"):
             graph = Graph("tf2onnx", opset=15)
@@ -741,8 +736,7 @@ def case_18_onnx_repeat_vector_autoencoder(folder: Path) -> None:
             dense = graph.add("Add", [graph.add("MatMul", [rows, graph.random(3, 2)]), graph.random(2)])
             graph.add("Reshape", [dense, graph.ints(-1, 5, 2)], graph.output("time_distributed", "unk__3", 5, 2))
             path = graph.save(folder / f"keras-{cell}.onnx")
-            evaluated(path, {"x": normal(3, 6, 3)})
-            refused(path, place)
+            imported(path, {"x": normal(3, 6, 3)})
 
 
 def case_19_onnx_squeeze_without_axes(folder: Path) -> None:
