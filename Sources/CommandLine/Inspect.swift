@@ -124,6 +124,11 @@ struct Inspect: ParsableCommand {
       }
       if let clip = layer.clip { text += ", clip \(clip.brief)" }
       if layer.inputForget { text += ", f = 1 − i" }
+      switch layer.path {
+      case .time: break
+      case .timeAtPlaces(let count): text += ", along time at \(count) places of the features"
+      case .places(let count): text += ", along \(count) places of the features"
+      }
       return text
     case .dense(let dense): return "Dense \(dense.weight.shape[1]) → \(dense.weight.shape[0])"
     case .convolution(let convolution): return describe(convolution)

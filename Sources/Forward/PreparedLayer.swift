@@ -207,11 +207,26 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     func input(_ index: Int) -> Value<Number>? { index < inputs.count ? inputs[index] : nil }
     let x = inputs[0]!.numbers
     let lengths = input(1)?.integers
-    let outputs = Number.run(
-      recurrent!, x,
-      lengths: try lengths.map { lengths throws(ForwardError) in
-        try checked(lengths, allowed: 0...(x.steps ?? 1))
-      }, h: input(2)?.numbers, c: input(3)?.numbers)
+    let known = try lengths.map { lengths throws(ForwardError) in
+      try checked(lengths, allowed: 0...(x.steps ?? 1))
+    }
+    guard case .recurrent(let layer) = operation else { return [] }
+    let outputs: [Value<Number>]
+    switch layer.path {
+    case .time:
+      outputs = Number.run(
+        recurrent!, x, lengths: known, h: input(2)?.numbers, c: input(3)?.numbers)
+    case .timeAtPlaces(let places):
+      outputs = Number.run(
+        recurrent!, x.withRows(at: places),
+        lengths: known?.flatMap { [Int](repeating: $0, count: places) },
+        h: input(2)?.numbers.withRows(at: places), c: input(3)?.numbers.withRows(at: places)
+      ).map { .numbers($0.numbers.withoutRows(at: places)) }
+    case .places(let places):
+      outputs = x.along(places, width: layer.inputSize) {
+        Number.run(recurrent!, $0, lengths: nil, h: nil, c: nil)
+      }
+    }
     guard let lengths, let undecided = lengths.undecided else { return outputs }
     return outputs.map { output in
       var numbers = output.numbers

@@ -63,6 +63,49 @@ struct RecurrentPass<Number: Scalar>: Sendable {
   }
 }
 
+extension Numbers {
+  /// `[T, B, N·F]` as `[T, B·N, F]`: the same numbers in the same order.
+  func withRows(at places: Int) -> Numbers {
+    Numbers(steps: steps, batch: batch * places, features: features / places, elements: elements)
+  }
+
+  /// The other way.
+  func withoutRows(at places: Int) -> Numbers {
+    Numbers(steps: steps, batch: batch / places, features: features * places, elements: elements)
+  }
+
+  /// What a recurrent layer makes that runs along N places of the features, `[T, B, M·N·I]`: each group of N·I is a row of its own.
+  ///
+  /// - Parameter run: from `[N, T·B·M, I]` to y `[N, T·B·M, D·O]` and states `[T·B·M, …]`.
+  func along(_ places: Int, width: Int, _ run: (Numbers) -> [Value<Number>]) -> [Value<Number>] {
+    let outer = features / (places * width)
+    let rows = groups * outer
+    func turned(_ source: [Number], _ outer: Int, _ inner: Int, _ width: Int) -> [Number] {
+      var result: [Number] = []
+      result.reserveCapacity(source.count)
+      for i in 0..<inner {
+        for o in 0..<outer {
+          let start = (o * inner + i) * width
+          result += source[start..<(start + width)]
+        }
+      }
+      return result
+    }
+    let outputs = run(
+      Numbers(
+        steps: places, batch: rows, features: width, elements: turned(elements, rows, places, width))
+    ).map(\.numbers)
+    let y = turned(outputs[0].elements, places, rows, outputs[0].features)
+    let sequence = Numbers(
+      steps: steps, batch: batch, features: outer * places * outputs[0].features, elements: y)
+    return [.numbers(sequence)]
+      + outputs.dropFirst().map {
+        .numbers(
+          Numbers(steps: steps, batch: batch, features: outer * $0.features, elements: $0.elements))
+      }
+  }
+}
+
 extension CellState {
   /// After row b's step.
   fileprivate mutating func settle(_ b: Int, of batch: Int, symbols: Int) {

@@ -31,7 +31,9 @@ struct CarriedStates<Number: Scalar>: Sendable {
         if stack.count > 16 { alone = next + stack.count }
       }
       for output in outputs {
-        if case .recurrent = model.layers[next].operation { newStates[next] = Array(output.dropFirst()) }
+        if case .recurrent(let recurrent) = model.layers[next].operation, recurrent.path.isAlongTime {
+          newStates[next] = Array(output.dropFirst())
+        }
         for (name, value) in zip(model.layers[next].outputs, output) {
           if let name { values[name] = value }
         }

@@ -133,11 +133,11 @@ private struct Session<Number: Scalar>: Sendable {
     let inputs = try PassInputs<Number>(model, fixedPorts, rest, batch: batch)
     var states: [[Value<Number>]] = []
     for (layer, names) in zip(model.layers, stateNames) {
-      guard case .recurrent(let recurrent) = layer.operation else {
+      guard case .recurrent(let recurrent) = layer.operation, recurrent.path.isAlongTime else {
         states.append([])
         continue
       }
-      let widths = [recurrent.outputSize, recurrent.hiddenSize]
+      let widths = [recurrent.outputSize, recurrent.hiddenSize].map { $0 * recurrent.path.placeCount }
       states.append(
         try zip(names, widths).map { (name, width) throws(ForwardError) in
           guard let tensor = state[name] else { throw .missingState(name) }
@@ -184,7 +184,7 @@ extension Model {
     // How often each name was there before.
     var counts: [String: Int] = [:]
     return layers.map { layer in
-      guard case .recurrent(let recurrent) = layer.operation else { return [] }
+      guard case .recurrent(let recurrent) = layer.operation, recurrent.path.isAlongTime else { return [] }
       while true {
         let count = counts[layer.name, default: 0] + 1
         counts[layer.name] = count

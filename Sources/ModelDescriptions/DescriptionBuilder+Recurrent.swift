@@ -23,12 +23,16 @@ extension DescriptionBuilder {
     guard first.inputWeight.shape.count == 2, first.recurrentWeight?.shape.count ?? 2 == 2 else {
       throw weights.wrong("W and R are matrices")
     }
+    var path = RecurrentPath.time
+    if let count = try object.optional("time_at_places")?.integer() { path = .timeAtPlaces(count) }
+    if let count = try object.optional("places")?.integer() { path = .places(count) }
     let layer = RecurrentLayer(
       cell: cell, direction: direction, inputSize: first.inputWeight.shape[1],
       hiddenSize: first.inputWeight.shape[0] / cell.gateCount,
       clip: try object.optional("clip")?.number(),
       inputForget: cell.kind.isCouplable
         ? try object.optional("couple_forget_and_input")?.flag() ?? false : false,
+      path: path,
       directions: directions)
     var inputs: [String?] = [
       try object.required("input").text(), try object.text("lengths"), try object.text("h0"),

@@ -23,6 +23,11 @@ extension ModelFile {
         }
         members.append(JSONMember("gateOrder", .string(recurrent.cell.gateOrder.description)))
         if let clip = recurrent.clip { members.append(JSONMember("clip", .number(clip))) }
+        switch recurrent.path {
+        case .time: break
+        case .timeAtPlaces(let count): members.append(JSONMember("timeAtPlaces", .integer(Int64(count))))
+        case .places(let count): members.append(JSONMember("places", .integer(Int64(count))))
+        }
         if recurrent.inputForget { members.append(JSONMember("inputForget", .bool(true))) }
         if let resetAfter = recurrent.cell.kind.resetAfter {
           members.append(JSONMember("resetAfter", .bool(resetAfter)))

@@ -28,7 +28,7 @@ extension Model {
       // Vectors, and sequences whose steps are their own.
       guard let given = layer.inputs.lazy.compactMap({ $0.flatMap { known[$0] } }).first else { continue }
       guard let made = layer.operation.kind.steps(of: given) else { return nil }
-      if case .recurrent = layer.operation {
+      if case .recurrent(let recurrent) = layer.operation, recurrent.path.isAlongTime {
         fewest = min(fewest ?? given, given)
         if let sequence = layer.outputs.first ?? nil { known[sequence] = made }
         continue

@@ -53,6 +53,10 @@ extension StateDictExporter {
       names.insert(name)
     }
     let head = group[0].recurrent
+    if let layer = group.first(where: { $0.recurrent.path != .time })?.layer {
+      throw refuse(
+        layer.name, "it runs along or at places of the features; modules in a chain run along time")
+    }
     var module = Architecture.Recurrent(
       name: name, mode: try mode(group[0].layer, head), inputSize: head.inputSize,
       hiddenSize: head.hiddenSize,

@@ -13,12 +13,12 @@ extension Mistake {
         }
       ]),
     graph("half-not-reversed", "the backward half runs forward") {
-      $0.direction == .bidirectional
+      $0.direction == .bidirectional && $0.path == .time
     } make: {
       $0.split($1, reversed: false, flipsOutput: false)
     },
     graph("output-not-reversed", "the backward outputs stay in the order in which they are computed") {
-      $0.direction != .forward
+      $0.direction != .forward && $0.path == .time
     } make: { model, index in
       guard case .recurrent(let layer) = model.layers[index].operation else { return nil }
       if layer.direction == .bidirectional { return model.split(index, reversed: true, flipsOutput: true) }
@@ -28,7 +28,7 @@ extension Mistake {
       }
     },
     graph("halves-swapped", "the outputs of the two directions are joined the other way round") {
-      $0.direction == .bidirectional
+      $0.direction == .bidirectional && $0.path == .time
     } make: { model, index in
       guard case .recurrent(let layer) = model.layers[index].operation else { return nil }
       let sizes = [layer.outputSize, layer.outputSize, layer.hiddenSize]
@@ -173,7 +173,7 @@ extension Mistake {
   @Sendable private static func lengths(_ model: Model, _ purpose: Purpose) -> [Candidate] {
     func change(_ operation: inout Layer.Operation, _ inputs: inout [String?], _ value: String?) -> Bool {
       switch operation {
-      case .recurrent:
+      case .recurrent(let layer) where layer.path == .time:
         let had = inputs.count > 1 && inputs[1] != nil
         guard had != (value != nil) else { return false }
         if inputs.count < 2 { inputs.append(nil) }
@@ -186,7 +186,8 @@ extension Mistake {
         inputs = [inputs[0], value]
       case .reverse where (inputs.count > 1) != (value != nil):
         inputs = value.map { [inputs[0], $0] } ?? [inputs[0]]
-      case .embedding, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .select, .concat,
+      case .recurrent, .embedding, .dense, .activation, .softmax, .logSoftmax, .layerNormalization, .select,
+        .concat,
         .slice, .arithmetic,
         .reverse,
         .constant, .dropout, .argMax, .generate, .convolution, .pool, .padding, .gather, .unfold, .fold,

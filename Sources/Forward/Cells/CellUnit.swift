@@ -23,7 +23,7 @@ protocol CellNumber: Sendable {
 }
 
 /// What a cell applies to its sums: activations, behind the clip.
-struct CellFunctions<Number: CellNumber>: Sendable {
+final class CellFunctions<Number: CellNumber>: Sendable {
   let gateActivation: Activation
   let candidateActivation: Activation
   let outputActivation: Activation

@@ -2,7 +2,7 @@ internal import Recurrent
 internal import Tensors
 
 /// The weights of one direction, ready for a pass.
-struct DirectionWeights<Number: Scalar>: Sendable {
+final class DirectionWeights<Number: Scalar>: Sendable {
   let cell: Cell
   let blocks: GateBlocks
   /// I, H and O.

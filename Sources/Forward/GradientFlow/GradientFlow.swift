@@ -83,7 +83,8 @@ package func gradientFlow(
   let values = try run(model, inputs, rules: .current, as: Double.self)
   var flows: [GradientFlow] = []
   for layer in model.layers {
-    guard case .recurrent(let recurrent) = layer.operation else { continue }
+    // Of places there are many flows, along them none goes back in time.
+    guard case .recurrent(let recurrent) = layer.operation, recurrent.path == .time else { continue }
     let given = layer.inputs.map { $0.flatMap { values[$0] } } + [nil, nil, nil]
     let x = given[0]!.numbers
     guard x.batch > options.row, options.row >= 0 else {

@@ -106,7 +106,8 @@ extension Model {
     var stack: [RecurrentLayer] = []
     var made: Set<String> = []
     for wiring in layers[index...] {
-      guard case .recurrent(let layer) = wiring.operation, layer.direction == .forward else { break }
+      guard case .recurrent(let layer) = wiring.operation, layer.direction == .forward, layer.path == .time
+      else { break }
       let (x, rest) = (wiring.inputs[0], wiring.inputs.dropFirst())
       // No lengths, and initial states that are there already.
       guard rest.first.flatMap({ $0 }) == nil, rest.allSatisfy({ $0.map { !made.contains($0) } ?? true })

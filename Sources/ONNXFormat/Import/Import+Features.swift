@@ -214,8 +214,8 @@ extension ONNXImporter {
   /// The view with all its features on the last axis, in their order, as far as that can be had.
   mutating func endingInFeatures(_ view: View, _ node: ONNXNode) -> View {
     if view.endsInFeatures || view.axes.isEmpty { return view }
-    if view.places(view.axes.count - 1) == view.kind.features { return ordered(view, node) }
-    return stepped(view, node) ?? view
+    let steps = view.places(view.axes.count - 1) == view.kind.features ? view : stepped(view, node) ?? view
+    return steps.places(steps.axes.count - 1) == steps.kind.features ? ordered(steps, node) : steps
   }
 
   /// A vector with one more axis of features before its last, as a sequence along it: what works on the last axis works at each of its

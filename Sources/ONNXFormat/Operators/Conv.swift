@@ -94,7 +94,7 @@ struct WindowAttributes {
 extension ONNXImporter {
   /// A view `[rows, channels, places…]` as windows need it: its features in order, at most one place axis time.
   mutating func windowed(_ node: ONNXNode) throws(ONNXError) -> View {
-    let view = try featureView(node, 0)
+    let view = framed(try featureView(node, 0), node)
     let isTimed = view.axes.dropFirst(2).contains([.time])
     guard view.axes.count >= 3, view.axes[0].allSatisfy({ !$0.isFeatures }), view.places(1) != nil,
       view.axes.indices.dropFirst(2).allSatisfy({ view.axes[$0] == [.time] || view.places($0) != nil }),
@@ -106,6 +106,21 @@ extension ONNXImporter {
         reason: "its window goes over \(describe(view.axes)), which is not [rows, channels, places …]")
     }
     return ordered(view, node)
+  }
+
+  /// A vector whose rows hold an axis of features beside the batch, such as the frames of a clip: a sequence along it, whose steps the
+  /// window sees one by one.
+  private mutating func framed(_ view: View, _ node: ONNXNode) -> View {
+    guard !view.kind.hasTime, let rows = view.axes.first, rows.count > 1,
+      let place = rows.firstIndex(where: \.isFeatures), rows.filter(\.isFeatures).count == 1
+    else { return view }
+    var apart = view
+    apart.axes[0].remove(at: place)
+    apart.axes.insert([rows[place]], at: 0)
+    var result = unfolded(apart, 0, node)
+    let time = result.axes.removeFirst()
+    result.axes[0].insert(contentsOf: time, at: place)
+    return result
   }
 
   /// The view behind a window: `channels` of as many places as fit.

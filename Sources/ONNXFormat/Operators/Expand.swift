@@ -119,7 +119,9 @@ extension ONNXImporter {
     let target = Array(repeating: Size.known(1), count: rank - wanted.count) + wanted
     var shape: [Size] = []
     for (size, goal) in zip(padded, target) {
-      guard size == 1 || goal == .known(1) || goal == .known(size) || goal == .batch && batchSize == size
+      guard
+        size == 1 || goal == .known(1) || goal == .known(size) || goal == .batch && batchSize == size
+          || resolved(goal) == size
       else {
         throw .invalid(node: node.label, reason: "\(tensor.shape) cannot be expanded as it says")
       }

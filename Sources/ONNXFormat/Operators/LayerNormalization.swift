@@ -22,7 +22,11 @@ extension ONNXImporter {
       return try importInnerNormalization(node, view, axis: axis, epsilon: Double(epsilon))
     }
     func parameter(_ position: Int, _ name: String) throws(ONNXError) -> Tensor {
-      let tensor = try weight(node, position, name)
+      var tensor = try weight(node, position, name)
+      // A number for each place of several axes, which are in order.
+      if tensor.shape == view.axes[axis...].indices.map({ view.places($0) }) {
+        tensor = try reshape(tensor, [tensor.count], node)
+      }
       guard let vector = tensor.asVector(of: view.kind.features) else {
         throw .shapeMismatch(
           node: node.label, input: name, expected: "[\(view.kind.features)]", found: tensor.shape)

@@ -168,18 +168,22 @@ extension ONNXImporter {
       // Of a view's axis of size 1 the constant would make more.
       guard let count, size == count else { return nil }
     }
+    // Beside rows, too: there a constant is the same at all places.
+    let counts = view.axes.map { axis in
+      axis.reduce(1) { if case .features(_, let count) = $1 { $0 * count } else { $0 } }
+    }
     let source = ordered(view, node)
     let varying = shape.indices.filter { shape[$0] != 1 }
     guard let first = varying.first, let last = varying.last else { return nil }
-    let inner = places[(last + 1)...].reduce(1) { $0 * ($1 ?? 1) }
-    let outer = places[..<first].reduce(1) { $0 * ($1 ?? 1) }
-    if outer == 1, (first...last).allSatisfy({ shape[$0] == places[$0] ?? 1 }),
+    let inner = counts[(last + 1)...].reduce(1, *)
+    let outer = counts[..<first].reduce(1, *)
+    if outer == 1, (first...last).allSatisfy({ shape[$0] == counts[$0] }),
       let vector = try? constant.reshaped([constant.count])
     {
       return (source, vector, inner)
     }
     // Repeated where it must be, up to a number for each feature.
-    guard let all = constant.repeated(shape: shape, to: places.map { $0 ?? 1 }) else { return nil }
+    guard let all = constant.repeated(shape: shape, to: counts) else { return nil }
     return (source, all, 1)
   }
 

@@ -3,8 +3,36 @@ internal import Recurrent
 internal import Tensors
 
 extension ONNXExporter {
+  /// An output `[front…, rows, H]` of a layer; rows that are steps and rows of the batch get an axis each.
+  private mutating func hold(
+    _ layer: Layer, _ position: Int, _ name: String, _ front: [[AxisFactor]], _ rows: [AxisFactor],
+    _ unit: [AxisFactor]
+  ) throws(ONNXError) {
+    guard rows.contains(.time), !name.isEmpty else {
+      return hold(output(layer, position), name, front + [rows, unit])
+    }
+    func size(_ axis: [AxisFactor]) -> Int {
+      axis.reduce(1) { if case .features(_, let count) = $1 { $0 * count } else { $0 } }
+    }
+    let shape = add(
+      "Concat",
+      [
+        integers(front.map(size) + [-1], as: "\(layer.name)_front"), try batchSize(),
+        integers(rows.dropFirst(2).map { size([$0]) } + [size(unit)], as: "\(layer.name)_units"),
+      ], as: "\(layer.name)_rows", ["axis": .int(0)])
+    let apart = add("Reshape", [name, shape], as: "\(name)_steps")
+    hold(output(layer, position), apart, front + rows.map { [$0] } + [unit])
+  }
+
   mutating func exportRecurrent(_ layer: Layer, _ recurrent: RecurrentLayer) throws(ONNXError) {
-    if let form = recurrent.scanForm { return try exportScanned(layer, recurrent, form) }
+    if let form = recurrent.scanForm {
+      guard recurrent.path == .time else {
+        throw .notExpressible(
+          layer: layer.name,
+          reason: "a \(recurrent.cell.name) that ONNX has no operator for runs along or at places")
+      }
+      return try exportScanned(layer, recurrent, form)
+    }
     guard let order = gates.order(recurrent.cell) else {
       throw .notExpressible(layer: layer.name, reason: "no operator of ONNX computes it")
     }
@@ -24,8 +52,31 @@ extension ONNXExporter {
         throw .tensor(layer.name, reason: error.description)
       }
     }
+    let kind = kinds[layer.inputs[0]!]!
+    let places = recurrent.path.placeCount
+    /// What it runs along, and its rows, where each place has so many features; of states each row has as many.
+    func ways(_ features: Int, isState: Bool = false) -> (along: [AxisFactor], rows: [AxisFactor]) {
+      let axis = View.normalised([.features(stride: features, count: places)])
+      switch recurrent.path {
+      case .time: return ([.time], [.batch])
+      case .timeAtPlaces: return ([.time], [.batch] + axis)
+      case .places:
+        let outer = View.normalised([
+          .features(
+            stride: isState ? features : places * features,
+            count: kind.features / (places * recurrent.inputSize))
+        ])
+        return (axis, (kind.hasTime ? [.time, .batch] : [.batch]) + outer)
+      }
+    }
+    let (way, inputRows) = ways(recurrent.inputSize)
+    let (made, rows) = ways(count * hidden)
+    let stateRows = ways(count * hidden, isState: true).rows
+    if recurrent.path != .time, input(layer, 1) != nil {
+      throw .notExpressible(layer: layer.name, reason: "it runs at places of the features, with lengths")
+    }
     var inputs = [
-      try materialise(layer.inputs[0]!, [[.time], [.batch], View.features(recurrent.inputSize)], layer.name)
+      try materialise(layer.inputs[0]!, [way, inputRows, View.features(recurrent.inputSize)], layer.name)
     ]
     inputs.append(
       try weight(
@@ -61,7 +112,7 @@ extension ONNXExporter {
     for position in [2, 3] where position == 2 || recurrent.cell.hasCellState {
       inputs.append(
         try input(layer, position).map { (state) throws(ONNXError) in
-          try materialise(state, [side, [.batch], unit], "\(layer.name)_initial")
+          try materialise(state, [side, stateRows, unit], "\(layer.name)_initial")
         } ?? "")
     }
     if recurrent.directions.contains(where: { $0.peepholes != nil }) {
@@ -81,9 +132,9 @@ extension ONNXExporter {
         recurrent.cell.name, name: layer.name, inputs: inputs,
         outputs: Array(outputs[...(outputs.lastIndex { !$0.isEmpty } ?? 0)]),
         attributes: try attributes(layer, recurrent)))
-    hold(output(layer, 0), outputs[0], [[.time], side, [.batch], unit])
+    try hold(layer, 0, outputs[0], [made, side], rows, unit)
     for position in 1..<outputs.count {
-      hold(output(layer, position), outputs[position], [side, [.batch], unit])
+      try hold(layer, position, outputs[position], [side], stateRows, unit)
     }
     note(layer, .exact, "gates \(canonical) reordered to \(order)")
   }

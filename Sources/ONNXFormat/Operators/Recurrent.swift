@@ -57,7 +57,16 @@ extension ONNXImporter {
     let activations = try activations(node, cell, direction, &attributes)
     try attributes.finish()
 
-    let x = sequence(try view(node, 0), timeAxis: batchFirst ? 1 : 0, node)
+    var x = try view(node, 0)
+    let path = self.path(x, along: batchFirst ? 1 : 0)
+    if path == .time {
+      x = sequence(x, timeAxis: batchFirst ? 1 : 0, node)
+    } else {
+      // Places among the rows come before those that it goes along.
+      if !batchFirst { x.axes.swapAt(0, 1) }
+      x = ordered(x, node)
+      if !batchFirst { x.axes.swapAt(0, 1) }
+    }
     let directionCount = direction.count
     let gateCount = cell.gateCount
     let w = try weight(node, 1, "W")
@@ -71,7 +80,7 @@ extension ONNXImporter {
     guard hidden >= 1, hidden <= Int(Int32.max) else {
       throw .unsupportedAttribute(node: node.label, attribute: "hidden_size", reason: "\(hidden)")
     }
-    let inputSize = x.kind.features
+    let inputSize = path == .time ? x.kind.features : x.places(2) ?? 0
     func expect(_ tensor: Tensor, _ input: String, _ shape: [Int]) throws(ONNXError) {
       guard tensor.shape == shape else {
         throw .shapeMismatch(node: node.label, input: input, expected: "\(shape)", found: tensor.shape)
@@ -126,13 +135,17 @@ extension ONNXImporter {
     }
 
     let sequenceAxes: [[AxisFactor]] = batchFirst ? [[.batch], [.time]] : [[.time], [.batch]]
-    try require(x, sequenceAxes + [View.features(inputSize)], node, "X")
+    if path == .time { try require(x, sequenceAxes + [View.features(inputSize)], node, "X") }
     let stateFeatures = directionCount * hidden
-    let inputs: [String?] = [
-      x.value, try lengths(node, 4, x),
-      try initialState(node, 5, "initial_h", directionCount, hidden, batchFirst),
-      cell.hasCellState ? try initialState(node, 6, "initial_c", directionCount, hidden, batchFirst) : nil,
-    ]
+    if path != .time { try requireBareRows(node) }
+    let inputs: [String?] =
+      path != .time
+      ? [x.value]
+      : [
+        x.value, try lengths(node, 4, x),
+        try initialState(node, 5, "initial_h", directionCount, hidden, batchFirst),
+        cell.hasCellState ? try initialState(node, 6, "initial_c", directionCount, hidden, batchFirst) : nil,
+      ]
     if !cell.hasCellState, has(node, 6) {
       throw .invalid(node: node.label, reason: "it has more than 6 inputs")
     }
@@ -145,7 +158,7 @@ extension ONNXImporter {
         .recurrent(
           RecurrentLayer(
             cell: cell, direction: direction, inputSize: inputSize, hiddenSize: hidden,
-            clip: clip.map { Double($0) }, inputForget: inputForget, directions: directions)),
+            clip: clip.map { Double($0) }, inputForget: inputForget, path: path, directions: directions)),
         inputs: inputs, outputs: outputs))
     note(
       name, .exact,
@@ -153,11 +166,28 @@ extension ONNXImporter {
 
     let unit: [AxisFactor] = [.features(stride: 1, count: hidden)]
     let side: [AxisFactor] = [.features(stride: hidden, count: directionCount)]
-    let yAxes = batchFirst ? [[.batch], [.time], side, unit] : [[.time], side, [.batch], unit]
-    let stateAxes = batchFirst ? [[.batch], side, unit] : [side, [.batch], unit]
+    let places = View.normalised([.features(stride: stateFeatures, count: path.placeCount)])
+    var (way, rows): ([AxisFactor], [AxisFactor]) = ([.time], [.batch])
+    var kind = ValueKind.vector(features: path.placeCount * stateFeatures)
+    var stateRows = rows
+    var made = path.placeCount * stateFeatures
+    switch path {
+    case .time: break
+    case .timeAtPlaces:
+      rows = x.axes[batchFirst ? 0 : 1].flatMap { $0.isFeatures ? places : [$0] }
+      stateRows = rows
+    case .places:
+      way = places
+      let outer = x.kind.features / (path.placeCount * inputSize)
+      rows = Self.restrided(x.axes[batchFirst ? 0 : 1], path.placeCount * stateFeatures)
+      stateRows = Self.restrided(rows, stateFeatures)
+      made *= outer
+      kind = x.kind.with(features: outer * stateFeatures)
+    }
+    let yAxes = batchFirst ? [rows, way, side, unit] : [way, side, rows, unit]
+    let stateAxes = batchFirst ? [stateRows, side, unit] : [side, stateRows, unit]
     let kinds: [(ValueKind, [[AxisFactor]])] = [
-      (.sequence(features: stateFeatures), yAxes), (.vector(features: stateFeatures), stateAxes),
-      (.vector(features: stateFeatures), stateAxes),
+      (x.kind.with(features: made), yAxes), (kind, stateAxes), (kind, stateAxes),
     ]
     guard outputs.count <= (cell.hasCellState ? 3 : 2) else {
       throw .invalid(node: node.label, reason: "it has \(outputs.count) outputs")
@@ -279,6 +309,49 @@ extension ONNXImporter {
   }
 
   /// An initial state as a canonical value; nil for zeros.
+  /// Along time, unless places of the features stand among the rows, or in time's place.
+  private func path(_ view: View, along axis: Int) -> RecurrentPath {
+    guard !view.kind.isInteger, view.axes.count == 3, view.places(2) != nil else { return .time }
+    let rows = view.axes[1 - axis]
+    if let count = view.places(axis),
+      rows.contains(.time) || !view.kind.hasTime && rows.contains(where: \.isFeatures)
+    {
+      return .places(count)
+    }
+    guard view.axes[axis] == [.time], rows.filter(\.isFeatures).count == 1,
+      case .features(_, let count)? = rows.first(where: \.isFeatures)
+    else { return .time }
+    return .timeAtPlaces(count)
+  }
+
+  /// Rows whose features lie in order, the last so far apart.
+  private static func restrided(_ rows: [AxisFactor], _ unit: Int) -> [AxisFactor] {
+    var stride = unit
+    var result = rows
+    for position in rows.indices.reversed() {
+      guard case .features(_, let count) = rows[position] else { continue }
+      result[position] = .features(stride: stride, count: count)
+      stride *= count
+    }
+    return View.normalised(result)
+  }
+
+  /// With places it starts from states of 0 and goes to the end.
+  private mutating func requireBareRows(_ node: ONNXNode) throws(ONNXError) {
+    for position in [5, 6] where has(node, position) {
+      switch try value(node, position) {
+      case .constant(let tensor) where tensor.isZero, .filled(let tensor, _) where tensor.isZero: continue
+      case .constant, .filled, .view, .sizes, .mask, .list, .unbound, .scores:
+        throw .notImportable(
+          node: node.label, reason: "it runs along or at places of the features from states that are not 0")
+      }
+    }
+    guard !has(node, 4) else {
+      throw .notImportable(
+        node: node.label, reason: "it runs along or at places of the features, with lengths")
+    }
+  }
+
   private mutating func initialState(
     _ node: ONNXNode, _ position: Int, _ input: String, _ directions: Int, _ hidden: Int, _ batchFirst: Bool
   ) throws(ONNXError) -> String? {

@@ -13,6 +13,33 @@ public enum Direction: String, Sendable, CaseIterable, Hashable {
   public var count: Int { self == .bidirectional ? 2 : 1 }
 }
 
+/// What a recurrent layer runs along, and what is a row to it.
+public enum RecurrentPath: Sendable, Hashable {
+  /// Along time; rows are those of the batch.
+  case time
+  /// Along time at each of N places of the features, `[T, B, N·I]`, by the same weights: each place of each row is a row of its own.
+  case timeAtPlaces(Int)
+  /// Along an axis of N places of the features, `[T, B, M·N·I]` or `[B, M·N·I]`: each of the M places before it, of each step of each row,
+  /// is a row of its own, which starts from states of 0.
+  case places(Int)
+
+  /// N; 1 where there are no places.
+  public var placeCount: Int {
+    switch self {
+    case .time: 1
+    case .timeAtPlaces(let count), .places(let count): count
+    }
+  }
+
+  /// Whether states go from step to step.
+  package var isAlongTime: Bool {
+    switch self {
+    case .time, .timeAtPlaces: true
+    case .places: false
+    }
+  }
+}
+
 /// The weights and activations of one direction of a recurrent layer.
 ///
 /// G gates in canonical order, hidden size H, input size I, output size O (P with a projection, else H).
@@ -61,6 +88,11 @@ public struct DirectionParameters: Sendable, Equatable {
 ///
 /// With lengths, row b runs over its first `lengths[b]` steps only; y is 0 behind them, the last states are those of
 /// the last valid step (the initial ones for a length of 0), and the reverse direction starts at the last valid step.
+///
+/// Dual-path networks (Luo et al. 2020) run over the bands of a spectrum and over time in turns, the other axis among the rows: with a
+/// `path` of N places x is `[T, B, N·I]`, the places before the features of each. Along time y is `[T, B, N·D·O]` and states are
+/// `[B, N·D·O]` and `[B, N·D·H]`; along the places y is `[T, B, M·N·D·O]` and states are those behind the last place, `[T, B, M·D·O]`
+/// and `[T, B, M·D·H]`.
 public struct RecurrentLayer: Sendable, Equatable {
   /// The recurrence of every direction.
   public var cell: Cell
@@ -75,13 +107,15 @@ public struct RecurrentLayer: Sendable, Equatable {
   public var clip: Double?
   /// LSTM: couples the gates as `f = 1 − i`.
   public var inputForget: Bool
+  /// What it runs along.
+  public var path: RecurrentPath
   /// One for each direction: forward before reverse.
   public var directions: [DirectionParameters]
 
   /// A layer of these weights, one `DirectionParameters` for each direction; without `clip` nothing is clipped.
   public init(
     cell: Cell, direction: Direction, inputSize: Int, hiddenSize: Int, clip: Double? = nil,
-    inputForget: Bool = false, directions: [DirectionParameters]
+    inputForget: Bool = false, path: RecurrentPath = .time, directions: [DirectionParameters]
   ) {
     self.cell = cell
     self.direction = direction
@@ -89,6 +123,7 @@ public struct RecurrentLayer: Sendable, Equatable {
     self.hiddenSize = hiddenSize
     self.clip = clip
     self.inputForget = inputForget
+    self.path = path
     self.directions = directions
   }
 
@@ -126,6 +161,7 @@ extension RecurrentLayer: LayerKind {
     try fields.real("clip", clip)
     if cell.kind.isCouplable { try fields.flag("inputForget", inputForget) }
     if let resetAfter = cell.kind.resetAfter { try fields.flag("resetAfter", resetAfter) }
+    try path.write(to: &fields)
     for (name, direction) in zip(directionNames, directions) {
       fields.begin("directions", part: name)
       for (role, tensor) in direction.all { try fields.tensor(role, tensor) }
@@ -157,6 +193,7 @@ extension RecurrentLayer: LayerKind {
     let (inputSize, hiddenSize) = (try fields.size("inputSize"), try fields.size("hiddenSize"))
     let clip = try fields.optionalReal("clip")
     let inputForget = cell.kind.isCouplable ? try fields.flag("inputForget") : false
+    let path = try RecurrentPath(from: &fields)
     var directions: [DirectionParameters] = []
     for index in 0..<(try fields.partCount("directions")) {
       try fields.begin("directions", part: index)
@@ -175,7 +212,7 @@ extension RecurrentLayer: LayerKind {
     }
     self.init(
       cell: cell, direction: direction, inputSize: inputSize, hiddenSize: hiddenSize, clip: clip,
-      inputForget: inputForget, directions: directions)
+      inputForget: inputForget, path: path, directions: directions)
   }
 
   package func identify<Fields: FieldWriter>(to fields: inout Fields) throws(Fields.Failure) {
@@ -185,6 +222,7 @@ extension RecurrentLayer: LayerKind {
     try fields.integer("hiddenSize", hiddenSize)
     try fields.real("clip", clip)
     try fields.flag("inputForget", inputForget)
+    try path.write(to: &fields)
     for (name, direction) in zip(directionNames, directions) {
       fields.begin("directions", part: name)
       for (role, tensor) in direction.all {
@@ -213,6 +251,8 @@ extension RecurrentLayer: LayerKind {
   }
 
   package func reasonNotToStream(_ inputs: [String?], varying: Set<String>) -> String? {
+    // Each step by itself.
+    if !path.isAlongTime { return nil }
     guard direction == .forward else { return "it starts at the end of the sequence" }
     if inputs.count > 1, inputs[1] != nil { return "it has lengths" }
     return inputs.dropFirst(2).contains { $0.map(varying.contains) ?? false }
@@ -224,8 +264,19 @@ extension RecurrentLayer: LayerKind {
     guard inputSize >= 1, hiddenSize >= 1, hiddenSize <= Int.max / 8 else {
       throw inputs.invalid("input size \(inputSize), hidden size \(hiddenSize)")
     }
-    guard inputs[0] == .sequence(features: inputSize) else {
-      throw inputs.wrongInput(0, expected: "a sequence of \(inputSize) features")
+    let places = path.placeCount
+    guard (1...WindowAxis.most).contains(places), inputSize <= ValueKind.mostFeatures / places,
+      hiddenSize <= ValueKind.mostFeatures / places
+    else { throw inputs.invalid("\(places) places of \(inputSize) features, and of \(hiddenSize)") }
+    if path.isAlongTime {
+      guard inputs[0] == .sequence(features: places * inputSize) else {
+        throw inputs.wrongInput(0, expected: "a sequence of \(places * inputSize) features")
+      }
+    } else {
+      let features = try inputs.features().features
+      guard features > 0, features % (places * inputSize) == 0,
+        features / (places * inputSize) <= ValueKind.mostFeatures / places / hiddenSize
+      else { throw inputs.wrongInput(0, expected: "places of \(places) · \(inputSize) features") }
     }
     guard directions.count == direction.count else {
       throw inputs.invalid("\(direction.rawValue) with \(directions.count) weight sets")
@@ -265,8 +316,15 @@ extension RecurrentLayer: LayerKind {
     }
     if let clip, !(clip > 0) { throw inputs.invalid("clip \(clip) is not positive") }
     if inputForget, !cell.kind.isCouplable { throw inputs.invalid("input_forget needs an LSTM") }
-    let hidden = ValueKind.vector(features: direction.count * outputSize)
-    let cellState = ValueKind.vector(features: direction.count * hiddenSize)
+    if !path.isAlongTime {
+      let kind = try inputs.features()
+      let rows = kind.features / (places * inputSize)
+      let units = rows * direction.count * outputSize
+      let states = [kind.with(features: places * units), kind.with(features: units)]
+      return cell.hasCellState ? states + [kind.with(features: rows * direction.count * hiddenSize)] : states
+    }
+    let hidden = ValueKind.vector(features: places * direction.count * outputSize)
+    let cellState = ValueKind.vector(features: places * direction.count * hiddenSize)
     if inputs.count > 1, let lengths = inputs[1], lengths != .indices {
       throw inputs.wrongInput(1, expected: "lengths [B]")
     }
@@ -277,8 +335,25 @@ extension RecurrentLayer: LayerKind {
       guard cell.hasCellState else { throw inputs.invalid("only an LSTM has a cell state") }
       guard state == cellState else { throw inputs.wrongInput(3, expected: "\(cellState)") }
     }
-    let sequence = ValueKind.sequence(features: direction.count * outputSize)
+    let sequence = ValueKind.sequence(features: places * direction.count * outputSize)
     return cell.hasCellState ? [sequence, hidden, cellState] : [sequence, hidden]
+  }
+}
+
+extension RecurrentPath {
+  /// Nothing for time, so that layers of before have the fingerprints of before.
+  fileprivate func write<Fields: FieldWriter>(to fields: inout Fields) throws(Fields.Failure) {
+    switch self {
+    case .time: break
+    case .timeAtPlaces(let count): try fields.integer("timeAtPlaces", count)
+    case .places(let count): try fields.integer("places", count)
+    }
+  }
+
+  fileprivate init<Fields: FieldReader>(from fields: inout Fields) throws(Fields.Failure) {
+    let shared = try fields.optionalSize("timeAtPlaces")
+    let along = try fields.optionalSize("places")
+    self = along.map { .places($0) } ?? shared.map { .timeAtPlaces($0) } ?? .time
   }
 }
 

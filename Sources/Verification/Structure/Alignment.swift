@@ -110,7 +110,8 @@ struct Alignment {
     /// The last (valid) step of a layer that runs forwards is its last hidden state.
     private func lastState(_ select: Layer, _ selection: Selection) -> Source? {
       guard let value = select.inputs.first ?? nil, let maker = makers[value], maker.output == 0,
-        case .recurrent(let recurrent) = layers[maker.layer].operation, recurrent.direction == .forward
+        case .recurrent(let recurrent) = layers[maker.layer].operation, recurrent.direction == .forward,
+        recurrent.path.isAlongTime
       else { return nil }
       let lengths = layers[maker.layer].inputs.dropFirst().first ?? nil
       switch selection {
