@@ -67,11 +67,11 @@ struct ONNXOperator: Sendable {
       cumSum, dropout, equal,
       expand, flatten, gather,
       gatherElements,
-      gemm, gru, identity, .if, layerNormalization, logSoftmax, loop, lstm, matMul, pad,
-      reduceMax,
+      gemm, gru, identity, .if, layerNormalization, logSoftmax, loop, lstm, matMul, mod, pad,
+      range, reduceMax,
       reduceMean, reduceProd, reduceSum,
       reshape, resize,
-      reverseSequence, rnn, scan, shape, size, slice, softmax, split, squeeze, tile, transpose, unsqueeze,
+      reverseSequence, rnn, scan, shape, size, slice, softmax, split, squeeze, tile, transpose, trilu, unsqueeze,
       upsample,
     ] + arithmetic + pointwise + pools + normalizations + composedReductions + comparisons + stepLists
     + unknownFunctions

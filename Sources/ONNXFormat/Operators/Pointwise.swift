@@ -50,8 +50,8 @@ extension ONNXOperator {
     function("Erf") { _, _ in Activation(.erf) },
     function("Sin") { _, _ in Activation(.sin) },
     function("Cos") { _, _ in Activation(.cos) },
-    function("Sqrt") { _, _ in Activation(.power, alpha: 0.5) },
-    function("Reciprocal") { _, _ in Activation(.power, alpha: -1) },
+    function("Sqrt", fold: { $0.squareRoot() }) { _, _ in Activation(.power, alpha: 0.5) },
+    function("Reciprocal", fold: { 1 / $0 }) { _, _ in Activation(.power, alpha: -1) },
     ONNXOperator(
       "Pow", trace: { $0.same($1, $2) },
       interpret: { (importer, node) throws(ONNXError) in try importer.importPower(node) }),
@@ -69,12 +69,19 @@ extension ONNXOperator {
       ONNXOperator($0, trace: { $0.same($1, $2) })
     }
 
+  /// - Parameter fold: what it makes of a constant; nil where that is left to the file.
   private static func function(
-    _ name: String,
+    _ name: String, fold: (@Sendable (Double) -> Double)? = nil,
     _ activation: @escaping @Sendable (inout AttributeReader, ONNXNode) throws(ONNXError) -> Activation
   ) -> ONNXOperator {
-    ONNXOperator(
-      name, trace: { $0.same($1, $2) },
+    var folding: ONNXOperator.Folding?
+    if let fold {
+      folding = { (importer, node, tensors) throws(ONNXError) in
+        .tensor(try importer.fold(node, tensors[0], fold))
+      }
+    }
+    return ONNXOperator(
+      name, trace: { $0.same($1, $2) }, fold: folding,
       interpret: { (importer, node) throws(ONNXError) in
         var attributes = AttributeReader(node)
         let function = try activation(&attributes, node)
@@ -85,6 +92,24 @@ extension ONNXOperator {
 }
 
 extension ONNXImporter {
+  /// A function that is rounded once, of a constant: Float64 has digits enough for both roundings to be one.
+  fileprivate mutating func fold(
+    _ node: ONNXNode, _ tensor: Tensor, _ function: (Double) -> Double
+  ) throws(ONNXError) -> Tensor {
+    try AttributeReader(node).finish()
+    guard tensor.elementType.isFloat else {
+      throw .wrongElementType(node: node.label, input: "X", found: tensor.elementType)
+    }
+    note(
+      node.label, .rounded,
+      "a function of constants, as the file says: computed once, in \(tensor.elementType.rawValue)",
+      roundedTo: tensor.elementType)
+    do {
+      return try Tensor(tensor.doubles.map(function), shape: tensor.shape)
+        .converted(to: tensor.elementType).tensor
+    } catch { throw .invalid(node: node.label, reason: error.description) }
+  }
+
   /// A model's numbers are numbers: what α = ∞ or NaN computes is no function.
   func finite(_ activation: Activation, _ attribute: String, _ node: ONNXNode) throws(ONNXError) -> Activation
   {

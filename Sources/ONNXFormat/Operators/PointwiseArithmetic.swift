@@ -29,7 +29,34 @@ extension ONNXOperator {
   }
 }
 
+extension ONNXOperator {
+  /// Of integers that are known: what exporters compute axes with.
+  static let mod = ONNXOperator(
+    "Mod", fold: { (importer, node, tensors) throws(ONNXError) in try importer.foldMod(node, tensors) })
+}
+
 extension ONNXImporter {
+  /// The remainder has the divisor's sign, or with fmod that of what is divided.
+  fileprivate func foldMod(_ node: ONNXNode, _ tensors: [Tensor]) throws(ONNXError) -> Folded {
+    var attributes = AttributeReader(node)
+    let followsFirst = try attributes.int("fmod", default: 0) != 0
+    try attributes.finish()
+    guard tensors.count == 2, tensors[1].count == 1, let a = try? tensors[0].integers(),
+      let divisor = try? tensors[1].integers()[0]
+    else {
+      throw .notImportable(node: node.label, reason: "it divides constants by what is not one integer")
+    }
+    guard divisor != 0, divisor != -1 || !a.contains(.min) else {
+      throw .invalid(node: node.label, reason: "it divides by \(divisor)")
+    }
+    return .tensor(
+      Tensor(
+        a.map { number in
+          let rest = number % divisor
+          return followsFirst || rest == 0 || (rest < 0) == (divisor < 0) ? rest : rest + divisor
+        }, shape: tensors[0].shape))
+  }
+
   /// Max and Min of one input, which is what they give, or of many, pair by pair: those that depend on the model's inputs first.
   fileprivate mutating func importChain(_ arithmetic: Arithmetic.Operator, _ node: ONNXNode) throws(ONNXError)
   {
@@ -60,10 +87,13 @@ extension ONNXImporter {
       try addConstant(node, arithmetic, view, constant, constantFirst: false)
     case (.constant(let constant), .view(let view)), (.filled(let constant, _), .view(let view)):
       try addConstant(node, arithmetic, view, constant, constantFirst: true)
-    case (.scores(let scores), .constant(let constant)):
+    case (.scores(let scores), .constant(let constant)) where arithmetic != .add || constant.count == 1:
       try scale(node, scores, arithmetic, constant, constantFirst: false)
-    case (.constant(let constant), .scores(let scores)):
+    case (.constant(let constant), .scores(let scores)) where arithmetic != .add || constant.count == 1:
       try scale(node, scores, arithmetic, constant, constantFirst: true)
+    case (.scores(let scores), let other) where arithmetic == .add,
+      (let other, .scores(let scores)) where arithmetic == .add:
+      try addMask(node, scores, other)
     case (.view(let view), .unbound):
       try addConstant(node, arithmetic, view, try weight(node, 1, "B"), constantFirst: false)
     case (.unbound, .view(let view)):
