@@ -7,6 +7,7 @@ extension ONNXImporter {
   mutating func importNode(_ node: ONNXNode) throws(ONNXError) {
     guard node.domain.isEmpty else {
       if try importStepPacking(node) { return }
+      if try importFused(node) { return }
       throw .unknownOperator(
         node: node.label, domain: node.domain,
         hint: "; export the model again without custom or quantised operators")

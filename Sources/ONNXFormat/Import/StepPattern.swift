@@ -169,16 +169,18 @@ extension ONNXImporter {
     // Scores take a pattern for their mask.
     if node.inputs.contains(where: { if case .scores? = values[$0] { true } else { false } }) { return false }
     let result: StepPattern?
+    var made: ElementType?
     switch node.operation {
     case "Shape": return false
     case "Unsqueeze", "Squeeze", "Reshape", "Expand", "Slice":
       guard patterns[0] != nil else { return false }
       result = try rearranged(node, first)
-    case "Attention", "MultiHeadAttention": return false
+    // As a mask.
+    case "Attention": return false
     default:
       result =
         if ONNXOperator.onElements.contains(node.operation) {
-          try combined(node, rules, patterns)
+          try combined(node, rules, patterns, type: &made)
         } else {
           nil
         }
@@ -188,9 +190,7 @@ extension ONNXImporter {
         node: node.label,
         reason: "it computes with a mask over steps in a way that cannot be followed ('\(node.inputs[0])')")
     }
-    let type: ElementType? =
-      if case .triangle(_, let near, _, _) = result.content { near.elementType } else { .int64 }
-    set(try output(node), .pattern(result), type)
+    set(try output(node), .pattern(result), made ?? type(node))
     return true
   }
 
@@ -319,7 +319,7 @@ extension ONNXImporter {
 
   /// What an operator of each element makes: of numbers in the place of patterns, near the diagonal and far from it.
   private mutating func combined(
-    _ node: ONNXNode, _ rules: ONNXOperator?, _ patterns: [StepPattern?]
+    _ node: ONNXNode, _ rules: ONNXOperator?, _ patterns: [StepPattern?], type: inout ElementType?
   ) throws(ONNXError) -> StepPattern? {
     var shape: [Size] = []
     var numbers: [Tensor?] = []
@@ -349,7 +349,9 @@ extension ONNXImporter {
     let all = patterns.compactMap(\.self)
     if let view { return all.count == 1 ? try joined(node, all[0], view) : nil }
     if all.allSatisfy({ if case .positions = $0.content { true } else { false } }) {
-      return try counted(node, patterns, numbers, shape)
+      let result = try counted(node, patterns, numbers, shape)
+      if case .triangle? = result?.content { type = .bool }
+      return result
     }
     var common: Int?
     var keys: View?
@@ -367,7 +369,10 @@ extension ONNXImporter {
         guard case .triangle(_, let near, let far, _)? = pattern?.content else { return number! }
         return isFar ? far : near
       }
-      guard case .tensor(let tensor, _) = try fold(&self, node, operands), tensor.count == 1 else { return nil }
+      guard case .tensor(let tensor, let own) = try fold(&self, node, operands), tensor.count == 1 else {
+        return nil
+      }
+      type = own
       made.append(try reshape(tensor, [1], node))
     }
     return StepPattern(.triangle(diagonal: diagonal, near: made[0], far: made[1], keys: keys), shape: shape)

@@ -90,24 +90,32 @@ extension ONNXImporter {
     }
     noteOutside(node, number)
     // Where the condition holds, scores stay (2), or are replaced (1).
-    let holds = outside == 2
-    func triangle(_ pattern: StepPattern) throws(ONNXError) {
+    try show(node, scores, where: try value(node, 0), holds: outside == 2)
+  }
+
+  /// Leaves out the keys where a condition does not hold, or where it does.
+  mutating func show(
+    _ node: ONNXNode, _ scores: Scores, where condition: ImportedValue, holds: Bool
+  ) throws(ONNXError) {
+    switch condition {
+    case .pattern(let pattern):
       guard case .triangle(_, let near, let far, _) = pattern.content,
         (near.doubles[0] != 0) == holds, (far.doubles[0] != 0) != holds
-      else { throw refusal(node, "its condition does not leave out what lies behind a query's own step") }
+      else { throw refusal(node, "its mask does not leave out what lies behind a query's own step") }
       try leaveOut(node, scores, pattern)
-    }
-    switch try value(node, 0) {
-    case .pattern(let pattern): try triangle(pattern)
     case .constant(let tensor):
-      guard let pattern = StepPattern(tensor) else {
-        throw refusal(node, "its condition of shape \(tensor.shape) is no triangle of steps")
+      if tensor.count <= 1 << 22, tensor.doubles.allSatisfy({ ($0 != 0) == holds }) {
+        return set(try output(node), .scores(scores), type(node, node.operation == "Where" ? 1 : 0))
       }
-      try triangle(pattern)
+      guard let pattern = StepPattern(tensor) else {
+        throw refusal(node, "its mask of shape \(tensor.shape) is no triangle of steps")
+      }
+      try show(node, scores, where: .pattern(pattern), holds: holds)
     case .view(let view) where isTruth(view):
       let shown = holds ? unrepeated(view) : try negated(unrepeated(view), node)
       try leaveOut(node, scores, shown)
-    default: throw refusal(node, "its condition is not known to hold or not of each key")
+    case .view, .sizes, .filled, .mask, .list, .unbound, .scores:
+      throw refusal(node, "its mask is not known to hold or not of each key")
     }
   }
 

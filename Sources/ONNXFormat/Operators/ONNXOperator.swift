@@ -63,11 +63,11 @@ struct ONNXOperator: Sendable {
   /// Every operator that the importer knows.
   private static let all: [ONNXOperator] =
     [
-      argMax, batchNormalization, cast, choose, concat, constant, conv, convTranspose, constantOfShape,
+      argMax, attention, batchNormalization, cast, choose, concat, constant, conv, convTranspose, constantOfShape,
       cumSum, dropout, equal,
       expand, flatten, gather,
       gatherElements,
-      gemm, gru, identity, .if, layerNormalization, logSoftmax, loop, lstm, matMul, mod, pad,
+      gemm, gru, identity, .if, layerNormalization, logSoftmax, loop, lstm, matMul, mod, multiHeadAttention, pad,
       range, reduceMax,
       reduceMean, reduceProd, reduceSum,
       reshape, resize,
@@ -78,6 +78,7 @@ struct ONNXOperator: Sendable {
 
   /// Whether an import makes something of the node, be it of constants alone.
   static func isKnown(_ node: ONNXNode) -> Bool {
+    if node.domain == "com.microsoft" { return fused.contains(node.operation) }
     guard node.domain.isEmpty, let rules = named[node.operation] else { return false }
     return rules.interpret != nil || rules.fold != nil || rules.onSizes != nil
       || node.operation == constant.name
