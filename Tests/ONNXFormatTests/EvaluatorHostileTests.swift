@@ -300,7 +300,8 @@ struct EvaluatorHostileTests {
       var all: [String: ONNXAttribute] = ["num_heads": .int(2)]
       all.merge(attributes) { $1 }
       Self.expectBounded(
-        ONNXNode(operation, domain: "com.microsoft", inputs: inputs, outputs: ["y"], attributes: all), constants)
+        ONNXNode(operation, domain: "com.microsoft", inputs: inputs, outputs: ["y"], attributes: all),
+        constants)
     }
     for extreme in Self.extremes {
       for name in ["num_heads", "unidirectional", "do_rotary", "rotary_embedding_dim"] {

@@ -36,10 +36,10 @@ import Testing
     /// Whether features of the heads alternate.
     var alternates = false
 
-    func callAsFunction(_ inputs: [String: Tensor]) -> Tensor {
+    func callAsFunction(_ inputs: [String: Tensor], _ precision: Precision) throws -> Tensor {
       let (q, k, v) = (inputs["q"]!.doubles, inputs["k"]!.doubles, inputs["v"]!.doubles)
       let steps = inputs["q"]!.shape[0]
-      var y = [Float](repeating: 0, count: q.count)
+      var y = [Double](repeating: 0, count: q.count)
       for b in 0..<batch {
         for h in 0..<heads {
           func place(_ step: Int, _ d: Int) -> Int {
@@ -55,12 +55,13 @@ import Testing
             let total = powers.reduce(0, +)
             for d in 0..<(features / heads) {
               let sum = powers.indices.reduce(0) { $0 + powers[$1] * v[place($1, d)] }
-              y[place(t, d)] = Float(sum / total)
+              y[place(t, d)] = sum / total
             }
           }
         }
       }
-      return Tensor(y, shape: [steps, batch, features])
+      let exact = Tensor(y, shape: [steps, batch, features])
+      return precision == .float64 ? exact : try exact.converted(to: .float32).tensor
     }
   }
 
@@ -69,8 +70,8 @@ import Testing
     let right = Subject(name: "layer", model: model, inputNames: ["q", "k", "v"]) { inputs, precision in
       try forward(model, inputs: inputs, precision: precision)
     }
-    let other = Subject(name: "loops", model: model, inputNames: ["q", "k", "v"]) { inputs, _ in
-      ["y": textbook(inputs)]
+    let other = Subject(name: "loops", model: model, inputNames: ["q", "k", "v"]) { inputs, precision in
+      ["y": try textbook(inputs, precision)]
     }
     var generator = SeededGenerator(seed: 9)
     let shape = [Self.steps, Self.batch, Self.features]
@@ -84,7 +85,11 @@ import Testing
     #expect(try verdict(Textbook()) <= .equal)
   }
 
-  @Test func `a mask off by one, no mask, a scale of d in place of its root, and heads that alternate are different`() throws {
+  @Test
+  func
+    `a mask off by one, no mask, a scale of d in place of its root, and heads that alternate are different`()
+    throws
+  {
     let d = Double(Self.features / Self.heads)
     for (words, wrong) in [
       ("one too many", Textbook(reach: 1)), ("one too few", Textbook(reach: -1)),

@@ -91,7 +91,8 @@ extension ONNXImporter {
       try sizes(node, position, ["start", "limit", "delta"][position]).sizes
     }
     guard all.allSatisfy({ $0.count == 1 }), all[0][0] == .known(0), all[2][0] == .known(1) else {
-      throw .notImportable(node: node.label, reason: "a range of sizes that does not go from 0 on, one by one")
+      throw .notImportable(
+        node: node.label, reason: "a range of sizes that does not go from 0 on, one by one")
     }
     guard let count = all[1][0].known else {
       return .pattern(StepPattern(.positions(axis: 0, first: 0), shape: all[1]))
@@ -213,7 +214,8 @@ extension ONNXImporter {
   }
 
   /// Axes of size 1 come and go, and open ones are cut from their first place on.
-  private mutating func rearranged(_ node: ONNXNode, _ pattern: StepPattern) throws(ONNXError) -> StepPattern? {
+  private mutating func rearranged(_ node: ONNXNode, _ pattern: StepPattern) throws(ONNXError) -> StepPattern?
+  {
     var result = pattern
     let rank = pattern.shape.count
     func axes(_ rank: Int) throws(ONNXError) -> [Int]? {

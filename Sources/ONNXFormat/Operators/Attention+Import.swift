@@ -96,7 +96,8 @@ extension ONNXImporter {
     var result = scores.queries
     result.value = add(
       .attention(Attention(heads: scores.heads, isCausal: scores.isCausal)), node,
-      inputs: [scores.queries.value, scores.keys.value, source.value] + (scores.shown.map { [$0.value] } ?? []),
+      inputs: [scores.queries.value, scores.keys.value, source.value]
+        + (scores.shown.map { [$0.value] } ?? []),
       output: try output(node))
     result.kind = scores.queries.kind.with(features: source.kind.features)
     result.axes = source.axes
@@ -137,7 +138,8 @@ extension ONNXExporter {
       let type = computeType
       let outside = try! Tensor([-Double.infinity], shape: [1]).converted(to: type).tensor
       scores = add(
-        "Where", [shown, scores, try weight(outside, as: "\(layer.name)_outside")], as: "\(layer.name)_masked")
+        "Where", [shown, scores, try weight(outside, as: "\(layer.name)_outside")], as: "\(layer.name)_masked"
+      )
     }
     let weights = add("Softmax", [scores], as: "\(layer.name)_weights", ["axis": .int(3)])
     let name = add("MatMul", [weights, values], as: result(layer), name: layer.name)

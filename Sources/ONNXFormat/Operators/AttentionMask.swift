@@ -29,7 +29,8 @@ extension ONNXImporter {
         Scores.isLeftOut(far.doubles[0])
       else {
         throw refusal(
-          node, "what it adds to scores is not 0 up to a query's own step and −∞ (or −10000 and less) behind it")
+          node,
+          "what it adds to scores is not 0 up to a query's own step and −∞ (or −10000 and less) behind it")
       }
       noteOutside(node, far.doubles[0])
       try leaveOut(node, scores, pattern)
@@ -86,7 +87,9 @@ extension ONNXImporter {
     default: throw refusal(node, "it chooses between scores and what is not one number")
     }
     guard Scores.isLeftOut(number), !scores.isNormalised else {
-      throw refusal(node, "it sets scores to \(number): only −∞ (or −10000 and less), which leaves keys out, can be imported")
+      throw refusal(
+        node,
+        "it sets scores to \(number): only −∞ (or −10000 and less), which leaves keys out, can be imported")
     }
     noteOutside(node, number)
     // Where the condition holds, scores stay (2), or are replaced (1).
@@ -127,7 +130,8 @@ extension ONNXImporter {
     guard number.isFinite else { return }
     note(
       node.label, .exact,
-      "\(number) for scores that are left out is taken for −∞: e to it is 0, as long as other scores are not as small")
+      "\(number) for scores that are left out is taken for −∞: e to it is 0, as long as other scores are not as small"
+    )
   }
 
   /// Leaves out what a triangle of steps does, and what it says of keys.
@@ -212,7 +216,8 @@ extension ONNXImporter {
       // (1 − m) · −10000
       if let inner = layers.last(where: { $0.outputs.contains(first) }),
         case .arithmetic(let difference) = inner.operation, difference.operator == .subtract,
-        difference.constantFirst, difference.constant?.doubles == [1], let own = inner.inputs.first.flatMap(\.self)
+        difference.constantFirst, difference.constant?.doubles == [1],
+        let own = inner.inputs.first.flatMap(\.self)
       {
         mask.value = own
         isHidden = false

@@ -99,7 +99,9 @@ extension ONNXImporter {
     let reads = 1 + (sumName.flatMap { uses[$0] } ?? 0)
     var sum = try made(node, "Add", [node.inputs[0], node.inputs[1]], "sum", reads: has(node, 4) ? 1 : reads)
     if has(node, 4) { sum = try made(node, "Add", [sum, node.inputs[4]], "shifted", reads: reads) }
-    if let sumName { set(sumName, try value(ONNXNode("", name: "", inputs: [sum], outputs: []), 0), type(node)) }
+    if let sumName {
+      set(sumName, try value(ONNXNode("", name: "", inputs: [sum], outputs: []), 0), type(node))
+    }
     try importNode(
       ONNXNode(
         "LayerNormalization", name: node.name,
@@ -124,7 +126,8 @@ extension ONNXImporter {
       switch try value(node, position) {
       case .view(let view): rank = view.axes.count
       case .constant(let tensor): rank = tensor.shape.count
-      default: throw .notImportable(node: node.label, reason: "it multiplies values that cannot be understood")
+      default:
+        throw .notImportable(node: node.label, reason: "it multiplies values that cannot be understood")
       }
       guard rank >= 2 else { continue }
       var order = (0..<Int64(rank)).map(\.self)
@@ -160,17 +163,21 @@ extension ONNXImporter {
     _ = try attributes.int("softmax_precision")
     for name in ["left_window_size", "right_window_size"] where try attributes.int(name, default: -1) != -1 {
       throw .unsupportedAttribute(
-        node: node.label, attribute: name, reason: "a window of keys; all of them, or those up to a query's own, are known")
+        node: node.label, attribute: name,
+        reason: "a window of keys; all of them, or those up to a query's own, are known")
     }
     try attributes.finish()
     guard softcap == 0 else {
       throw .unsupportedAttribute(
-        node: node.label, attribute: "softcap", reason: "scores that a tanh bounds have no place in the canonical model")
+        node: node.label, attribute: "softcap",
+        reason: "scores that a tanh bounds have no place in the canonical model")
     }
     for (position, name) in [(4, "past_key"), (5, "past_value"), (6, "nonpad_kv_seqlen")]
     where has(node, position) {
       throw .notImportable(
-        node: node.label, reason: "its input '\(name)': keys from before, or lengths of them, have no place in the canonical model")
+        node: node.label,
+        reason:
+          "its input '\(name)': keys from before, or lengths of them, have no place in the canonical model")
     }
     try refuseOutputs(node)
     let views = try (0..<3).map { (position) throws(ONNXError) in try featureView(node, position) }
@@ -187,14 +194,16 @@ extension ONNXImporter {
 
   private func refuseOutputs(_ node: ONNXNode) throws(ONNXError) {
     for output in node.outputs.dropFirst() where !output.isEmpty && uses[output] != nil {
-      throw .notImportable(node: node.label, reason: "its output '\(output)', of keys, values or scores, is used")
+      throw .notImportable(
+        node: node.label, reason: "its output '\(output)', of keys, values or scores, is used")
     }
   }
 
   /// onnxruntime's: Q, K and V are inputs, a bias is one for all three.
   private mutating func importMultiHeadAttention(_ node: ONNXNode) throws(ONNXError) {
     let (heads, scale, isCausal) = try attentionAttributes(node)
-    try refuseInputs(node, [4: "key_padding_mask", 6: "past_key", 7: "past_value", 8: "past_sequence_length"])
+    try refuseInputs(
+      node, [4: "key_padding_mask", 6: "past_key", 7: "past_value", 8: "past_sequence_length"])
     guard has(node, 1), has(node, 2) else {
       throw .notImportable(node: node.label, reason: "keys and values packed into its queries")
     }
@@ -223,7 +232,8 @@ extension ONNXImporter {
   private mutating func importPackedAttention(_ node: ONNXNode) throws(ONNXError) {
     var attributes = AttributeReader(node)
     guard try attributes.int("do_rotary", default: 0) == 0 else {
-      throw .unsupportedAttribute(node: node.label, attribute: "do_rotary", reason: "positions that are rotated")
+      throw .unsupportedAttribute(
+        node: node.label, attribute: "do_rotary", reason: "positions that are rotated")
     }
     let (heads, scale, isCausal) = try attentionAttributes(node)
     try refuseInputs(node, [3: "mask_index", 4: "past", 6: "past_sequence_length"])
@@ -235,7 +245,8 @@ extension ONNXImporter {
     let sizes = try attributes.ints("qkv_hidden_sizes") ?? [all / 3, all / 3, all / 3]
     guard sizes.count == 3, sizes.allSatisfy({ $0 > 0 && $0 <= all }), sizes.reduce(0, +) == all else {
       throw .unsupportedAttribute(
-        node: node.label, attribute: "qkv_hidden_sizes", reason: "\(sizes) are not those of Q, K and V in \(all)")
+        node: node.label, attribute: "qkv_hidden_sizes",
+        reason: "\(sizes) are not those of Q, K and V in \(all)")
     }
     let bias = has(node, 2) ? try weight(node, 2, "bias") : nil
     guard bias == nil || bias!.shape == [all] else {
@@ -272,7 +283,9 @@ extension ONNXImporter {
     let isCausal = try attributes.int("unidirectional", default: 0) != 0
     // Of masks of integers alone, which are refused; and how a cache is kept, of which there is none.
     _ = try attributes.float("mask_filter_value")
-    for name in ["past_present_share_buffer", "do_rotary", "rotary_embedding_dim"] { _ = try attributes.int(name) }
+    for name in ["past_present_share_buffer", "do_rotary", "rotary_embedding_dim"] {
+      _ = try attributes.int(name)
+    }
     _ = try attributes.ints("qkv_hidden_sizes")
     try attributes.finish()
     return (heads, scale, isCausal)
@@ -302,7 +315,8 @@ extension ONNXImporter {
         view.axes.count == (isFlat ? 3 : 4)
       else {
         throw .notImportable(
-          node: node.label, reason: "\(heads[position]) heads of \(name), \(describe(view.axes)), beside \(heads[0])")
+          node: node.label,
+          reason: "\(heads[position]) heads of \(name), \(describe(view.axes)), beside \(heads[0])")
       }
       let width = view.kind.features / heads[position]
       var part = isFlat ? sequence(view, timeAxis: 1, node) : view

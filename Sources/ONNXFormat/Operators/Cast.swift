@@ -45,6 +45,10 @@ extension ONNXImporter {
     {
       return tensor
     }
+    if target == .bool, tensor.elementType.isFloat {
+      // Whether it is 0.
+      return Tensor(tensor.doubles.map { $0 == 0 ? 0 : 1 as Int64 }, shape: tensor.shape)
+    }
     do {
       let (result, rounded) = try tensor.converted(to: target)
       if rounded > 0 {

@@ -63,15 +63,18 @@ struct ONNXOperator: Sendable {
   /// Every operator that the importer knows.
   private static let all: [ONNXOperator] =
     [
-      argMax, attention, batchNormalization, cast, choose, concat, constant, conv, convTranspose, constantOfShape,
+      argMax, attention, batchNormalization, cast, choose, concat, constant, conv, convTranspose,
+      constantOfShape,
       cumSum, dropout, equal,
       expand, flatten, gather,
       gatherElements,
-      gemm, gru, identity, .if, layerNormalization, logSoftmax, loop, lstm, matMul, mod, multiHeadAttention, pad,
+      gemm, gru, identity, .if, layerNormalization, logSoftmax, loop, lstm, matMul, mod, multiHeadAttention,
+      pad,
       range, reduceMax,
       reduceMean, reduceProd, reduceSum,
       reshape, resize,
-      reverseSequence, rnn, scan, shape, size, slice, softmax, split, squeeze, tile, transpose, trilu, unsqueeze,
+      reverseSequence, rnn, scan, shape, size, slice, softmax, split, squeeze, tile, transpose, trilu,
+      unsqueeze,
       upsample,
     ] + arithmetic + pointwise + pools + normalizations + composedReductions + comparisons + stepLists
     + unknownFunctions

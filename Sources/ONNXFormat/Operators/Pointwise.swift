@@ -50,8 +50,8 @@ extension ONNXOperator {
     function("Erf") { _, _ in Activation(.erf) },
     function("Sin") { _, _ in Activation(.sin) },
     function("Cos") { _, _ in Activation(.cos) },
-    function("Sqrt", fold: { $0.squareRoot() }) { _, _ in Activation(.power, alpha: 0.5) },
-    function("Reciprocal", fold: { 1 / $0 }) { _, _ in Activation(.power, alpha: -1) },
+    function("Sqrt", fold: squareRoot) { _, _ in Activation(.power, alpha: 0.5) },
+    function("Reciprocal", fold: reciprocal) { _, _ in Activation(.power, alpha: -1) },
     ONNXOperator(
       "Pow", trace: { $0.same($1, $2) },
       interpret: { (importer, node) throws(ONNXError) in try importer.importPower(node) }),
@@ -68,6 +68,9 @@ extension ONNXOperator {
     .map {
       ONNXOperator($0, trace: { $0.same($1, $2) })
     }
+
+  private static let squareRoot: @Sendable (Double) -> Double = { $0.squareRoot() }
+  private static let reciprocal: @Sendable (Double) -> Double = { 1 / $0 }
 
   /// - Parameter fold: what it makes of a constant; nil where that is left to the file.
   private static func function(

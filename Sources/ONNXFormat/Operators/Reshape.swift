@@ -57,7 +57,9 @@ extension ONNXImporter {
       var front = view
       front.axes = Array(view.axes.dropLast(2))
       guard target.count >= 3,
-        zip(target.suffix(2), steps).allSatisfy({ $0 == $1 || resolved($0) != nil && resolved($0) == resolved($1) }),
+        zip(target.suffix(2), steps).allSatisfy({
+          $0 == $1 || resolved($0) != nil && resolved($0) == resolved($1)
+        }),
         let axes = regroup(front, Array(target.dropLast(2)))
       else { return nil }
       var result = view

@@ -18,7 +18,9 @@ extension Evaluation {
     let (x, type) = try call.float(0)
     let weights = try call.float(1).array
     try refuse(call, ["past": 4, "past_sequence_length": 6])
-    guard try !call.flag("do_rotary") else { throw call.unsupported("do_rotary", "positions are not rotated") }
+    guard try !call.flag("do_rotary") else {
+      throw call.unsupported("do_rotary", "positions are not rotated")
+    }
     guard x.rank == 3 else { throw call.mismatch(0, expected: "rank 3", found: x.shape) }
     let (B, L, I) = (x.shape[0], x.shape[1], x.shape[2])
     guard weights.rank == 2, weights.shape[0] == I else {
@@ -74,7 +76,9 @@ extension Evaluation {
       }
       func added(_ array: NDArray<S>, from first: Int) -> NDArray<S> {
         var sum = array
-        for index in sum.elements.indices { sum.elements[index] += bias.elements[first + index % array.shape[2]] }
+        for index in sum.elements.indices {
+          sum.elements[index] += bias.elements[first + index % array.shape[2]]
+        }
         return sum
       }
       (Q, K, V) = (added(Q, from: 0), added(K, from: widths[0]), added(V, from: widths[0] + widths[1]))
@@ -163,7 +167,8 @@ extension Evaluation {
     case [B, L, T]: return { b, i, j in array.elements[(b * L + i) * T + j] != 0 }
     case [B]: return { b, _, j in j < array.elements[b] }
     default:
-      throw call.mismatch(position, expected: "[\(B), \(T)], [\(B), \(L), \(T)] or [\(B)]", found: array.shape)
+      throw call.mismatch(
+        position, expected: "[\(B), \(T)], [\(B), \(L), \(T)] or [\(B)]", found: array.shape)
     }
   }
 }
