@@ -234,6 +234,10 @@ extension ONNXImporter {
       }
       guard let new = try axes(rank + given.count), Set(new).count == new.count else { return nil }
       for axis in new.sorted() { result.shape.insert(.known(1), at: axis) }
+      if case .triangle(let diagonal, let near, let far, var keys?) = pattern.content {
+        for axis in new.sorted() { keys.axes.insert([], at: axis) }
+        result.content = .triangle(diagonal: diagonal, near: near, far: far, keys: keys)
+      }
     case "Squeeze":
       guard let dropped = try axes(rank), dropped.allSatisfy({ pattern.shape[$0] == .known(1) }) else {
         return nil
@@ -245,6 +249,21 @@ extension ONNXImporter {
       result.shape = shape
     case "Reshape":
       let (wanted, _) = try sizes(node, 1, "shape")
+      if case .triangle(let diagonal, let near, let far, let keys?) = pattern.content {
+        // Rows and heads of the keys; steps stay.
+        var front = keys
+        front.axes = Array(keys.axes.dropLast(2))
+        guard wanted.count >= 3, rank >= 2,
+          zip(wanted.suffix(2), pattern.shape.suffix(2)).allSatisfy({
+            // What rows and heads leave is the steps.
+            $0 == $1 || $0 == .known(-1) || resolved($0) != nil && resolved($0) == resolved($1)
+          }), let axes = regroup(front, Array(wanted.dropLast(2)))
+        else { return nil }
+        front.axes = axes.map(View.normalised) + keys.axes.suffix(2)
+        result.content = .triangle(diagonal: diagonal, near: near, far: far, keys: front)
+        result.shape = front.axes.dropLast(2).map { size($0, front) } + pattern.shape.suffix(2)
+        return result
+      }
       var open = wanted
       let own = pattern.shape.filter { $0 != .known(1) }
       let others = wanted.filter { $0 != .known(1) && $0 != .known(-1) }
@@ -429,8 +448,13 @@ extension ONNXImporter {
       shown = mask
     default: return nil
     }
-    var result = pattern
-    result.content = .triangle(diagonal: diagonal, near: near, far: far, keys: shown)
-    return result
+    // Axes of both: missing ones are in front.
+    var keys = shown
+    while keys.axes.count < pattern.shape.count { keys.axes.insert([], at: 0) }
+    guard keys.axes.count >= 2, keys.axes[keys.axes.count - 2].isEmpty,
+      let shape = Self.common(
+        pattern.shape, keys.axes.dropLast().map { size($0, keys) } + pattern.shape.suffix(1))
+    else { return nil }
+    return StepPattern(.triangle(diagonal: diagonal, near: near, far: far, keys: keys), shape: shape)
   }
 }

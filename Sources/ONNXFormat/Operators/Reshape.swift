@@ -58,7 +58,7 @@ extension ONNXImporter {
       front.axes = Array(view.axes.dropLast(2))
       guard target.count >= 3,
         zip(target.suffix(2), steps).allSatisfy({
-          $0 == $1 || resolved($0) != nil && resolved($0) == resolved($1)
+          $0 == $1 || $0 == .known(-1) || resolved($0) != nil && resolved($0) == resolved($1)
         }),
         let axes = regroup(front, Array(target.dropLast(2)))
       else { return nil }
@@ -121,7 +121,7 @@ extension ONNXImporter {
   }
 
   /// Splits and joins the factors of the axes so that they have the target sizes; nil where borders do not meet.
-  fileprivate func regroup(_ view: View, _ target: [Size]) -> [[AxisFactor]]? {
+  func regroup(_ view: View, _ target: [Size]) -> [[AxisFactor]]? {
     var factors = Array(view.axes.joined())[...]
     let open = target.firstIndex(of: .known(-1))
     guard target.filter({ $0 == .known(-1) }).count <= 1,
