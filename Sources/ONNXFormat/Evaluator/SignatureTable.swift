@@ -234,7 +234,7 @@ extension Signature {
     Upsample 10 - - deprecated
     Where 9 condition,X,Y output
     Xor 7 A,B C
-    com.microsoft.Attention 7 input,weights,bias?,mask_index?,past?,attention_bias?,past_sequence_length? output,present? do_rotary:int=0 mask_filter_value:float num_heads:int! past_present_share_buffer:int qkv_hidden_sizes:ints rotary_embedding_dim:int=0 scale:float unidirectional:int=0
+    com.microsoft.Attention 7 input,weights,bias?,mask_index?,past?,attention_bias?,past_sequence_length? output,present? do_rotary:int mask_filter_value:float num_heads:int! past_present_share_buffer:int qkv_hidden_sizes:ints rotary_embedding_dim:int scale:float unidirectional:int=0
     com.microsoft.BiasGelu 7 A,B C
     com.microsoft.FastGelu 7 X,bias? Y
     com.microsoft.FusedConv 7 X,W,B?,Z? Y activation:string activation_params:floats auto_pad:string=NOTSET dilations:ints group:int=1 kernel_shape:ints pads:ints strides:ints
