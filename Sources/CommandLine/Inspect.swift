@@ -175,7 +175,8 @@ struct Inspect: ParsableCommand {
         tensor.map { $0.count == 1 ? $0.doubles[0].brief : "a constant" } ?? "an input"
       }
       return "Choice of \(text(choice.first)), else \(text(choice.second))"
-    case .attention(let attention): return "Attention, \(attention.heads) heads"
+    case .attention(let attention):
+      return "Attention, \(attention.heads) heads\(attention.isCausal ? ", causal" : "")"
     case .cumulativeSum(let sum):
       return "CumulativeSum" + (sum.isExclusive ? ", exclusive" : "")
         + (sum.isReverse ? ", from the end" : "")

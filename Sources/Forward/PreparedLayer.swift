@@ -132,7 +132,9 @@ struct PreparedLayer<Number: Scalar>: Sendable {
       let (queries, keys, values) = (inputs[0]!.numbers, inputs[1]!.numbers, inputs[2]!.numbers)
       try requireSameSteps(keys, values)
       guard keys.steps ?? 1 > 0 else { throw .empty(layer: name, what: "steps") }
-      return [.numbers(AttentionPass(heads: attention.heads, rules: rules).run(queries, keys, values))]
+      let mask = inputs.count > 3 ? inputs[3]?.numbers : nil
+      if let mask { try requireSameSteps(keys, mask) }
+      return [.numbers(AttentionPass(attention, rules: rules).run(queries, keys, values, mask: mask))]
     case .cumulativeSum(let sum): return [.numbers(inputs[0]!.numbers.summedUp(sum))]
     case .timeSoftmax: return [.numbers(inputs[0]!.numbers.softmaxOverTime(rules))]
     case .activation(let activation):

@@ -131,8 +131,10 @@ extension DescriptionBuilder {
       return try builder.simple(.choice(Choice(first: first, second: second)), name, &object)
     },
     "Attention": { (builder, name, object) throws(DescriptionError) in
-      let heads = try object.optional("heads")?.integer() ?? 1
-      return try builder.simple(.attention(Attention(heads: heads)), name, &object)
+      let attention = Attention(
+        heads: try object.optional("heads")?.integer() ?? 1,
+        isCausal: try object.optional("causal")?.flag() ?? false)
+      return try builder.simple(.attention(attention), name, &object)
     },
     "CumulativeSum": { (builder, name, object) throws(DescriptionError) in
       let layer = CumulativeSum(

@@ -139,6 +139,7 @@ private struct LayerFields: FieldReader {
   mutating func real(_ key: String) throws(RNNWError) -> Double { try object.required(key).real() }
   mutating func optionalReal(_ key: String) throws(RNNWError) -> Double? { try object.optional(key)?.real() }
   mutating func flag(_ key: String) throws(RNNWError) -> Bool { try object.required(key).flag() }
+  mutating func optionalFlag(_ key: String) throws(RNNWError) -> Bool? { try object.optional(key)?.flag() }
 
   mutating func name<Name: RawRepresentable<String>>(
     _ key: String, _ what: String

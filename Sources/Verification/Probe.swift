@@ -121,6 +121,7 @@ extension Probe {
       Int.random(in: 0..<max(port.kind.features, 1), using: &generator)
     }
     let factors = Array(port.axes.map(\.factors).joined())
+    let shows = model.showsKeys(port)
     return (0..<count).map { flat in
       var (rest, time, row, feature) = (flat, 0, 0, 0)
       for factor in factors.reversed() {
@@ -136,6 +137,7 @@ extension Probe {
           rest /= size
         }
       }
+      if time == 0, let shows { return shows ? 1 : -1 }
       func random(_ scale: Float) -> Float { Float.random(in: -1...1, using: &generator) * scale }
       switch recipe.fillings[row % recipe.fillings.count] {
       case .uniform(let scale): return random(scale)

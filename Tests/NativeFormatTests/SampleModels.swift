@@ -182,6 +182,10 @@ enum Samples {
         "chosen", .choice(Choice(second: generator.tensor([12]))), inputs: ["p", "k"], outputs: ["chosen"]))
     layers.append(
       Layer("attend", .attention(Attention(heads: 3)), inputs: ["p", "p", "p"], outputs: ["attended"]))
+    layers.append(
+      Layer(
+        "causal", .attention(Attention(heads: 2, isCausal: true)), inputs: ["p", "p", "p"],
+        outputs: ["causal"]))
     let loops = [
       Generate.Stop(value: "token", token: 2, padding: -1), nil,
     ].map { stop in

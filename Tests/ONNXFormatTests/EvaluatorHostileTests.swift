@@ -293,6 +293,29 @@ struct EvaluatorHostileTests {
     }
   }
 
+  @Test("heads and sizes of onnxruntime's attention at the edge of 64 bits")
+  func fusedAttention() {
+    let constants = ["q": Self.zeros([1, 2, 4]), "w": Self.zeros([4, 12]), "none": Self.zeros([1, 0, 4])]
+    func run(_ operation: String, _ inputs: [String], _ attributes: [String: ONNXAttribute]) {
+      var all: [String: ONNXAttribute] = ["num_heads": .int(2)]
+      all.merge(attributes) { $1 }
+      Self.expectBounded(
+        ONNXNode(operation, domain: "com.microsoft", inputs: inputs, outputs: ["y"], attributes: all),
+        constants)
+    }
+    for extreme in Self.extremes {
+      for name in ["num_heads", "unidirectional", "do_rotary", "rotary_embedding_dim"] {
+        run("Attention", ["q", "w"], [name: .int(extreme)])
+        if !name.contains("rotary") { run("MultiHeadAttention", ["q", "q", "q"], [name: .int(extreme)]) }
+      }
+      run("Attention", ["q", "w"], ["qkv_hidden_sizes": .ints([extreme, extreme, extreme])])
+      run("Attention", ["q", "w"], ["qkv_hidden_sizes": .ints([extreme])])
+    }
+    run("MultiHeadAttention", ["q", "none", "none"], [:])
+    run("MultiHeadAttention", ["q"], [:])
+    run("Attention", ["q", "q"], [:])
+  }
+
   // MARK: Running one node
 
   static func zeros(_ shape: [Int]) -> Tensor {

@@ -84,6 +84,25 @@ def fused(cases):
     for axis in [None, 1, -1]:
         lane = x.shape[axis if axis is not None else -1 :]
         cases.node(f"{axis}", "SimplifiedLayerNormalization", [x, floats(*lane, seed=2)], axis=axis, epsilon=0.01, stash_type=1)
+    I32 = np.int32
+    weights, added = floats(8, 24, seed=5), floats(24, seed=6)
+    other, values = floats(2, 4, 8, seed=7), floats(2, 4, 6, seed=8)
+    for causal in [0, 1]:
+        ways = {"num_heads": 2, "unidirectional": causal}
+        case(f"plain{causal}", "Attention", [x, weights, added], **ways)
+        case(f"scaled{causal}", "Attention", [x, weights, added], scale=0.3, **ways)
+        case(f"sizes{causal}", "Attention", [x, floats(8, 22, seed=5), floats(22, seed=6)], qkv_hidden_sizes=[8, 8, 6], **ways)
+        case(f"mask{causal}", "Attention", [x, weights, added, np.array([[1, 1, 0], [1, 0, 1]], I32)], **ways)
+        case(f"filter{causal}", "Attention", [x, weights, added, np.array([[1, 1, 0], [1, 0, 1]], I32)], mask_filter_value=-3.0, **ways)
+        case(f"lengths{causal}", "Attention", [x, weights, added, np.array([3, 2], I32)], **ways)
+        case(f"bias{causal}", "Attention", [x, weights, added, None, None, floats(2, 2, 3, 3, seed=9)], **ways)
+        case(f"plain{causal}", "MultiHeadAttention", [x, x, x], **ways)
+        case(f"bias{causal}", "MultiHeadAttention", [x, x, x, added], **ways)
+        case(f"added{causal}", "MultiHeadAttention", [x, x, x, added, None, floats(1, 2, 3, 3, seed=9)], **ways)
+        case(f"mask{causal}", "MultiHeadAttention", [x, x, x, None, np.array([[1, 1, 0], [1, 1, 1]], I32)], **ways)
+    case("other", "MultiHeadAttention", [x, other, values], num_heads=2)
+    case("other_bias", "MultiHeadAttention", [x, other, values, floats(22, seed=6)], num_heads=2, scale=0.2)
+    case("other_mask", "MultiHeadAttention", [x, other, values, None, np.array([[1, 1, 0, 1], [1, 1, 1, 0]], I32)], num_heads=2)
     case("plain", "BiasGelu", [x, shift])
     case("plain", "FastGelu", [x])
     case("bias", "FastGelu", [x, shift])

@@ -233,6 +233,7 @@ final class Evaluation<S: ReferenceScalar> {
       { channelNormalizationOperators }, { resizeOperators }, { signalOperators }, { samplingOperators },
       { attentionOperators },
       { fusedOperators },
+      { fusedAttentionOperators },
     ]
   }
 

@@ -234,12 +234,14 @@ extension Signature {
     Upsample 10 - - deprecated
     Where 9 condition,X,Y output
     Xor 7 A,B C
+    com.microsoft.Attention 7 input,weights,bias?,mask_index?,past?,attention_bias?,past_sequence_length? output,present? do_rotary:int mask_filter_value:float num_heads:int! past_present_share_buffer:int qkv_hidden_sizes:ints rotary_embedding_dim:int scale:float unidirectional:int=0
     com.microsoft.BiasGelu 7 A,B C
     com.microsoft.FastGelu 7 X,bias? Y
     com.microsoft.FusedConv 7 X,W,B?,Z? Y activation:string activation_params:floats auto_pad:string=NOTSET dilations:ints group:int=1 kernel_shape:ints pads:ints strides:ints
     com.microsoft.FusedGemm 7 A,B,C? Y activation:string activation_alpha:float activation_beta:float activation_gamma:float alpha:float=1.0 beta:float=1.0 transA:int=0 transB:int=0
     com.microsoft.FusedMatMul 7 A,B Y alpha:float=1.0 transA:int=0 transB:int=0 transBatchA:int=0 transBatchB:int=0
     com.microsoft.Gelu 7 X Y
+    com.microsoft.MultiHeadAttention 7 query,key?,value?,bias?,key_padding_mask?,attention_bias?,past_key?,past_value?,past_sequence_length?,cache_indirection? output,present_key?,present_value?,qk? mask_filter_value:float num_heads:int! scale:float unidirectional:int=0
     com.microsoft.QuickGelu 7 X Y alpha:float=1.7020000219345093
     com.microsoft.SkipLayerNormalization 7 input,skip,gamma,beta?,bias? output,mean?,inv_std_var?,input_skip_bias_sum? epsilon:float=9.999999960041972e-13
     com.microsoft.SkipSimplifiedLayerNormalization 7 input,skip,gamma,bias? output,mean?,inv_std_var?,input_skip_bias_sum? epsilon:float=9.999999960041972e-13

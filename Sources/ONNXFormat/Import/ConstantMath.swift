@@ -83,6 +83,10 @@ extension ONNXImporter {
     }
   }
 
+  /// What is computed so.
+  static let computedOperators = Set(
+    ["Mod", "Pow", "MatMul", "Range", "Trilu"] + functions.keys + reductions.keys)
+
   /// A few bytes of a file say how many numbers they are.
   private static let mostComputed = 1 << 22
 

@@ -7,6 +7,7 @@ extension ONNXImporter {
   mutating func importNode(_ node: ONNXNode) throws(ONNXError) {
     guard node.domain.isEmpty else {
       if try importStepPacking(node) { return }
+      if try importFused(node) { return }
       throw .unknownOperator(
         node: node.label, domain: node.domain,
         hint: "; export the model again without custom or quantised operators")
@@ -14,6 +15,7 @@ extension ONNXImporter {
     ownOpset = node.opset
     let rules = ONNXOperator.named[node.operation]
     if try foldConstants(node, rules) { return }
+    if try importPattern(node, rules) { return }
     if try importSizes(node, rules) { return }
     if try importFilled(node, rules) { return }
     if try importWrapping(node) { return }
@@ -47,7 +49,7 @@ extension ONNXImporter {
           "it reads the scores of all steps and all others ('\(node.inputs[position])'): two open axes have no place in the canonical "
           + "model but between a product with keys, a softmax and a product with values"
       )
-    case .constant, .sizes, .filled, .mask, .list:
+    case .constant, .sizes, .filled, .mask, .list, .pattern:
       throw .notImportable(
         node: node.label, reason: "its input '\(node.inputs[position])' does not depend on the model's inputs"
       )
@@ -94,7 +96,7 @@ extension ONNXImporter {
         throw .unboundWeight(node: node.label, input: name, value: input)
       }
       return tensor
-    case .view, .sizes, .filled, .mask, .list, .scores:
+    case .view, .sizes, .filled, .mask, .list, .scores, .pattern:
       throw .notImportable(
         node: node.label,
         reason: "its weight '\(name)' ('\(node.inputs[position])') is computed from the inputs")

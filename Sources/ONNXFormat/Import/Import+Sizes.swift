@@ -14,7 +14,7 @@ extension ONNXImporter {
         throw .invalid(node: node.label, reason: "its input '\(name)' is not a list of sizes")
       }
       return (numbers.map { .known(Int(bounded: $0)) }, tensor.shape.isEmpty)
-    case .view, .filled, .mask, .list, .unbound, .scores:
+    case .view, .filled, .mask, .list, .unbound, .scores, .pattern:
       throw .notImportable(node: node.label, reason: "its input '\(name)' depends on the inputs' numbers")
     }
   }

@@ -13,6 +13,8 @@ enum ImportedValue: Equatable {
   case filled(base: Tensor, shape: [Size])
   /// Products of queries and keys, open along two axes.
   case scores(Scores)
+  /// A constant whose numbers follow from their places along open axes.
+  case pattern(StepPattern)
   /// Whether each token id is negative (or is not).
   case mask(View, isNegative: Bool)
   /// A sequence's steps as a list of tensors; the view's axes are those of each, without time. Nil for an empty list.

@@ -76,12 +76,14 @@ extension ONNXImporter {
     _ = try? run()
     // Of those behind others, and in graphs inside, what is known without what they read; of all where not even the inputs were understood.
     var unreached = ONNXGraph(name: "", nodes: passedOver + refused.map(\.node)).allNodes
-    if refused.isEmpty { unreached = source.graph.allNodes }
+    let isUntried = refused.isEmpty
+    if isUntried { unreached = source.graph.allNodes }
     let known = Set(refused.map(\.node.label))
     var refusals = Refusals()
     for entry in refused { refusals.add(entry.node, entry.error) }
     for node in unreached where !known.contains(node.label) {
-      if !ONNXOperator.isKnown(node) {
+      // What was not tried may be of constants alone.
+      if !ONNXOperator.isKnown(node), !(isUntried && Self.computedOperators.contains(node.operation)) {
         refusals.add(node, .unknownOperator(node: node.label, domain: node.domain, hint: ""))
       } else if let error = flowRefusal(node) {
         refusals.add(node, error)

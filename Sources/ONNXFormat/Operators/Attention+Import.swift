@@ -10,6 +10,13 @@ struct Scores: Equatable {
   var keys: View
   /// Whether a softmax over the keys was taken.
   var isNormalised = false
+  /// Whether keys behind a query's own step are left out.
+  var isCausal = false
+  /// Of which keys alone the sum is: a sequence of one feature that is 1 or 0.
+  var shown: View?
+
+  /// Scores from here on down are left out of the softmax: e⁻¹⁰⁰⁰⁰ is 0 in every type, and −10,000 is what the first transformers took for −∞.
+  static func isLeftOut(_ number: Double) -> Bool { number <= -1e4 }
 
   /// How many axes a tensor of them has.
   var rank: Int { queries.axes.count }
@@ -43,13 +50,15 @@ extension ONNXImporter {
     constantFirst: Bool
   ) throws(ONNXError) {
     guard !scores.isNormalised, constant.count == 1, constant.elementType.isFloat,
-      arithmetic == .multiply || arithmetic == .divide && !constantFirst
+      arithmetic == .multiply || arithmetic == .divide && !constantFirst,
+      // What is left out stays so.
+      !scores.isCausal && scores.shown == nil || constant.doubles[0] > 0 && constant.doubles[0].isFinite
     else {
       throw .notImportable(
         node: node.label,
         reason:
-          "it computes with the scores of all steps and all others: a number they are multiplied or divided by "
-          + "is all that can be said of them")
+          "it computes with the scores of all steps and all others: a number they are multiplied or divided by, and masks "
+          + "that leave keys out, are all that can be said of them")
     }
     var scaled = scores
     scaled.queries.value = addBetween(
@@ -86,8 +95,10 @@ extension ONNXImporter {
     }
     var result = scores.queries
     result.value = add(
-      .attention(Attention(heads: scores.heads)), node,
-      inputs: [scores.queries.value, scores.keys.value, source.value], output: try output(node))
+      .attention(Attention(heads: scores.heads, isCausal: scores.isCausal)), node,
+      inputs: [scores.queries.value, scores.keys.value, source.value]
+        + (scores.shown.map { [$0.value] } ?? []),
+      output: try output(node))
     result.kind = scores.queries.kind.with(features: source.kind.features)
     result.axes = source.axes
     set(try output(node), .view(result), type(node, 1))
@@ -109,7 +120,7 @@ extension View {
 }
 
 extension ONNXExporter {
-  /// Written out: a product, a softmax, a product.
+  /// Written out: a product, a choice by the mask, a softmax, a product.
   mutating func exportAttention(_ layer: Layer, _ attention: Attention) throws(ONNXError) {
     func arranged(_ position: Int, isTurned: Bool = false) throws(ONNXError) -> (String, [[AxisFactor]]) {
       let value = layer.inputs[position]!
@@ -122,9 +133,50 @@ extension ONNXExporter {
     let (queries, _) = try arranged(0)
     let (keys, _) = try arranged(1, isTurned: true)
     let (values, axes) = try arranged(2)
-    let scores = add("MatMul", [queries, keys], as: "\(layer.name)_scores")
+    var scores = add("MatMul", [queries, keys], as: "\(layer.name)_scores")
+    if let shown = try mask(layer, attention, scores) {
+      let type = computeType
+      let outside = try! Tensor([-Double.infinity], shape: [1]).converted(to: type).tensor
+      scores = add(
+        "Where", [shown, scores, try weight(outside, as: "\(layer.name)_outside")], as: "\(layer.name)_masked"
+      )
+    }
     let weights = add("Softmax", [scores], as: "\(layer.name)_weights", ["axis": .int(3)])
     let name = add("MatMul", [weights, values], as: result(layer), name: layer.name)
     hold(output(layer, 0), name, axes)
+  }
+
+  /// Which keys a query sees, as booleans that broadcast to `[B, H, T, S]`; nil for all of them.
+  private mutating func mask(
+    _ layer: Layer, _ attention: Attention, _ scores: String
+  ) throws(ONNXError) -> String? {
+    let keyMask = try input(layer, 3).map { (value) throws(ONNXError) in
+      cast(try materialise(value, [[.batch], [], [], [.time]], layer.name), .bool)
+    }
+    guard attention.isCausal else {
+      guard keyMask == nil || opset >= 9 else {
+        throw .notExpressible(layer: layer.name, reason: "Where needs opset 9 or newer, not \(opset)")
+      }
+      return keyMask
+    }
+    guard opset >= 12 else {
+      throw .notExpressible(
+        layer: layer.name, reason: "causal attention needs LessOrEqual, opset 12 or newer, not \(opset)")
+    }
+    let sizes = add("Shape", [scores], as: "\(layer.name)_sizes")
+    func positions(_ axis: Int, _ what: String, at place: Int) -> String {
+      let count = add(
+        "Gather", [sizes, integers([axis], as: "axis", scalar: true)], as: "\(layer.name)_\(what)_count",
+        ["axis": .int(0)])
+      let numbers = add(
+        "Range",
+        [integers([0], as: "start", scalar: true), count, integers([1], as: "step", scalar: true)],
+        as: "\(layer.name)_\(what)_numbers")
+      return squeeze("Unsqueeze", numbers, [place], as: "\(layer.name)_\(what)")
+    }
+    let rows = positions(2, "queries", at: 1)
+    let columns = positions(3, "keys", at: 0)
+    let isBefore = add("LessOrEqual", [columns, rows], as: "\(layer.name)_causal")
+    return keyMask.map { add("And", [isBefore, $0], as: "\(layer.name)_shown") } ?? isBefore
   }
 }

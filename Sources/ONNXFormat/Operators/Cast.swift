@@ -5,7 +5,7 @@ extension ONNXOperator {
   static let cast = ONNXOperator(
     "Cast", trace: { $0.same($1, $2) },
     fold: { (importer, node, tensors) throws(ONNXError) in try importer.foldCast(node, tensors) },
-    onSizes: { (importer, node) throws(ONNXError) in try importer.sizesIdentity(node) },
+    onSizes: { (importer, node) throws(ONNXError) in try importer.sizesCast(node) },
     onFilled: { (importer, node, base, shape) throws(ONNXError) in
       .filled(base: try importer.cast(base, try importer.castTarget(node), node), shape: shape)
     },
@@ -17,6 +17,16 @@ extension ONNXImporter {
     let target = try castTarget(node)
     try checkCast(node, target)
     return .tensor(try cast(tensors[0], target, node), target)
+  }
+
+  /// Sizes that are known may become numbers to compute with, such as the root of a head's features.
+  fileprivate mutating func sizesCast(_ node: ONNXNode) throws(ONNXError) -> ImportedValue? {
+    let target = try castTarget(node)
+    let (sizes, isScalar) = try sizes(node, 0, "0")
+    let known = sizes.compactMap { $0.known ?? resolved($0) }
+    guard target.isFloat, known.count == sizes.count else { return .sizes(sizes, isScalar: isScalar) }
+    let numbers = Tensor(known.map(Double.init), shape: isScalar && known.count == 1 ? [] : [known.count])
+    return .constant(try cast(numbers, target, node))
   }
 
   fileprivate func castTarget(_ node: ONNXNode) throws(ONNXError) -> ElementType {
@@ -34,6 +44,10 @@ extension ONNXImporter {
       !(tensor.elementType == .bfloat16 && target == .float16)
     {
       return tensor
+    }
+    if target == .bool, tensor.elementType.isFloat {
+      // Whether it is 0.
+      return Tensor(tensor.doubles.map { $0 == 0 ? 0 : 1 as Int64 }, shape: tensor.shape)
     }
     do {
       let (result, rounded) = try tensor.converted(to: target)
@@ -63,6 +77,15 @@ extension ONNXImporter {
         node: node.label, attribute: "to", reason: "unknown or missing element type")
     }
     try checkCast(node, target)
+    if case .scores(let scores) = try value(node, 0), target.isFloat {
+      if let source = type(node), target.unitRoundoff > source.unitRoundoff {
+        note(
+          node.label, .rounded,
+          "a cast from \(source.rawValue) to \(target.rawValue) is left out: not rounded there",
+          roundedTo: target)
+      }
+      return set(try output(node), .scores(scores), target)
+    }
     let view = try view(node, 0)
     if target == .bool, isTruth(view) { return set(try output(node), .view(view), .bool) }
     guard view.kind.isInteger != target.isFloat else {

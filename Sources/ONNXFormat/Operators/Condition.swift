@@ -55,6 +55,7 @@ extension ONNXImporter {
 
   mutating func importChoice(_ node: ONNXNode) throws(ONNXError) {
     try AttributeReader(node).finish()
+    if try importMasking(node) { return }
     var condition = try featureView(node, 0)
     guard isTruth(condition) else {
       throw .notImportable(node: node.label, reason: "'\(node.inputs[0])' is not known to hold or not")

@@ -20,6 +20,11 @@ extension ONNXImporter {
     if node.outputs.count > 1, uses[node.outputs[1]] != nil {
       throw .notImportable(node: node.label, reason: "its mask output is used")
     }
+    // Of weights of attention: there is no layer to stand beside.
+    if case .scores(let scores) = try value(node, 0) {
+      note(node.label, .exact, "Dropout of weights of attention is the identity at inference; left out")
+      return set(try output(node), .scores(scores), type(node))
+    }
     try apply(.dropout(ratio: ratio), to: try featureView(node, 0), node)
   }
 

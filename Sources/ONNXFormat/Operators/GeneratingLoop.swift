@@ -154,7 +154,7 @@ extension ONNXImporter {
       try require(view, front + View.canonicalAxes(kind), node, name)
       return view.value
     case .filled(let tensor, _), .constant(let tensor): base = tensor
-    case .sizes, .mask, .list, .unbound, .scores:
+    case .sizes, .mask, .list, .unbound, .scores, .pattern:
       throw .notImportable(node: node.label, reason: "its input \(name) cannot be understood")
     }
     let shape = Array(base.shape.dropFirst(front.count))

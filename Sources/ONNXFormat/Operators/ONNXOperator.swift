@@ -63,21 +63,25 @@ struct ONNXOperator: Sendable {
   /// Every operator that the importer knows.
   private static let all: [ONNXOperator] =
     [
-      argMax, batchNormalization, cast, choose, concat, constant, conv, convTranspose, constantOfShape,
+      argMax, attention, batchNormalization, cast, choose, concat, constant, conv, convTranspose,
+      constantOfShape,
       cumSum, dropout, einsum, equal,
       expand, flatten, gather,
       gatherElements,
-      gemm, gru, identity, .if, layerNormalization, logSoftmax, loop, lstm, matMul, pad,
-      reduceMax,
+      gemm, gru, identity, .if, layerNormalization, logSoftmax, loop, lstm, matMul, multiHeadAttention,
+      pad,
+      range, reduceMax,
       reduceMean, reduceProd, reduceSum,
       reshape, resize,
-      reverseSequence, rnn, scan, shape, size, slice, softmax, split, squeeze, tile, transpose, unsqueeze,
+      reverseSequence, rnn, scan, shape, size, slice, softmax, split, squeeze, tile, transpose, trilu,
+      unsqueeze,
       upsample,
     ] + arithmetic + pointwise + pools + normalizations + composedReductions + comparisons + stepLists
     + unknownFunctions
 
   /// Whether an import makes something of the node, be it of constants alone.
   static func isKnown(_ node: ONNXNode) -> Bool {
+    if node.domain == "com.microsoft" { return fused.contains(node.operation) }
     guard node.domain.isEmpty, let rules = named[node.operation] else { return false }
     return rules.interpret != nil || rules.fold != nil || rules.onSizes != nil
       || node.operation == constant.name

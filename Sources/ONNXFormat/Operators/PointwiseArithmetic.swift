@@ -60,10 +60,13 @@ extension ONNXImporter {
       try addConstant(node, arithmetic, view, constant, constantFirst: false)
     case (.constant(let constant), .view(let view)), (.filled(let constant, _), .view(let view)):
       try addConstant(node, arithmetic, view, constant, constantFirst: true)
-    case (.scores(let scores), .constant(let constant)):
+    case (.scores(let scores), .constant(let constant)) where arithmetic != .add || constant.count == 1:
       try scale(node, scores, arithmetic, constant, constantFirst: false)
-    case (.constant(let constant), .scores(let scores)):
+    case (.constant(let constant), .scores(let scores)) where arithmetic != .add || constant.count == 1:
       try scale(node, scores, arithmetic, constant, constantFirst: true)
+    case (.scores(let scores), let other) where arithmetic == .add,
+      (let other, .scores(let scores)) where arithmetic == .add:
+      try addMask(node, scores, other)
     case (.view(let view), .unbound):
       try addConstant(node, arithmetic, view, try weight(node, 1, "B"), constantFirst: false)
     case (.unbound, .view(let view)):

@@ -303,7 +303,7 @@ extension ONNXImporter {
       throw .notImportable(node: node.label, reason: "its sequence_lens is not a vector of lengths [B]")
     case .filled(let base, let shape) where shape == [.batch]:
       return addConstant(base, node, position)
-    case .filled, .mask, .list, .unbound, .scores:
+    case .filled, .mask, .list, .unbound, .scores, .pattern:
       throw .notImportable(node: node.label, reason: "its sequence_lens is not a vector of lengths [B]")
     }
   }
@@ -388,7 +388,7 @@ extension ONNXImporter {
       do { base = try tensor.broadcast(to: full) } catch {
         throw .tensor(input, reason: error.description)
       }
-    case .sizes, .mask, .list, .unbound, .scores:
+    case .sizes, .mask, .list, .unbound, .scores, .pattern:
       throw .notImportable(node: node.label, reason: "its \(input) cannot be understood")
     }
     let expected =

@@ -121,7 +121,7 @@ extension ONNXImporter {
     case .sizes(let sizes, _)?: sizes.count == 1 && matches(sizes[0], .time(view.clock), view)
     case .constant(let tensor)?:
       tensor.count == 1 && view.timeSize.map { Double($0) == tensor.doubles[0] } ?? false
-    case .view, .filled, .mask, .unbound, .list, .scores, nil: false
+    case .view, .filled, .mask, .unbound, .list, .scores, .pattern, nil: false
     }
   }
 
@@ -164,7 +164,7 @@ extension ONNXImporter {
       axes = tensor.shape.map { _ in [] }
       axes[axes.count - 1] = View.features(count)
       if axes.count > 1 { axes[axes.count - 2] = [.batch] }
-    case .sizes, .mask, .unbound, .list, .scores:
+    case .sizes, .mask, .unbound, .list, .scores, .pattern:
       throw .notImportable(
         node: node.label, reason: "its state '\(state.input)' starts as nothing that is known")
     }
@@ -324,7 +324,7 @@ extension ONNXImporter {
         let rows = try? base.reshaped([base.count / width, width])
       else { break }
       return addConstant(rows, node, state.position)
-    case .sizes, .mask, .unbound, .list, .scores: break
+    case .sizes, .mask, .unbound, .list, .scores, .pattern: break
     }
     throw .notImportable(
       node: node.label, reason: "its state '\(state.input)' does not start as [B, \(width)]")

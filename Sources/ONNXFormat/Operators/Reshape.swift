@@ -21,6 +21,9 @@ extension ONNXImporter {
     let allowZero = try attributes.int("allowzero", default: 0) != 0
     let attributeShape = opset < 5 ? try attributes.ints("shape") : nil
     try attributes.finish()
+    if case .scores(let scores) = try value(node, 0) {
+      return try reshapeScores(node, scores, try sizes(node, 1, "shape").sizes)
+    }
     var view = try view(node, 0)
     var target: [Size]
     if let attributeShape {
@@ -43,6 +46,32 @@ extension ONNXImporter {
     }
     view.axes = withOwnBatch(axes).map(View.normalised)
     try set(node, view)
+  }
+
+  /// Rows and heads of scores, which keep their steps.
+  private mutating func reshapeScores(
+    _ node: ONNXNode, _ scores: Scores, _ target: [Size]
+  ) throws(ONNXError) {
+    let steps = scores.sizes.suffix(2)
+    func reshaped(_ view: View) -> View? {
+      var front = view
+      front.axes = Array(view.axes.dropLast(2))
+      guard target.count >= 3,
+        zip(target.suffix(2), steps).allSatisfy({
+          $0 == $1 || $0 == .known(-1) || resolved($0) != nil && resolved($0) == resolved($1)
+        }),
+        let axes = regroup(front, Array(target.dropLast(2)))
+      else { return nil }
+      var result = view
+      result.axes = axes.map(View.normalised) + view.axes.suffix(2)
+      return result
+    }
+    guard let queries = reshaped(scores.queries), let keys = reshaped(scores.keys) else {
+      throw .notImportable(node: node.label, reason: "it reshapes scores across the borders of their steps")
+    }
+    var result = scores
+    (result.queries, result.keys) = (queries, keys)
+    set(try output(node), .scores(result), type(node))
   }
 
   /// One row beside features has no part in their axis, where another axis of size 1 can hold it.
@@ -92,7 +121,7 @@ extension ONNXImporter {
   }
 
   /// Splits and joins the factors of the axes so that they have the target sizes; nil where borders do not meet.
-  fileprivate func regroup(_ view: View, _ target: [Size]) -> [[AxisFactor]]? {
+  func regroup(_ view: View, _ target: [Size]) -> [[AxisFactor]]? {
     var factors = Array(view.axes.joined())[...]
     let open = target.firstIndex(of: .known(-1))
     guard target.filter({ $0 == .known(-1) }).count <= 1,
@@ -125,6 +154,14 @@ extension ONNXImporter {
     }
     while !matches(size(axis, view), wanted, view) {
       guard let next = factors.popFirst() else { return nil }
+      // Rows and a part of the features on one axis, such as the heads of all rows.
+      if case .features(let stride, let count) = next, let part = (wanted / size(axis, view))?.known,
+        wanted.known == nil, part > 1, part < count, count % part == 0
+      {
+        axis.append(.features(stride: stride * (count / part), count: part))
+        factors.insert(.features(stride: stride, count: count / part), at: factors.startIndex)
+        continue
+      }
       if matches(size(axis + [next], view), wanted, view) || known(size(axis + [next], view), view) == nil
         || !next.isFeatures
       {

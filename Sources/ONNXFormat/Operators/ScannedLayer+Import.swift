@@ -85,7 +85,7 @@ extension ONNXImporter {
         case .sizes(let sizes, _):
           direction != "forward"
             && (sizes == [.time(x.clock)] || x.timeSize.map { sizes == [.known($0)] } ?? false)
-        case .view, .filled, .mask, .list, .unbound, .scores: false
+        case .view, .filled, .mask, .list, .unbound, .scores, .pattern: false
         }
       guard isRight else {
         throw .notImportable(

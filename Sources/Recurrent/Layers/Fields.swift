@@ -31,6 +31,7 @@ package protocol FieldReader {
   mutating func real(_ key: String) throws(Failure) -> Double
   mutating func optionalReal(_ key: String) throws(Failure) -> Double?
   mutating func flag(_ key: String) throws(Failure) -> Bool
+  mutating func optionalFlag(_ key: String) throws(Failure) -> Bool?
   /// A case of an enumeration; `what` is what a message calls it.
   mutating func name<Name: RawRepresentable<String>>(_ key: String, _ what: String) throws(Failure) -> Name
   mutating func tensor(_ key: String) throws(Failure) -> Tensor
