@@ -25,7 +25,18 @@ extension EvaluatorRounding {
       noisyPass: { inputs, rounding, seed in
         try evaluator.noisyRun(all(inputs), RuntimeFunctions(rounding), seed: seed)
       },
-      work: { try evaluator.work(all($0)) })
+      work: { try evaluator.work(all($0)) },
+      changed: { inputs, transform in
+        try evaluator.mappingWeights(transform).run(all(inputs), precision: .float64)
+      },
+      weights: {
+        var found: [Tensor] = []
+        _ = evaluator.mappingWeights { tensor in
+          found.append(tensor)
+          return tensor
+        }
+        return found
+      })
   }
 }
 

@@ -10,6 +10,10 @@ package struct EvaluatorRounding: Sendable {
   let noisyPass: @Sendable ([String: Tensor], RoundingModel, _ seed: UInt64) throws -> [String: Tensor]
   /// Multiplications of an evaluation.
   let work: @Sendable ([String: Tensor]) throws -> Int
+  /// A Float64 evaluation with the weights changed.
+  let changed: @Sendable ([String: Tensor], (Tensor) -> Tensor) throws -> [String: Tensor]
+  /// The graph's float constants.
+  let weights: @Sendable () -> [Tensor]
   /// The operators of the graph, in its order.
   let operators: [String]
 
@@ -18,9 +22,12 @@ package struct EvaluatorRounding: Sendable {
     bounds: @escaping @Sendable ([String: Tensor], RoundingModel) throws -> [String: BoundedTensor],
     noisyPass:
       @escaping @Sendable ([String: Tensor], RoundingModel, _ seed: UInt64) throws -> [String: Tensor],
-    work: @escaping @Sendable ([String: Tensor]) throws -> Int
+    work: @escaping @Sendable ([String: Tensor]) throws -> Int,
+    changed: @escaping @Sendable ([String: Tensor], (Tensor) -> Tensor) throws -> [String: Tensor],
+    weights: @escaping @Sendable () -> [Tensor]
   ) {
     (self.bounds, self.noisyPass, self.work) = (bounds, noisyPass, work)
+    (self.changed, self.weights) = (changed, weights)
     self.operators = operators
   }
 
@@ -29,9 +36,7 @@ package struct EvaluatorRounding: Sendable {
     _ inputs: [String: Tensor], around reference: [String: Tensor], _ rounding: RoundingModel, seed: UInt64,
     isBrief: Bool
   ) throws -> [String: Noise] {
-    // Some seconds at most: the more passes, the steadier.
-    let work = try work(inputs)
-    let passes = isBrief ? 3 : work < 10_000_000 ? 16 : work < 1_000_000_000 ? 10 : 6
+    let passes = isBrief ? 3 : try passes(inputs)
     // Functions as Float32 has them; errors of Float64 are the same in another unit.
     let model = rounding.format == .float64 ? RoundingModel.float32 : rounding
     let runs = (0..<passes).map { pass in
@@ -41,6 +46,14 @@ package struct EvaluatorRounding: Sendable {
     }
     return noises(
       roundingNoise(around: reference, runs, isDouble: rounding.format == .float64), [:], rounding)
+  }
+}
+
+extension EvaluatorRounding {
+  /// Some seconds at most: the more passes, the steadier.
+  func passes(_ inputs: [String: Tensor]) throws -> Int {
+    let work = try work(inputs)
+    return work < 10_000_000 ? 16 : work < 1_000_000_000 ? 10 : 6
   }
 }
 

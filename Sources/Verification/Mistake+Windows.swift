@@ -12,33 +12,29 @@ extension Mistake {
   private static let kernelFlipped = layers(
     "kernel-flipped", "a kernel is turned around: a convolution taken for a cross-correlation"
   ) { (operation: Layer.Operation) -> [Version] in
-    guard case .convolution(let layer) = operation else { return [] }
-    let wide = layer.axes.indices.filter { layer.axes[$0].kernel > 1 }
+    guard let weight = operation.kernel else { return [] }
+    let wide = weight.shape.indices.dropFirst(2).filter { weight.shape[$0] > 1 }
     var choices: [[Int]] = wide.isEmpty ? [] : [wide]
     if wide.count > 1 { choices += wide.map { [$0] } }
-    return choices.map { (axes: [Int]) -> Version in
-      var changed = layer
-      changed.weight = layer.weight.flipped(axes.map { $0 + 2 })
+    return choices.compactMap { (axes: [Int]) -> Version? in
       let words =
-        axes.count > 1 ? "along all axes" : wide.count > 1 ? "along axis \(axes[0]) of the kernel" : ""
-      return Version(words, .convolution(changed), roles: ["weight"])
+        axes.count > 1 ? "along all axes" : wide.count > 1 ? "along axis \(axes[0] - 2) of the kernel" : ""
+      return operation.with(kernel: weight.flipped(axes)).map { Version(words, $0, roles: ["weight"]) }
     }
   }
 
   private static let convolutionTransposed = layers(
     "convolution-transposed", "two axes of a convolution's weight are exchanged"
   ) { (operation: Layer.Operation) -> [Version] in
-    guard case .convolution(let layer) = operation else { return [] }
-    let shape = layer.weight.shape
-    func transposed(_ first: Int, _ second: Int, _ words: String) -> Version {
+    guard let weight = operation.kernel else { return [] }
+    let shape = weight.shape
+    func transposed(_ first: Int, _ second: Int, _ words: String) -> Version? {
       var order = Array(shape.indices)
       order.swapAt(first, second)
-      var changed = layer
-      changed.weight = layer.weight.transposed(order)
-      return Version(words, .convolution(changed), roles: ["weight"])
+      return operation.with(kernel: weight.transposed(order)).map { Version(words, $0, roles: ["weight"]) }
     }
-    var versions: [Version] = []
-    if layer.groups == 1, shape[0] == shape[1], shape[0] > 1 {
+    var versions: [Version?] = []
+    if operation.groups == 1, shape[0] == shape[1], shape[0] > 1 {
       versions.append(transposed(0, 1, "inputs and outputs"))
     }
     for first in 2..<shape.count {
@@ -47,7 +43,7 @@ extension Mistake {
         versions.append(transposed(first, second, "axes \(first - 2) and \(second - 2) of the kernel"))
       }
     }
-    return versions
+    return versions.compactMap(\.self)
   }
 
   private static let paddingSide = layers("padding-side", "a window's padding is put at other ends") {
@@ -176,13 +172,29 @@ extension Mistake {
   private static let biasedVariance = layers(
     "biased-variance", "a variance is divided by n − 1 where n is meant, or by n"
   ) { (operation: Layer.Operation) -> [Version] in
-    guard case .layerNormalization(let layer) = operation, layer.scale.count > 1 else { return [] }
-    func version(_ words: String, _ factor: Double) -> Version {
-      var changed = layer
-      changed.scale = layer.scale.changing(0..<layer.scale.count) { $0 * factor.squareRoot() }
-      return Version(words, .layerNormalization(changed), roles: ["scale"])
+    let (count, scale): (Int, Tensor)
+    if case .layerNormalization(let layer) = operation {
+      (count, scale) = (layer.scale.count, layer.scale)
+    } else if case .normalization(let layer) = operation, let own = layer.scale, !layer.overTime,
+      layer.divisor.isCentred
+    {
+      // Of all steps nobody knows how many there are.
+      (count, scale) = (layer.count, own)
+    } else {
+      return []
     }
-    let n = Double(layer.scale.count)
+    guard count > 1 else { return [] }
+    func version(_ words: String, _ factor: Double) -> Version {
+      let changed = scale.changing(0..<scale.count) { $0 * factor.squareRoot() }
+      var seen = 0
+      // The scale is the first tensor of either.
+      let other = operation.mapTensors { tensor in
+        defer { seen += 1 }
+        return seen == 0 ? changed : tensor
+      }
+      return Version(words, other, roles: ["scale"])
+    }
+    let n = Double(count)
     return [version("n − 1", (n - 1) / n), version("n", n / (n - 1))]
   }
 
@@ -206,14 +218,14 @@ extension Mistake {
   }
 
   /// What else one layer could have been.
-  private struct Version: Sendable {
+  struct Version: Sendable {
     let words: String
     let operation: Layer.Operation
     /// The tensors that differ; none where only attributes do.
     let roles: [String]
 
     /// Whether several layers that suffer it may be put right together.
-    private(set) var isShared = true
+    fileprivate(set) var isShared = true
 
     var alone: Version {
       var version = self
@@ -227,7 +239,7 @@ extension Mistake {
   }
 
   /// Each version of each layer, and those of the same words in all layers that have them.
-  private static func layers(
+  static func layers(
     _ id: String, _ name: String, _ versions: @escaping @Sendable (Layer.Operation) -> [Version]
   ) -> Mistake {
     Mistake(id, name) { model, _ in
@@ -325,6 +337,31 @@ extension Layer.Operation {
     return nil
   }
 
+  /// The weight of a convolution or of its transpose, whose axes from the third on are those of the kernel.
+  fileprivate var kernel: Tensor? {
+    if case .convolution(let layer) = self { return layer.weight }
+    if case .transposedConvolution(let layer) = self { return layer.weight }
+    return nil
+  }
+
+  fileprivate var groups: Int? {
+    if case .convolution(let layer) = self { return layer.groups }
+    if case .transposedConvolution(let layer) = self { return layer.groups }
+    return nil
+  }
+
+  fileprivate func with(kernel: Tensor) -> Layer.Operation? {
+    if case .convolution(var layer) = self {
+      layer.weight = kernel
+      return .convolution(layer)
+    }
+    if case .transposedConvolution(var layer) = self {
+      layer.weight = kernel
+      return .transposedConvolution(layer)
+    }
+    return nil
+  }
+
   fileprivate func with(epsilon: Double) -> Layer.Operation? {
     if case .batchNormalization(var layer) = self {
       layer.epsilon = epsilon
@@ -333,6 +370,10 @@ extension Layer.Operation {
     if case .layerNormalization(var layer) = self {
       layer.epsilon = epsilon
       return .layerNormalization(layer)
+    }
+    if case .normalization(var layer) = self, layer.divisor.hasEpsilon {
+      layer.epsilon = epsilon
+      return .normalization(layer)
     }
     return nil
   }

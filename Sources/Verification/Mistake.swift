@@ -55,7 +55,8 @@ public struct Mistake: Sendable {
   }
 
   /// The catalogue (docs/diagnosis.md).
-  public static let all: [Mistake] = weights + biases + equations + structure + selections + windows + storage
+  public static let all: [Mistake] =
+    weights + biases + equations + structure + selections + windows + around + storage
 
   /// The mistake with this id.
   public static func named(_ id: String) -> Mistake? { all.first { $0.id == id } }

@@ -131,9 +131,12 @@ struct Sides {
   var sharpBounds: [() -> [Double]?] = []
   /// How far evaluations usually stray; nil without anything that says so.
   var noise: () -> Noise? = { nil }
-  /// How far Float32 evaluations usually stray, where one side may hold weights that an optimiser folded and rounded once; nil where
-  /// nothing was folded.
+  /// How far roundings of the weights that an optimiser may have folded usually lead; nil where nothing was folded.
   var foldingNoise: (() -> Noise?)?
+  /// How far Float32 evaluations usually stray, where something may have been folded.
+  var singleNoise: (() -> Noise?)?
+  /// Whether no parameters tell, so that what is far beyond noise differs though no bound proves it.
+  var isEvaluatedOnly = false
   /// Below this nothing is told apart: what hardware may flush to zero.
   var floor: Double
   /// Whether deviations are judged by noise first: recorded outputs, whose arithmetic is not at hand.
@@ -195,7 +198,7 @@ extension OutputComparison {
       if let noise = finding?.noise, finding?.kind != .undecided || !judge.isErratic {
         let multiple = deviation == 0 ? 0 : deviation / noise
         noiseMultiple = max(noiseMultiple, multiple)
-        if finding?.kind != .undecided {
+        if finding?.kind != .undecided, sides.isRecording {
           noiseSquares += multiple * multiple
           noiseCount += 1
         }
@@ -221,6 +224,15 @@ extension OutputComparison {
       maxBound = max(maxBound, finding?.bound ?? sides.bounds[index])
       maxDeviation = max(maxDeviation, deviation)
     }
+    // Those that are within a bound, too: the others alone would be large ones.
+    if !sides.isRecording, folded > 0, let noise = judge.folded {
+      for index in sides.left.indices where noise[index] > 0 && noise[index].isFinite {
+        let multiple = abs(sides.left[index] - sides.right[index]) / noise[index]
+        guard multiple.isFinite else { continue }
+        noiseSquares += multiple * multiple
+        noiseCount += 1
+      }
+    }
     guard sides.isRecording || folded > 0, verdict < .different, tolerance == nil else { return }
     // A small bias of many elements shows in none of them, but in all together.
     if noiseRMS > Sharpness.neverRMS + spread, sides.isRecording, !judge.isErratic {
@@ -238,7 +250,7 @@ private struct Judge {
     case within
     /// As noise is.
     case likeNoise
-    /// As noise of Float32 is, where an optimiser may have rounded what it folded.
+    /// As roundings of what an optimiser may have folded lead.
     case likeFolding
     case undecided
     /// Outside a bound: proven.
@@ -263,7 +275,8 @@ private struct Judge {
   lazy var isErratic = noise?.isErratic ?? false
   /// Asked for once, not for each element.
   private lazy var usual = noise?.usual
-  private lazy var folded = sides.foldingNoise?()?.usual
+  private(set) lazy var folded = sides.foldingNoise?()?.usual
+  private lazy var single = sides.singleNoise?()?.usual
 
   init(_ sides: Sides) { self.sides = sides }
 
@@ -282,13 +295,8 @@ private struct Judge {
     var (bound, effort) = (sides.bounds[index], 0)
     while true {
       if !(deviation <= bound + slack) {
-        if let noise = folded?[index], deviation <= Sharpness.usual * noise + slack,
-          decides(Sharpness.usual * noise, index, Sharpness.folded)
-        {
-          let allowed = Sharpness.usual * noise + slack
-          return Finding(kind: .likeFolding, allowed: allowed, bound: bound, noise: noise)
-        }
-        return Finding(kind: .outside, allowed: bound + slack, bound: bound)
+        return folding(index, deviation, bound)
+          ?? Finding(kind: .outside, allowed: bound + slack, bound: bound)
       }
       let least = Sharpness.negligible * sides.scales[index]
       if deviation <= least + slack || decides(bound, index, Sharpness.decisive) {
@@ -302,12 +310,37 @@ private struct Judge {
       effort += 1
     }
     guard let noise = usual?[index] else {
-      return Finding(kind: .undecided, allowed: bound + slack, bound: bound)
+      return folding(index, deviation, bound)
+        ?? Finding(kind: .undecided, allowed: bound + slack, bound: bound)
     }
     let allowed = Sharpness.farthest * noise
     let isLike = deviation <= allowed + slack && decides(allowed, index, Sharpness.decisive)
+    if !isLike, let finding = folding(index, deviation, bound) { return finding }
+    let isBeyond =
+      sides.isEvaluatedOnly && !isErratic
+      && deviation > max(Sharpness.never * max(noise, folded?[index] ?? 0) + slack, sides.floor)
     return Finding(
-      kind: isLike ? .likeNoise : .undecided, allowed: allowed + slack, bound: bound, noise: noise)
+      kind: isLike ? .likeNoise : isBeyond ? .beyondNoise : .undecided, allowed: allowed + slack,
+      bound: bound, noise: noise)
+  }
+
+  /// Where no bound says that the sides agree, but folded weights may lie between them; nil where those explain nothing.
+  private mutating func folding(_ index: Int, _ deviation: Double, _ bound: Double) -> Finding? {
+    guard let noise = folded?[index] else { return nil }
+    let slack = sides.slack?[index] ?? 0
+    func isLike(_ noise: Double) -> Bool {
+      deviation <= Sharpness.usual * noise + slack
+        && decides(Sharpness.usual * noise, index, Sharpness.folded)
+    }
+    func finding(_ kind: Kind) -> Finding {
+      Finding(kind: kind, allowed: Sharpness.usual * noise + slack, bound: bound, noise: noise)
+    }
+    if isLike(noise) { return finding(.likeFolding) }
+    // An optimiser may round more often than is known of any; but never does anything lie that far off.
+    guard deviation <= Sharpness.never * noise + slack, let single = single?[index], isLike(single) else {
+      return nil
+    }
+    return finding(.undecided)
   }
 
   /// By noise; the bound, which is wide, can only prove a difference.

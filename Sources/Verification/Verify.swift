@@ -193,6 +193,7 @@ package func verify(
     ran.append((trial.probe, runs[0], runs[1], pairs))
   }
   let judged = ran
+  let folding = Folding(left, right)
   let compared = Deferred<VerificationReport, VerificationError> { [report] () throws(VerificationError) in
     var report = report
     var outputs = OutputComparisons()
@@ -200,6 +201,13 @@ package func verify(
     var unequal: Set<String> = []
     let (mine, theirs) = (left.model?.portsOfOutputs, right.model?.portsOfOutputs)
     for (probe, a, b, pairs) in judged {
+      let folded = folding.map { folding in
+        Deferred { () throws(any Error) -> [String: Noise] in
+          let run = folding.isLeft ? a : b
+          let inputs = (folding.isLeft ? pairing.ofLeft : pairing.ofRight)(probe.inputs)
+          return try folding.noise(inputs, around: run.double, seed: seed ?? 1)
+        }
+      }
       for name in left.model?.outputs.map(\.name) ?? pairs.keys.sorted() {
         guard let other = pairs[name], let x = a.double[name], let y = b.double[other] else { continue }
         guard x.shape == y.shape else {
@@ -213,9 +221,14 @@ package func verify(
           }
           continue
         }
-        let sides = Sides(
+        var sides = Sides(
           a, b, name, other, x, y, mine?[name] ?? theirs?[other],
-          structure: report.structure, isFolded: left.mayBeFolded(right), hasTolerance: tolerance != nil)
+          structure: report.structure, hasTolerance: tolerance != nil)
+        sides.isEvaluatedOnly = left.model == nil || right.model == nil
+        if let folding, let folded {
+          sides.foldingNoise = { (try? folded.value)?[folding.isLeft ? name : other] }
+          sides.singleNoise = { a.own?.singleNoise?[name] ?? b.own?.singleNoise?[other] }
+        }
         outputs.record(name) { $0.add(sides, probe: probe.name, tolerance: tolerance) }
       }
     }
@@ -368,7 +381,7 @@ extension Sides {
   fileprivate init(
     _ a: Subject.Run, _ b: Subject.Run, _ name: String, _ other: String, _ x: Tensor, _ y: Tensor,
     _ port: Model.Port?,
-    structure: Structure?, isFolded: Bool, hasTolerance: Bool
+    structure: Structure?, hasTolerance: Bool
   ) {
     /// Neither side brings its own allowance: the lesser bound counts twice, since both claim to compute the same.
     func both(_ bounds: (Derivation) -> [String: BoundedTensor]?) -> [Double]? {
@@ -394,7 +407,6 @@ extension Sides {
       sameBits: Self.sameBits(a.single[name], b.single[other], count: x.count),
       sharpBounds: [{ both(\.sharperBounds) }, { both(\.sharpBounds) }],
       noise: { a.own?.noise?[name] ?? b.own?.noise?[other] ?? a.observedNoise(name, port, .float64) },
-      foldingNoise: isFolded ? { a.own?.singleNoise?[name] ?? b.own?.singleNoise?[other] } : nil,
       floor: RoundingModel.float64.floor, isKnownToDiffer: structure?.outcome == .different,
       timeAxis: port?.timeAxis(of: x.shape))
   }
@@ -452,15 +464,6 @@ extension Subject.Run {
 }
 
 extension Subject {
-  /// Whether one of two graphs may hold what an optimiser made of the other's weights: where no parameters tell, and the graphs
-  /// have other operators.
-  fileprivate func mayBeFolded(_ other: Subject) -> Bool {
-    guard model == nil || other.model == nil, let mine = rounding, let theirs = other.rounding else {
-      return false
-    }
-    return mine.operators != theirs.operators
-  }
-
   /// Its own evaluator against its canonical model; nil without one.
   fileprivate func road(_ runs: [(probe: Probe, run: Run)]) -> VerificationReport.Road? {
     guard let model else { return nil }

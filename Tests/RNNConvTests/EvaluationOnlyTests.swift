@@ -99,4 +99,92 @@ import Verification
     #expect(try verdicts(certain, y: 0)["y"] == .identical)
     #expect(try verdicts(certain, y: 100)["y"] == .different)
   }
+
+  /// `tanh(conv(x))` normalised, through a square root of its own; what no import takes beside. The batch normalisation stands for itself, or
+  /// is folded into the convolution as an optimiser does it, in Float32.
+  private func normalised(
+    epsilon: Float, isFolded: Bool, changing change: ([Float]) -> [Float] = { $0 }
+  ) throws -> ModelFile {
+    let (channels, kernel) = (16, 3)
+    var generator = SeededGenerator(seed: 5)
+    let bias = generator.floats(channels, scale: 0.5)
+    let mean = generator.floats(channels, scale: 0.5)
+    let beta = generator.floats(channels, scale: 0.5)
+    let gamma = generator.floats(channels, scale: 0.2).map { $0 + 1 }
+    let variance = generator.floats(channels, scale: 0.4).map { $0 + 1 }
+    var weight = change(generator.floats(channels * channels * kernel, scale: 0.15))
+    var conv = bias
+    if isFolded {
+      for channel in 0..<channels {
+        let factor = gamma[channel] / (variance[channel] + epsilon).squareRoot()
+        conv[channel] = (bias[channel] - mean[channel]) * factor + beta[channel]
+        for place in channel * channels * kernel..<(channel + 1) * channels * kernel {
+          weight[place] *= factor
+        }
+      }
+    }
+    func vector(_ values: [Float]) -> Tensor { Tensor(values, shape: [channels]) }
+    var nodes = [
+      ONNXNode(
+        "Conv", inputs: ["x", "W", "b"], outputs: [isFolded ? "n" : "c"], attributes: ["pads": .ints([1, 1])])
+    ]
+    if !isFolded {
+      nodes.append(
+        ONNXNode(
+          "BatchNormalization", inputs: ["c", "gamma", "beta", "mean", "variance"], outputs: ["n"],
+          attributes: ["epsilon": .float(epsilon)]))
+    }
+    nodes += [
+      ONNXNode("Tanh", inputs: ["n"], outputs: ["y"]),
+      ONNXNode("Reshape", inputs: ["x", "shape"], outputs: ["grid"]),
+      ONNXNode("GridSample", inputs: ["image", "grid"], outputs: ["z"]),
+    ]
+    var constants: [ONNXGraph.Initializer] = [
+      .init("W", Tensor(weight, shape: [channels, channels, kernel])), .init("b", vector(conv)),
+      .init("shape", Tensor([1, 1, -1, 2] as [Int64], shape: [4])),
+      .init("image", Tensor([1, 2, 3, 4] as [Float], shape: [1, 1, 2, 2])),
+    ]
+    if !isFolded {
+      constants += [
+        .init("gamma", vector(gamma)), .init("beta", vector(beta)), .init("mean", vector(mean)),
+        .init("variance", vector(variance)),
+      ]
+    }
+    let graph = ONNXGraph(
+      name: "normalised", nodes: nodes, initializers: constants,
+      inputs: [ONNXValueInfo("x", .float32, [.fixed(2), .fixed(channels), .fixed(12)])],
+      outputs: [ONNXValueInfo("y", .float32, nil), ONNXValueInfo("z", .float32, nil)])
+    let model = ONNXModel(irVersion: 8, opsets: ["": 17], graph: graph)
+    return try ModelFile(bytes: try ONNXEncoder.encode(model).model, path: "normalised.onnx")
+  }
+
+  /// The allowance for folded weights is as wide as their rounding, and no wider: what is not folded is evaluated in Float64.
+  @Test func `a folded file is equal, and no mistake hides in what folding leaves`() throws {
+    var generator = SeededGenerator(seed: 6)
+    let options = VerificationOptions(
+      inputs: ["x": Tensor(generator.floats(2 * 16 * 12, scale: 1), shape: [2, 16, 12])])
+    let original = try normalised(epsilon: 1e-5, isFolded: false)
+    #expect(throws: RNNConvError.self) { try original.model }
+    let right = try original.verify(against: try normalised(epsilon: 1e-5, isFolded: true), options)
+    #expect(right.verdict == .equal && right.outputs.contains { $0.folded > 0 }, "\(right)")
+    // And the other way round: then the folded weights are those that are known.
+    let turned = try normalised(epsilon: 1e-5, isFolded: true).verify(against: original, options)
+    #expect(turned.verdict == .equal, "\(turned)")
+    let mistakes: [(String, ModelFile)] = [
+      ("epsilon 1e-3", try normalised(epsilon: 1e-3, isFolded: true)),
+      ("epsilon 1e-6", try normalised(epsilon: 1e-6, isFolded: true)),
+      (
+        "half precision",
+        try normalised(epsilon: 1e-5, isFolded: true) { $0.map { Float(Float16($0)) } }
+      ),
+      (
+        "a weight",
+        try normalised(epsilon: 1e-5, isFolded: true) { [$0[0] * 1.001] + $0.dropFirst() }
+      ),
+    ]
+    for (name, file) in mistakes {
+      let report = try original.verify(against: file, options)
+      #expect(report.verdict == .different, "\(name): \(report)")
+    }
+  }
 }

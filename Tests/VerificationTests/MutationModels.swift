@@ -16,6 +16,7 @@ enum MutationModels {
   /// - Parameter size: of the hidden state; 3 or less makes quick tests, realistic ones have tens.
   static func model(for mistake: String, seed: UInt64, size: Int = 3) -> Model {
     if let model = windowed(for: mistake, seed: seed, size: size) { return model }
+    if let model = surrounded(for: mistake, seed: seed, size: size) { return model }
     let turn = Int(seed)
     let all: [Cell] = [.lstm, .gru(resetAfter: true), .rnn, .gru(resetAfter: false)]
     let gated: [Cell] = [.lstm, .gru(resetAfter: true), .lstm, .gru(resetAfter: false)]

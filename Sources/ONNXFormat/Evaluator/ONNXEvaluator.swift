@@ -15,12 +15,12 @@ public enum EvaluationPrecision: Sendable, CaseIterable {
 /// All floats are computed in the chosen precision, whatever type the graph gives them; only a Cast to a narrower type
 /// rounds. Integers keep their type, and one that overflows is an error.
 public struct ONNXEvaluator: Sendable {
-  private let program: Program
+  private var program: Program
   private let limits: Limits
   /// Elements of the graph's constants.
   private let weights: Int
-  private let singleGates = GateCache<Float>()
-  private let doubleGates = GateCache<Double>()
+  private var singleGates = GateCache<Float>()
+  private var doubleGates = GateCache<Double>()
   /// Nil where the graph runs as it is, inputs of fixed sizes and all.
   private var mostTurns: Int?
 
@@ -55,6 +55,16 @@ public struct ONNXEvaluator: Sendable {
   public func shortened(turns: Int) -> ONNXEvaluator {
     var copy = self
     copy.mostTurns = turns
+    return copy
+  }
+
+  /// The same graph with its float constants changed.
+  ///
+  /// - Parameter transform: gives a tensor of the same shape and type; asked for each initializer and Constant, of graphs inside, too.
+  public func mappingWeights(_ transform: (Tensor) -> Tensor) -> ONNXEvaluator {
+    var copy = self
+    copy.program = program.mappingWeights(transform)
+    (copy.singleGates, copy.doubleGates) = (GateCache(), GateCache())
     return copy
   }
 

@@ -12,10 +12,10 @@ struct Program: Sendable {
     let opset: Int64
     let inputs: [String]
     let outputs: [String]
-    let attributes: [String: ONNXAttribute]
-    let subgraphs: [String: Program]
+    private(set) var attributes: [String: ONNXAttribute]
+    private(set) var subgraphs: [String: Program]
     /// What it calls where that is a function of the model, in place of an operator.
-    var function: [Program] = []
+    private(set) var function: [Program] = []
     /// Values of this graph that no later step reads.
     var releases: [String] = []
 
@@ -26,11 +26,11 @@ struct Program: Sendable {
   /// By which this graph is told from others that hold the same names.
   final class Identity: Sendable {}
 
-  let identity = Identity()
+  private(set) var identity = Identity()
   let name: String
   let inputs: [ONNXValueInfo]
-  let initializers: [String: Tensor]
-  let steps: [Step]
+  private(set) var initializers: [String: Tensor]
+  private(set) var steps: [Step]
   let outputs: [String]
   /// Values taken from the graphs around this one.
   let captured: [String]
@@ -186,6 +186,37 @@ struct Program: Sendable {
       for value in steps[position].reads + steps[position].outputs
       where local[value] != nil && seen.insert(value).inserted {
         result[position].releases.append(value)
+      }
+    }
+    return result
+  }
+}
+
+extension Program {
+  /// The same graph with its float constants changed, those of graphs inside it and of functions that it calls included.
+  func mappingWeights(_ transform: (Tensor) -> Tensor) -> Program {
+    var result = self
+    // Nothing that is kept of the old weights may be found again.
+    result.identity = Identity()
+    result.initializers = initializers.mapValues { $0.elementType.isFloat ? transform($0) : $0 }
+    result.steps = steps.map { $0.mappingWeights(transform) }
+    return result
+  }
+}
+
+extension Program.Step {
+  fileprivate func mappingWeights(_ transform: (Tensor) -> Tensor) -> Program.Step {
+    var result = self
+    result.subgraphs = subgraphs.mapValues { $0.mappingWeights(transform) }
+    result.function = function.map { $0.mappingWeights(transform) }
+    guard operation == "Constant" else { return result }
+    for (name, attribute) in attributes {
+      if case .tensor(let tensor) = attribute, tensor.elementType.isFloat {
+        result.attributes[name] = .tensor(transform(tensor))
+      } else if case .float(let value) = attribute {
+        result.attributes[name] = .float(transform(Tensor([value], shape: [])).floats[0])
+      } else if case .floats(let values) = attribute {
+        result.attributes[name] = .floats(transform(Tensor(values, shape: [values.count])).floats)
       }
     }
     return result
