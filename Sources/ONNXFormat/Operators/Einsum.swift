@@ -110,7 +110,7 @@ extension ONNXImporter {
       case .constant(let tensor): tensor.shape.count
       case .view(let view): view.axes.count
       case .scores(let scores): scores.rank
-      case .sizes, .filled, .mask, .list, .unbound: nil
+      case .sizes, .filled, .pattern, .mask, .list, .unbound: nil
       }
     }
     guard !ranks.contains(nil) else {

@@ -341,7 +341,7 @@ extension ONNXImporter {
     for position in [5, 6] where has(node, position) {
       switch try value(node, position) {
       case .constant(let tensor) where tensor.isZero, .filled(let tensor, _) where tensor.isZero: continue
-      case .constant, .filled, .view, .sizes, .mask, .list, .unbound, .scores:
+      case .constant, .filled, .view, .sizes, .pattern, .mask, .list, .unbound, .scores:
         throw .notImportable(
           node: node.label, reason: "it runs along or at places of the features from states that are not 0")
       }
