@@ -35,20 +35,9 @@ extension ONNXImporter {
       guard count.isFinite, count <= Double(Self.mostComputed) else {
         throw .overLimit(node: node.label, reason: "it counts from \(start) to \(limit) by \(step)")
       }
+      try spendFolded([max(0, Int(count))], node)
       values = (0..<max(0, Int(count))).map { start + Double($0) * step }
       shape = [values.count]
-    case "Trilu":
-      let isUpper = try attributes.int("upper", default: 1) != 0
-      let diagonal = tensors.count > 1 ? Int(bounded: (try? tensors[1].integers())?.first ?? 0) : 0
-      guard first.shape.count >= 2 else {
-        throw .invalid(node: node.label, reason: "\(first.shape) is no matrix")
-      }
-      let (rows, columns) = (first.shape[first.shape.count - 2], first.shape[first.shape.count - 1])
-      values = first.doubles.enumerated().map { index, value in
-        let off = (index % columns) - (index / columns) % rows
-        return (isUpper ? off >= diagonal : off <= diagonal) ? value : 0
-      }
-      shape = first.shape
     default:
       if let function = Self.functions[node.operation] {
         (values, shape) = (first.doubles.map(function), first.shape)
@@ -85,7 +74,7 @@ extension ONNXImporter {
 
   /// What is computed so.
   static let computedOperators = Set(
-    ["Mod", "Pow", "MatMul", "Range", "Trilu"] + functions.keys + reductions.keys)
+    ["Mod", "Pow", "MatMul", "Range"] + functions.keys + reductions.keys)
 
   /// A few bytes of a file say how many numbers they are.
   private static let mostComputed = 1 << 22
@@ -111,7 +100,7 @@ extension ONNXImporter {
   ]
 
   /// Two constants, broadcast.
-  func paired(
+  mutating func paired(
     _ node: ONNXNode, _ tensors: [Tensor], _ function: (Double, Double) -> Double
   ) throws(ONNXError) -> ([Double], [Int]) {
     guard tensors.count == 2 else { throw .missingInput(node: node.label, input: "1") }
@@ -121,7 +110,7 @@ extension ONNXImporter {
   }
 
   /// Which element of each of two constants an element of the shape is made of to which both are broadcast.
-  func common(
+  mutating func common(
     _ node: ONNXNode, _ left: Tensor, _ right: Tensor
   ) throws(ONNXError) -> (places: [(Int, Int)], shape: [Int]) {
     guard let shape = ReferenceMath.broadcast(left.shape, right.shape), let count = checkedProduct(shape),
@@ -130,6 +119,7 @@ extension ONNXImporter {
       throw .invalid(
         node: node.label, reason: "constants of \(left.shape) and \(right.shape) do not go together")
     }
+    try spendFolded([count], node)
     if left.shape == right.shape { return ((0..<count).map { ($0, $0) }, shape) }
     let strides = [left, right].map { broadcastStrides($0.shape, to: shape) }
     var index = [Int](repeating: 0, count: shape.count)
@@ -168,7 +158,7 @@ extension ONNXImporter {
   }
 
   /// A product of two matrices of constants.
-  private func multiplied(_ node: ONNXNode, _ tensors: [Tensor]) throws(ONNXError) -> ([Double], [Int]) {
+  private mutating func multiplied(_ node: ONNXNode, _ tensors: [Tensor]) throws(ONNXError) -> ([Double], [Int]) {
     guard tensors.count == 2, tensors.allSatisfy({ $0.shape.count == 2 }),
       tensors[0].shape[1] == tensors[1].shape[0],
       let work = checkedProduct([tensors[0].count, tensors[1].shape[1]]), work <= 1 << 30
@@ -177,6 +167,7 @@ extension ONNXImporter {
         node: node.label, reason: "it multiplies constants of \(tensors.map(\.shape)): fold it away first")
     }
     let (rows, inner, columns) = (tensors[0].shape[0], tensors[0].shape[1], tensors[1].shape[1])
+    try spendFolded([rows, columns], node)
     let (a, b) = (tensors[0].doubles, tensors[1].doubles)
     var values = [Double](repeating: 0, count: rows * columns)
     for row in 0..<rows {

@@ -74,7 +74,7 @@ extension ONNXImporter {
   fileprivate mutating func foldRange(_ node: ONNXNode, _ tensors: [Tensor]) throws(ONNXError) -> Folded {
     guard tensors.count == 3, tensors.allSatisfy({ $0.count == 1 }),
       let numbers = try? tensors.map({ try $0.integers()[0] })
-    else { return .open }
+    else { return try computed(node, tensors).map { .tensor($0) } ?? .open }
     let (start, limit, delta) = (numbers[0], numbers[1], numbers[2])
     let (span, overflow) = limit.subtractingReportingOverflow(start)
     guard delta != 0, !overflow, span != .min, delta != .min else {
