@@ -158,7 +158,9 @@ extension ONNXImporter {
   }
 
   /// A product of two matrices of constants.
-  private mutating func multiplied(_ node: ONNXNode, _ tensors: [Tensor]) throws(ONNXError) -> ([Double], [Int]) {
+  private mutating func multiplied(
+    _ node: ONNXNode, _ tensors: [Tensor]
+  ) throws(ONNXError) -> ([Double], [Int]) {
     guard tensors.count == 2, tensors.allSatisfy({ $0.shape.count == 2 }),
       tensors[0].shape[1] == tensors[1].shape[0],
       let work = checkedProduct([tensors[0].count, tensors[1].shape[1]]), work <= 1 << 30
