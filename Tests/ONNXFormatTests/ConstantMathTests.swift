@@ -75,6 +75,13 @@ import Testing
         )
       }
     }
+    for comparison in ["Less", "LessOrEqual", "Greater", "Equal"] {
+      try check(
+        [
+          node(comparison, ["w", "v"], "d"), node("Where", ["d", "w", "v"], "e"),
+          node("ReduceSum", ["e", "a"], "c", ["keepdims": .int(0)]),
+        ], ["w": matrix, "v": column, "a": integers(0)], "\(comparison)")
+    }
     // Of integers it has the divisor's sign.
     for divisor in [-3, 3] as [Int64] {
       try check(

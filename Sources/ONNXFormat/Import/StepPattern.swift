@@ -163,8 +163,8 @@ extension ONNXImporter {
   /// What operators make of patterns; false where the node works on something else.
   mutating func importPattern(_ node: ONNXNode, _ rules: ONNXOperator?) throws(ONNXError) -> Bool {
     if node.operation == "Slice", try importTableSlice(node) { return true }
-    let patterns = node.inputs.map { input -> StepPattern? in
-      if case .pattern(let pattern)? = values[input] { pattern } else { nil }
+    let patterns = node.inputs.map { input in
+      if case .pattern(let pattern)? = values[input] { pattern } else { square(input, beside: node) }
     }
     guard let first = patterns.lazy.compactMap(\.self).first else { return false }
     // Scores take a pattern for their mask.
@@ -193,6 +193,23 @@ extension ONNXImporter {
     }
     set(try output(node), .pattern(result), made ?? type(node))
     return true
+  }
+
+  /// A constant over steps and steps of a number that the file fixes, beside what holds of each key.
+  private func square(_ input: String, beside node: ONNXNode) -> StepPattern? {
+    guard ONNXOperator.onElements.contains(node.operation), case .constant(let table)? = values[input],
+      table.shape.count >= 2, table.shape.suffix(2).allSatisfy({ $0 == table.shape.last })
+    else { return nil }
+    for other in node.inputs where other != input {
+      guard case .view(let view)? = values[other], view.axes.count >= 2, view.axes.last == [.time],
+        view.axes[view.axes.count - 2].isEmpty, view.timeSize == table.shape.last,
+        var pattern = StepPattern(table)
+      else { continue }
+      pattern.shape.replaceSubrange(
+        (pattern.shape.count - 2)..., with: [.time(view.clock), .time(view.clock)])
+      return pattern
+    }
+    return nil
   }
 
   /// A table of a mask for the longest sequence, cut to those there are.

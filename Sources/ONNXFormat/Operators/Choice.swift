@@ -50,44 +50,31 @@ extension ONNXOperator {
 }
 
 extension ONNXImporter {
-  /// Whether tensors are of one shape, or single numbers; the shape, where they are.
-  private func commonShape(_ node: ONNXNode, _ tensors: [Tensor], count: Int) throws(ONNXError) -> [Int]? {
-    let attributes = AttributeReader(node)
-    try attributes.finish()
-    let largest = tensors.max { $0.count < $1.count }!
-    guard tensors.count == count, tensors.allSatisfy({ $0.shape == largest.shape || $0.count == 1 }) else {
-      return nil
-    }
-    return largest.shape
-  }
-
   fileprivate mutating func foldComparison(
     _ node: ONNXNode, _ tensors: [Tensor], _ holds: (Double, Double) -> Bool
   ) throws(ONNXError) -> Folded {
-    guard let shape = try commonShape(node, tensors, count: 2) else { return .open }
-    let (a, b) = (tensors[0].doubles, tensors[1].doubles)
-    let answers = (0..<shape.reduce(1, *)).map { index -> Int64 in
-      holds(a[a.count == 1 ? 0 : index], b[b.count == 1 ? 0 : index]) ? 1 : 0
-    }
-    return .tensor(Tensor(answers, shape: shape), .bool)
+    try AttributeReader(node).finish()
+    guard tensors.count == 2 else { return .open }
+    let (answers, shape) = try paired(node, tensors) { holds($0, $1) ? 1 : 0 }
+    return .tensor(Tensor(answers.map { Int64($0) }, shape: shape), .bool)
   }
 
   fileprivate mutating func foldWhere(_ node: ONNXNode, _ tensors: [Tensor]) throws(ONNXError) -> Folded {
-    guard let shape = try commonShape(node, tensors, count: 3),
-      tensors[1].elementType == tensors[2].elementType
-    else { return .open }
-    let condition = tensors[0].doubles
+    try AttributeReader(node).finish()
+    guard tensors.count == 3, tensors[1].elementType == tensors[2].elementType else { return .open }
+    let (condition, first, second) = (tensors[0].doubles, tensors[1], tensors[2])
+    // Of x and y, and of what both make beside the condition, which element stands where.
+    let (pairs, pairShape) = try common(node, first, second)
+    let numbers = Tensor((0..<Int64(pairs.count)).map { $0 }, shape: pairShape)
+    let (places, shape) = try common(node, tensors[0], numbers)
     func chosen<Element>(_ x: [Element], _ y: [Element]) -> [Element] {
-      (0..<shape.reduce(1, *)).map { index in
-        let source = condition[condition.count == 1 ? 0 : index] != 0 ? x : y
-        return source[source.count == 1 ? 0 : index]
-      }
+      places.map { condition[$0.0] != 0 ? x[pairs[$0.1].0] : y[pairs[$0.1].1] }
     }
-    if let x = try? tensors[1].integers(), let y = try? tensors[2].integers() {
+    if let x = try? first.integers(), let y = try? second.integers() {
       return .tensor(Tensor(chosen(x, y), shape: shape), type(node, 1))
     }
-    let result = try? Tensor(chosen(tensors[1].doubles, tensors[2].doubles), shape: shape)
-      .converted(to: tensors[1].elementType).tensor
+    let result = try? Tensor(chosen(first.doubles, second.doubles), shape: shape)
+      .converted(to: first.elementType).tensor
     return result.map { .tensor($0, type(node, 1)) } ?? .open
   }
 
