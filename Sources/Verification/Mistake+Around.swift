@@ -160,7 +160,7 @@ extension Mistake {
   /// The factor of the queries, which is 1/√d: left out, or 1/d.
   @Sendable private static func scaled(_ model: Model, _ purpose: Purpose) -> [Candidate] {
     model.layers.flatMap { (layer: Layer) -> [Candidate] in
-      guard case .attention = layer.operation,
+      guard case .attention(let attention) = layer.operation,
         let index = model.layers.firstIndex(where: { $0.outputs.first == layer.inputs.first }),
         case .arithmetic(let factor) = model.layers[index].operation, factor.operator == .multiply,
         let constant = factor.constant, constant.count == 1
@@ -175,10 +175,17 @@ extension Mistake {
           return model
         }
       }
+      var restored: [Candidate] = []
+      if constant.doubles == [1], let kinds = try? model.validated(),
+        let features = layer.inputs.first.flatMap(\.self).flatMap({ kinds[$0] })?.features
+      {
+        let root = (Double(features) / Double(attention.heads)).squareRoot()
+        restored = [candidate("a factor of 1/√d") { _ in 1 / root }]
+      }
       return [
         candidate("no factor") { _ in 1 }, candidate("its square, as 1/d for 1/√d") { $0 * $0 },
         candidate("its root, as 1/√d for 1/d") { $0 > 0 ? $0.squareRoot() : $0 },
-      ]
+      ] + restored
     }
   }
 }
