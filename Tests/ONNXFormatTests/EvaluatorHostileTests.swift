@@ -52,6 +52,31 @@ struct EvaluatorHostileTests {
     }
   }
 
+  @Test("equations whose results, or sums, are far larger than what they read")
+  func equations() {
+    let names = ["a", "b", "c", "d", "e", "f"]
+    let vectors = Dictionary(uniqueKeysWithValues: names.map { ($0, Self.zeros([1 << 10])) })
+    for count in 3...6 {
+      let given = Array(names.prefix(count))
+      for result in [given.joined(), "", "a"] {
+        let equation = "\(given.joined(separator: ","))->\(result)"
+        let node = ONNXNode(
+          "Einsum", inputs: given, outputs: ["y"], attributes: ["equation": .string(equation)])
+        Self.expectBounded(node, vectors)
+      }
+    }
+    let image = Self.zeros([1, 2, 3])
+    for equation in [
+      "", "->", ",", "...", "......->", "a...b...->", "abc->abcd", "abc->aa", "aab->a", "abc->a->b", "ab1->a",
+      "a..bc->a",
+      String(repeating: "a", count: 1 << 16), String(repeating: ",", count: 1 << 16),
+    ] {
+      let node = ONNXNode(
+        "Einsum", inputs: ["X"], outputs: ["y"], attributes: ["equation": .string(equation)])
+      Self.expectBounded(node, ["X": image])
+    }
+  }
+
   @Test("weights without elements, of huge sizes")
   func emptyWeights() {
     for shape in [[0, 1, 1 << 30], [1, 0, 1 << 30], [0, 0, 1 << 30], [1 << 30, 0, 1]] {

@@ -169,7 +169,9 @@ extension Evaluation {
       throw refuse("its output names an axis twice, or one that no input has")
     }
     let summed = sizes.keys.filter { !output.contains($0) }.sorted()
-    let shape = try call.checked((output + summed).map { sizes[$0]! })
+    let shape = (output + summed).map { sizes[$0]! }
+    let made = try call.checked(Array(shape.prefix(output.count)))
+    try call.evaluation.spend(shape + [operands.count], call.step.label)
     let strides = operands.map { operand in
       (output + summed).map { name in
         // An axis that a term names twice is its diagonal.
@@ -179,24 +181,24 @@ extension Evaluation {
         }
       }
     }
-    var products: [S] = []
+    // The axes that are summed over are the last: what one result sums lies together.
+    let each = shape.dropFirst(output.count).reduce(1, *)
+    var sums = [S](repeating: 0, count: made.reduce(1, *))
     if !shape.contains(0) {
-      products.reserveCapacity(shape.reduce(1, *))
       var walk = RowWalk(shape: shape, strides: strides)
+      var index = 0
       for _ in 0..<walk.rows {
         for column in 0..<walk.width {
           var product: S = 1
           for (position, operand) in operands.enumerated() {
             product *= operand.array.elements[walk.offsets[position] + column * walk.steps[position]]
           }
-          products.append(product)
+          sums[index / each] = sums[index / each] + product
+          index += 1
         }
         walk.advance()
       }
     }
-    let sums = NDArray(shape: shape, elements: products).reduced(axes: Array(output.count..<shape.count)) {
-      $0.reduce(0, +)
-    }
-    return [.float(sums.reshaped(Array(shape.prefix(output.count))), try call.float(0).type)]
+    return [.float(NDArray(shape: made, elements: sums), try call.float(0).type)]
   }
 }
