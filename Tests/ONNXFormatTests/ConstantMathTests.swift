@@ -102,13 +102,20 @@ import Testing
     func range(_ numbers: Float...) -> [String: Tensor] {
       Dictionary(uniqueKeysWithValues: zip(["s", "l", "d"], numbers).map { ($0, Tensor([$1], shape: [])) })
     }
-    for numbers in [[0, 1e30, 1], [0, 1, 0], [.nan, 1, 1], [0, .infinity, 1]] as [[Float]] {
+    for numbers in [[0, 1e30, 1], [0, -1e38, 1e-30], [0, 1, 0], [.nan, 1, 1], [0, .infinity, 1]] as [[Float]]
+    {
       refused([node("Range", ["s", "l", "d"], "c")], range(numbers[0], numbers[1], numbers[2]))
     }
     refused([node("Trilu", ["w"], "c")], ["w": Tensor([1, 2, 3, 4] as [Float], shape: [4])])
     refused(
       [node("Add", ["w", "v"], "c")],
       ["w": Tensor([1, 2, 3] as [Float], shape: [3]), "v": Tensor([1, 2, 3, 4] as [Float], shape: [4])])
+    refused(
+      [node("ReduceSum", ["w", "a"], "c", ["keepdims": .int(0)])], ["w": matrix, "a": integers(0, -2)])
+    // Of more digits than are exact.
+    refused(
+      [node("Mod", ["i", "m"], "r"), node("Cast", ["r"], "c", ["to": .int(1)])],
+      ["i": integers((1 << 53) + 1, 1, 2, 3), "m": Tensor([10] as [Int64], shape: [])])
     // 2³⁰ × 2³⁰ numbers of two constants that are read as a few.
     let wide = Tensor([Float](repeating: 1, count: 1 << 12), shape: [1 << 12, 1])
     let long = Tensor([Float](repeating: 1, count: 1 << 12), shape: [1, 1 << 12])

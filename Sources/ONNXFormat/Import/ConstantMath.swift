@@ -21,7 +21,7 @@ extension ONNXImporter {
         // Of integers it has the divisor's sign.
         return isFloat || rest == 0 || (rest < 0) == (y < 0) ? rest : rest + y
       }
-      if !type.isFloat, (try? tensors[1].integers())?.contains(0) ?? true {
+      if !type.isFloat, tensors[1].doubles.contains(0) {
         throw .invalid(node: node.label, reason: "it divides by 0")
       }
     case "Pow": (values, shape) = try paired(node, tensors) { Double.pow($0, $1) }
@@ -35,8 +35,9 @@ extension ONNXImporter {
       guard count.isFinite, count <= Double(Self.mostComputed) else {
         throw .overLimit(node: node.label, reason: "it counts from \(start) to \(limit) by \(step)")
       }
-      try spendFolded([max(0, Int(count))], node)
-      values = (0..<max(0, Int(count))).map { start + Double($0) * step }
+      let places = Int(max(0, count))
+      try spendFolded([places], node)
+      values = (0..<places).map { start + Double($0) * step }
       shape = [values.count]
     default:
       if let function = Self.functions[node.operation] {
@@ -50,15 +51,20 @@ extension ONNXImporter {
           try self.axis(axis, rank: first.shape.count, node)
         }
         if axes.isEmpty, !isNone { axes = Array(first.shape.indices) }
-        (values, shape) = try reduced(node, first, axes, keepsAxes: keeps, reduction)
+        guard Set(axes).count == axes.count else {
+          throw .invalid(node: node.label, reason: "it names an axis twice")
+        }
+        (values, shape) = try reduced(node, first, axes.sorted(), keepsAxes: keeps, reduction)
       } else {
         return nil
       }
     }
     try attributes.finish()
     if !type.isFloat {
-      let range = -0x1p53...0x1p53
-      guard values.allSatisfy({ range.contains($0) && $0 == $0.rounded() }) else {
+      // Sums of all of them are exact, in whatever order; of a product those of the magnitudes' product are.
+      let totals = tensors.map { $0.doubles.reduce(0) { $0 + abs($1) } }
+      let most = node.operation == "MatMul" ? totals.reduce(1, *) : totals.max() ?? 0
+      guard most <= 0x1p53, values.allSatisfy({ abs($0) <= 0x1p53 && $0 == $0.rounded() }) else {
         throw .notImportable(node: node.label, reason: "it computes integers of constants that do not fit")
       }
       return Tensor(values.map { Int64($0) }, shape: shape)
@@ -76,7 +82,7 @@ extension ONNXImporter {
   static let computedOperators = Set(
     ["Mod", "Pow", "MatMul", "Range"] + functions.keys + reductions.keys)
 
-  /// A few bytes of a file say how many numbers they are.
+  /// A few bytes of a file say how far it counts.
   private static let mostComputed = 1 << 22
 
   private static let functions: [String: @Sendable (Double) -> Double] = [
@@ -99,52 +105,45 @@ extension ONNXImporter {
     "ReduceLogSumExp": { Double.logSumExp($0[...]) },
   ]
 
-  /// Two constants, broadcast.
+  /// What a function makes of two constants, number by number.
   mutating func paired(
     _ node: ONNXNode, _ tensors: [Tensor], _ function: (Double, Double) -> Double
   ) throws(ONNXError) -> ([Double], [Int]) {
     guard tensors.count == 2 else { throw .missingInput(node: node.label, input: "1") }
-    let (places, shape) = try common(node, tensors[0], tensors[1])
-    let (a, b) = (tensors[0].doubles, tensors[1].doubles)
-    return (places.map { function(a[$0.0], b[$0.1]) }, shape)
+    let both = try aligned(node, tensors)
+    return (zip(both[0].doubles, both[1].doubles).map(function), both[0].shape)
   }
 
-  /// Which element of each of two constants an element of the shape is made of to which both are broadcast.
-  mutating func common(
-    _ node: ONNXNode, _ left: Tensor, _ right: Tensor
-  ) throws(ONNXError) -> (places: [(Int, Int)], shape: [Int]) {
-    guard let shape = ReferenceMath.broadcast(left.shape, right.shape), let count = checkedProduct(shape),
-      count <= max(Self.mostComputed, left.count, right.count)
-    else {
-      throw .invalid(
-        node: node.label, reason: "constants of \(left.shape) and \(right.shape) do not go together")
+  /// Constants of the shape to which all of them are broadcast.
+  mutating func aligned(_ node: ONNXNode, _ tensors: [Tensor]) throws(ONNXError) -> [Tensor] {
+    let rank = tensors.reduce(0) { max($0, $1.shape.count) }
+    let shapes = tensors.map { [Int](repeating: 1, count: rank - $0.shape.count) + $0.shape }
+    var common: [Int] = []
+    for axis in 0..<rank {
+      let sizes = Set(shapes.map { $0[axis] }).subtracting([1])
+      guard sizes.count <= 1 else {
+        throw .invalid(
+          node: node.label, reason: "constants of shapes \(tensors.map(\.shape)) do not go together")
+      }
+      common.append(sizes.first ?? 1)
     }
-    try spendFolded([count], node)
-    if left.shape == right.shape { return ((0..<count).map { ($0, $0) }, shape) }
-    let strides = [left, right].map { broadcastStrides($0.shape, to: shape) }
-    var index = [Int](repeating: 0, count: shape.count)
-    var place = (0, 0)
-    var places: [(Int, Int)] = []
-    places.reserveCapacity(count)
-    for _ in 0..<count {
-      places.append(place)
-      for axis in shape.indices.reversed() {
-        index[axis] += 1
-        place = (place.0 + strides[0][axis], place.1 + strides[1][axis])
-        guard index[axis] == shape[axis] else { break }
-        index[axis] = 0
-        place = (place.0 - strides[0][axis] * shape[axis], place.1 - strides[1][axis] * shape[axis])
+    try spendFolded(common, node)
+    var result: [Tensor] = []
+    for (tensor, shape) in zip(tensors, shapes) {
+      let full = try reshape(tensor, shape, node)
+      do { result.append(try full.broadcast(to: common)) } catch {
+        throw .invalid(node: node.label, reason: error.description)
       }
     }
-    return (places, shape)
+    return result
   }
 
-  /// Axes taken together, whose numbers a function makes one of.
+  /// Axes taken together, each named once, whose numbers a function makes one of.
   private func reduced(
     _ node: ONNXNode, _ tensor: Tensor, _ axes: [Int], keepsAxes: Bool, _ function: ([Double]) -> Double
   ) throws(ONNXError) -> ([Double], [Int]) {
     let kept = tensor.shape.indices.filter { !axes.contains($0) }
-    let turned = tensor.transposed(kept + axes.sorted())
+    let turned = tensor.transposed(kept + axes)
     let size = axes.reduce(1) { $0 * tensor.shape[$1] }
     guard size > 0 else { throw .invalid(node: node.label, reason: "it reduces an axis of 0") }
     let numbers = turned.doubles

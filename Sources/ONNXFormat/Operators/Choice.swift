@@ -62,19 +62,16 @@ extension ONNXImporter {
   fileprivate mutating func foldWhere(_ node: ONNXNode, _ tensors: [Tensor]) throws(ONNXError) -> Folded {
     try AttributeReader(node).finish()
     guard tensors.count == 3, tensors[1].elementType == tensors[2].elementType else { return .open }
-    let (condition, first, second) = (tensors[0].doubles, tensors[1], tensors[2])
-    // Of x and y, and of what both make beside the condition, which element stands where.
-    let (pairs, pairShape) = try common(node, first, second)
-    let numbers = Tensor((0..<Int64(pairs.count)).map { $0 }, shape: pairShape)
-    let (places, shape) = try common(node, tensors[0], numbers)
+    let all = try aligned(node, tensors)
+    let holds = all[0].doubles.map { $0 != 0 }
     func chosen<Element>(_ x: [Element], _ y: [Element]) -> [Element] {
-      places.map { condition[$0.0] != 0 ? x[pairs[$0.1].0] : y[pairs[$0.1].1] }
+      holds.indices.map { holds[$0] ? x[$0] : y[$0] }
     }
-    if let x = try? first.integers(), let y = try? second.integers() {
-      return .tensor(Tensor(chosen(x, y), shape: shape), type(node, 1))
+    if let x = try? all[1].integers(), let y = try? all[2].integers() {
+      return .tensor(Tensor(chosen(x, y), shape: all[0].shape), type(node, 1))
     }
-    let result = try? Tensor(chosen(first.doubles, second.doubles), shape: shape)
-      .converted(to: first.elementType).tensor
+    let result = try? Tensor(chosen(all[1].doubles, all[2].doubles), shape: all[0].shape)
+      .converted(to: all[1].elementType).tensor
     return result.map { .tensor($0, type(node, 1)) } ?? .open
   }
 

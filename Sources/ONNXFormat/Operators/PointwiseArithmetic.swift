@@ -245,11 +245,10 @@ extension ONNXImporter {
         reason: "it combines constants of \(left.elementType.rawValue) and \(right.elementType.rawValue)")
     }
     if !left.elementType.isFloat {
-      guard let a = try? left.integers(), let b = try? right.integers() else { return nil }
+      let both = try aligned(node, [left, right])
+      guard let a = try? both[0].integers(), let b = try? both[1].integers() else { return nil }
       var values: [Int64] = []
-      let (places, shape) = try common(node, left, right)
-      for place in places {
-        let (x, y) = (a[place.0], b[place.1])
+      for (x, y) in zip(a, b) {
         let (value, failed): (Int64, Bool)
         switch operation {
         case .add: (value, failed) = x.addingReportingOverflow(y)
@@ -267,7 +266,7 @@ extension ONNXImporter {
         }
         values.append(value)
       }
-      return Tensor(values, shape: shape)
+      return Tensor(values, shape: both[0].shape)
     }
     let (values, shape) = try paired(node, [left, right]) { x, y in
       switch operation {
