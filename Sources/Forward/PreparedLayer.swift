@@ -65,7 +65,7 @@ struct PreparedLayer<Number: Scalar>: Sendable {
   /// The outputs, from inputs whose kinds validation has checked.
   func run(_ inputs: [Value<Number>?], batch: Int) throws(ForwardError) -> [Value<Number>] {
     switch operation {
-    case .recurrent: return try runRecurrent(inputs)
+    case .recurrent(let layer): return try runRecurrent(layer, inputs)
     case .embedding(let embedding): return [try embed(inputs[0]!.integers, embedding.table)]
     case .dense: return [.numbers(dense!.run(inputs[0]!.numbers))]
     case .convolution(let layer):
@@ -205,14 +205,15 @@ struct PreparedLayer<Number: Scalar>: Sendable {
     }
   }
 
-  private func runRecurrent(_ inputs: [Value<Number>?]) throws(ForwardError) -> [Value<Number>] {
+  private func runRecurrent(
+    _ layer: RecurrentLayer, _ inputs: [Value<Number>?]
+  ) throws(ForwardError) -> [Value<Number>] {
     func input(_ index: Int) -> Value<Number>? { index < inputs.count ? inputs[index] : nil }
     let x = inputs[0]!.numbers
     let lengths = input(1)?.integers
     let known = try lengths.map { lengths throws(ForwardError) in
       try checked(lengths, allowed: 0...(x.steps ?? 1))
     }
-    guard case .recurrent(let layer) = operation else { return [] }
     let outputs: [Value<Number>]
     switch layer.path {
     case .time:

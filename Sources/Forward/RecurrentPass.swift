@@ -79,30 +79,14 @@ extension Numbers {
   /// - Parameter run: from `[N, T·B·M, I]` to y `[N, T·B·M, D·O]` and states `[T·B·M, …]`.
   func along(_ places: Int, width: Int, _ run: (Numbers) -> [Value<Number>]) -> [Value<Number>] {
     let outer = features / (places * width)
-    let rows = groups * outer
-    func turned(_ source: [Number], _ outer: Int, _ inner: Int, _ width: Int) -> [Number] {
-      var result: [Number] = []
-      result.reserveCapacity(source.count)
-      for i in 0..<inner {
-        for o in 0..<outer {
-          let start = (o * inner + i) * width
-          result += source[start..<(start + width)]
-        }
-      }
-      return result
+    let each = Numbers(steps: nil, batch: groups * outer, features: places * width, elements: elements)
+    func result(_ numbers: Numbers) -> Value<Number> {
+      .numbers(
+        Numbers(
+          steps: steps, batch: batch, features: outer * numbers.features, elements: numbers.elements))
     }
-    let outputs = run(
-      Numbers(
-        steps: places, batch: rows, features: width, elements: turned(elements, rows, places, width))
-    ).map(\.numbers)
-    let y = turned(outputs[0].elements, places, rows, outputs[0].features)
-    let sequence = Numbers(
-      steps: steps, batch: batch, features: outer * places * outputs[0].features, elements: y)
-    return [.numbers(sequence)]
-      + outputs.dropFirst().map {
-        .numbers(
-          Numbers(steps: steps, batch: batch, features: outer * $0.features, elements: $0.elements))
-      }
+    let outputs = run(each.unfolded(Unfold(count: places, inner: width))).map(\.numbers)
+    return [result(outputs[0].folded())] + outputs.dropFirst().map(result)
   }
 }
 

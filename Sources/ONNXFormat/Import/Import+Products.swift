@@ -4,19 +4,17 @@ internal import Tensors
 
 // Products over axes: what MatMul and Einsum have in common.
 extension ONNXImporter {
-  /// `y[…, g, f, …] = Σ_k weight[g, f, k] · x[…, g, k, …] + bias[g, f]`: a product over some axes of features, the same one at every place of
+  /// `y[…, g, f, …] = Σ_k weight[g, f, k] · x[…, g, k, …]`: a product over some axes of features, the same one at every place of
   /// the others, and one of its own at each place of `groups`. A window of one place where it is no dense layer.
   ///
   /// - Parameters:
   ///   - groups: axes of `x` that hold features alone.
   ///   - over: the same of those that are summed over.
   ///   - weight: `[G, F, K]`, with as many places as the axes of `groups` and `over` hold.
-  ///   - bias: `[G · F]`; nil for none.
   ///   - name: of the value that it makes; nil for one of its own.
   /// - Returns: its axes are those of `groups`, one of F features, and the others of `x` in order.
   mutating func product(
-    _ node: ONNXNode, _ x: View, groups: [Int] = [], over: [Int], weight: Tensor, bias: Tensor? = nil,
-    as name: String? = nil
+    _ node: ONNXNode, _ x: View, groups: [Int], over: [Int], weight: Tensor, as name: String? = nil
   ) throws(ONNXError) -> View {
     let (g, f, k) = (weight.shape[0], weight.shape[1], weight.shape[2])
     guard weight.count > 0 else {
@@ -36,11 +34,11 @@ extension ONNXImporter {
     let layer: Layer.Operation
     // As many elements each.
     if g == 1, places == 1 {
-      layer = .dense(weight: try! weight.reshaped([f, k]), bias: bias)
+      layer = .dense(weight: try! weight.reshaped([f, k]), bias: nil)
     } else {
       let axis = WindowAxis(size: places == 1 && x.kind.hasTime ? nil : places, kernel: 1)
       layer = .convolution(
-        Convolution(weight: try! weight.reshaped([g * f, k, 1]), bias: bias, axes: [axis], groups: g))
+        Convolution(weight: try! weight.reshaped([g * f, k, 1]), axes: [axis], groups: g))
     }
     var result = source
     result.value = add(

@@ -436,10 +436,12 @@ extension ONNXImporter {
     let (left, right) = (axis + rank - all[0].shape.count, other + rank - all[1].shape.count)
     guard rank >= 2, Set([left, right]) == [rank - 2, rank - 1] else { return nil }
     // Columns compared with rows, whichever stands on the left.
-    let turned = ["Less": "Greater", "Greater": "Less", "LessOrEqual": "GreaterOrEqual"]
+    let turned = [
+      "Less": "Greater", "Greater": "Less", "LessOrEqual": "GreaterOrEqual", "GreaterOrEqual": "LessOrEqual",
+    ]
     let isTurned = left == rank - 2
-    let operation = isTurned ? turned[node.operation] ?? "LessOrEqual" : node.operation
-    guard ["Less", "Greater", "LessOrEqual", "GreaterOrEqual"].contains(node.operation) else { return nil }
+    guard let other = turned[node.operation] else { return nil }
+    let operation = isTurned ? other : node.operation
     // column + a OP row + b
     let difference = isTurned ? first - otherFirst : otherFirst - first
     func holds(_ answer: Int64) -> Tensor { Tensor([answer], shape: [1]) }

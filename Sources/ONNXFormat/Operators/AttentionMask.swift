@@ -2,25 +2,15 @@ internal import Recurrent
 internal import Tensors
 
 // Masks of attention: what leaves keys out of the softmax of scores.
-extension Scores {
-  /// The sizes of a tensor of them.
-  var sizes: [Size] {
-    func size(_ axis: [AxisFactor], _ clock: Clock) -> Size {
-      axis.reduce(.known(1)) { product, factor in
-        switch factor {
-        case .time: product * .time(clock)
-        case .batch: product * .batch
-        case .features(_, let count): product * .known(count)
-        }
-      }
-    }
-    return queries.axes.dropLast(2).map { size($0, queries.clock) } + [
-      .time(queries.clock), .time(keys.clock),
+extension ONNXImporter {
+  /// The sizes of a tensor of scores.
+  func sizes(of scores: Scores) -> [Size] {
+    let queries = scores.queries
+    return queries.axes.dropLast(2).map { size($0, queries) } + [
+      .time(queries.clock), .time(scores.keys.clock),
     ]
   }
-}
 
-extension ONNXImporter {
   /// Scores and what is added to them: 0 for keys that are seen, −∞ or as good as that for others.
   mutating func addMask(_ node: ONNXNode, _ scores: Scores, _ mask: ImportedValue) throws(ONNXError) {
     switch mask {
@@ -139,7 +129,7 @@ extension ONNXImporter {
     _ node: ONNXNode, _ scores: Scores, _ pattern: StepPattern
   ) throws(ONNXError) {
     guard case .triangle(let diagonal, _, _, let keys) = pattern.content else { return }
-    let sizes = scores.sizes
+    let sizes = sizes(of: scores)
     func fits(_ size: Size, _ other: Size) -> Bool {
       size == other || resolved(size) != nil && resolved(size) == resolved(other)
     }

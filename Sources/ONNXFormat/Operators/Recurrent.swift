@@ -134,18 +134,19 @@ extension ONNXImporter {
       directions.append(parameters)
     }
 
-    let sequenceAxes: [[AxisFactor]] = batchFirst ? [[.batch], [.time]] : [[.time], [.batch]]
-    if path == .time { try require(x, sequenceAxes + [View.features(inputSize)], node, "X") }
     let stateFeatures = directionCount * hidden
-    if path != .time { try requireBareRows(node) }
-    let inputs: [String?] =
-      path != .time
-      ? [x.value]
-      : [
-        x.value, try lengths(node, 4, x),
+    var inputs: [String?] = [x.value]
+    if path == .time {
+      let sequenceAxes: [[AxisFactor]] = batchFirst ? [[.batch], [.time]] : [[.time], [.batch]]
+      try require(x, sequenceAxes + [View.features(inputSize)], node, "X")
+      inputs += [
+        try lengths(node, 4, x),
         try initialState(node, 5, "initial_h", directionCount, hidden, batchFirst),
         cell.hasCellState ? try initialState(node, 6, "initial_c", directionCount, hidden, batchFirst) : nil,
       ]
+    } else {
+      try requireBareRows(node)
+    }
     if !cell.hasCellState, has(node, 6) {
       throw .invalid(node: node.label, reason: "it has more than 6 inputs")
     }

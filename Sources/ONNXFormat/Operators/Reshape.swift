@@ -52,7 +52,7 @@ extension ONNXImporter {
   private mutating func reshapeScores(
     _ node: ONNXNode, _ scores: Scores, _ target: [Size]
   ) throws(ONNXError) {
-    let steps = scores.sizes.suffix(2)
+    let steps = sizes(of: scores).suffix(2)
     func reshaped(_ view: View) -> View? {
       var front = view
       front.axes = Array(view.axes.dropLast(2))

@@ -40,7 +40,7 @@ extension ONNXImporter {
     case .sizes(let sizes, let isScalar): all = isScalar ? [] : [.known(sizes.count)]
     case .mask, .list:
       throw .notImportable(node: node.label, reason: "it looks at the shape of a mask or of a list")
-    case .scores(let scores): all = scores.sizes
+    case .scores(let scores): all = sizes(of: scores)
     case .pattern(let pattern): all = pattern.shape
     case .unbound:
       throw .graphInput(
