@@ -16,6 +16,21 @@ import Testing
     return model(.attention(Attention(heads: heads)), ports, .sequence("y", features: heads * width))
   }
 
+  /// What a Float64 pass gives; those of Float32, and of any noise, are within a narrow bound of it.
+  private func bounded(
+    _ network: Model, _ inputs: [String: Tensor], case index: Int
+  ) throws -> [Double] {
+    let bound = try boundedForward(network, inputs: inputs, rounding: .float32)["y"]!
+    #expect(bound.errors.allSatisfy { $0 < 1e-4 }, "case \(index)")
+    #expect(isWithin(try forward(network, inputs: inputs, precision: .float32)["y"]!.doubles, bound))
+    for noise in Noise.allCases {
+      let perturbed = try perturbedForward(
+        network, inputs: inputs, rounding: .float32, noise: noise, seed: UInt64(index))["y"]!
+      #expect(isWithin(perturbed.doubles, bound), "case \(index), noise \(noise)")
+    }
+    return try forward(network, inputs: inputs, precision: .float64)["y"]!.doubles
+  }
+
   @Test func `Each query takes the values by how alike it is to their keys`() throws {
     var generator = SeededGenerator(seed: 41)
     for index in 0..<40 {
@@ -32,15 +47,7 @@ import Testing
         "k": generator.tensor([sources, 2, heads * depth], scale: 2),
         "v": generator.tensor([sources, 2, heads * width], scale: 3),
       ]
-      let found = try forward(network, inputs: inputs, precision: .float64)["y"]!.doubles
-      let bound = try boundedForward(network, inputs: inputs, rounding: .float32)["y"]!
-      #expect(bound.errors.allSatisfy { $0 < 1e-4 }, "case \(index)")
-      #expect(isWithin(try forward(network, inputs: inputs, precision: .float32)["y"]!.doubles, bound))
-      for noise in Noise.allCases {
-        let perturbed = try perturbedForward(
-          network, inputs: inputs, rounding: .float32, noise: noise, seed: UInt64(index))["y"]!
-        #expect(isWithin(perturbed.doubles, bound), "case \(index), noise \(noise)")
-      }
+      let found = try bounded(network, inputs, case: index)
       let (q, k, v) = (inputs["q"]!.doubles, inputs["k"]!.doubles, inputs["v"]!.doubles)
       for t in 0..<steps {
         for b in 0..<2 {
@@ -115,15 +122,7 @@ import Testing
         network.layers[0].inputs.append("m")
         inputs["m"] = Tensor(shown.map { $0 ? 1 : 0 as Float }, shape: [sources, 2, 1])
       }
-      let found = try forward(network, inputs: inputs, precision: .float64)["y"]!.doubles
-      let bound = try boundedForward(network, inputs: inputs, rounding: .float32)["y"]!
-      #expect(bound.errors.allSatisfy { $0 < 1e-4 }, "case \(index)")
-      #expect(isWithin(try forward(network, inputs: inputs, precision: .float32)["y"]!.doubles, bound))
-      for noise in Noise.allCases {
-        let perturbed = try perturbedForward(
-          network, inputs: inputs, rounding: .float32, noise: noise, seed: UInt64(index))["y"]!
-        #expect(isWithin(perturbed.doubles, bound), "case \(index), noise \(noise)")
-      }
+      let found = try bounded(network, inputs, case: index)
       let (q, k, v) = (inputs["q"]!.doubles, inputs["k"]!.doubles, inputs["v"]!.doubles)
       for t in 0..<steps {
         for b in 0..<2 {

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import collections
 import json
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -26,44 +25,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 import evaluator_bounds
-from tool import binary
-
-RNNCONV = binary()
-onnxruntime.set_default_logger_severity(4)
-VERDICTS = {0: "equal", 1: "different", 5: "inconclusive"}
-
-
-class Network:
-    """Nodes and weights under way; `x` is `[2, 6, 9]` where nothing else is said."""
-
-    def __init__(self, seed, shape=(2, 6, 9)):
-        self.numbers = np.random.default_rng(seed)
-        self.nodes, self.weights = [], {}
-        self.x = self.array(*shape)
-
-    def array(self, *shape, scale=1.0):
-        return (scale * self.numbers.standard_normal(shape)).astype(np.float32)
-
-    def weight(self, array):
-        name = f"w{len(self.weights)}"
-        self.weights[name] = np.asarray(array)
-        return name
-
-    def integers(self, *values):
-        return self.weight(np.array(values, np.int64))
-
-    def node(self, op, *inputs, outputs=1, **attributes):
-        names = [f"v{len(self.nodes)}_{k}" for k in range(outputs)]
-        self.nodes.append(helper.make_node(op, list(inputs), names, **attributes))
-        return names[0] if outputs == 1 else names
-
-    def model(self, *outputs):
-        infos = [onnx.ValueInfoProto(name=name) for name in outputs]
-        weights = [numpy_helper.from_array(array, name) for name, array in self.weights.items()]
-        given = [helper.make_tensor_value_info("x", TensorProto.FLOAT, self.x.shape)]
-        graph = helper.make_graph(self.nodes, "evaluated", given, infos, weights)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-        return onnx.shape_inference.infer_shapes(model)
+from evaluated import Nodes, run, session
 
 
 def products(n):
@@ -198,20 +160,6 @@ def mistakes(model, seed, moves):
     return [found for found in made if found]
 
 
-def session(model, level, to=None):
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = level
-    options.intra_op_num_threads = 1
-    if to:
-        options.optimized_model_filepath = str(to)
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-
-def run(*arguments):
-    done = subprocess.run([RNNCONV, *map(str, arguments)], capture_output=True, text=True, timeout=600)
-    return VERDICTS.get(done.returncode, f"exit {done.returncode}"), done.stdout + done.stderr
-
-
 def random_graph(seed):
     """One of evaluator_bounds.py, its inputs and outputs."""
     model, inputs, outputs = evaluator_bounds.made(seed)
@@ -272,7 +220,7 @@ def main():
     fixtures = []
     for build in NETWORKS:
         for seed in range(arguments.seeds):
-            network = Network(seed)
+            network = Nodes(seed, (2, 6, 9))
             model = build(network)
             name = f"{build.__name__}_{seed}"
             home = folder / name

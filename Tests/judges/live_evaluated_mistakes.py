@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import argparse
 import collections
+import functools
 import re
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -29,40 +29,19 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from tool import binary
+import evaluated
+from evaluated import Nodes, session
 
-RNNCONV = binary()
-onnxruntime.set_default_logger_severity(4)
-VERDICTS = {0: "equal", 1: "different", 5: "inconclusive"}
+# Some of these compute long.
+run = functools.partial(evaluated.run, timeout=1800)
 EPSILON = 1e-5
 
 
-class Network:
-    """Nodes and weights under way, of an input `x`."""
-
-    def __init__(self, seed, shape, width=1.0):
-        self.numbers = np.random.default_rng(seed)
-        self.nodes, self.weights = [], {}
-        self.x = (width * self.numbers.standard_normal(shape)).astype(np.float32)
-
-    def array(self, *shape, scale=1.0):
-        return (scale * self.numbers.standard_normal(shape)).astype(np.float32)
-
-    def weight(self, array, name=None):
-        name = name or f"w{len(self.weights)}"
-        self.weights[name] = np.asarray(array)
-        return name
-
-    def ints(self, *values):
-        return self.weight(np.array(values, np.int64))
+class Network(Nodes):
+    """Layers as exporters write them."""
 
     def number(self, value, name=None):
         return self.weight(np.float32(value), name)
-
-    def node(self, op, *inputs, outputs=1, **attributes):
-        names = [f"v{len(self.nodes)}_{k}" for k in range(outputs)]
-        self.nodes.append(helper.make_node(op, list(inputs), names, **attributes))
-        return names[0] if outputs == 1 else names
 
     def dense(self, x, inputs, outputs):
         y = self.node("MatMul", x, self.weight(self.array(inputs, outputs, scale=inputs**-0.5)))
@@ -102,18 +81,13 @@ class Network:
         more = {"linear_before_reset": 1} if op == "GRU" else {}
         direction = "bidirectional" if directions == 2 else "forward"
         y = self.node(op, x, W, R, B, outputs=2, hidden_size=units, direction=direction, **more)[0]
-        return self.node("Reshape", self.node("Transpose", y, perm=[0, 2, 1, 3]), self.ints(0, 0, -1))
+        return self.node("Reshape", self.node("Transpose", y, perm=[0, 2, 1, 3]), self.integers(0, 0, -1))
 
     def model(self, *outputs):
         """With four numbers that are read at places of an image beside, so that no canonical model is made of it."""
-        image = self.node("Reshape", self.node("Slice", self.node("Reshape", "x", self.ints(-1)), self.ints(0), self.ints(4)), self.ints(1, 1, 2, 2))
+        image = self.node("Reshape", self.node("Slice", self.node("Reshape", "x", self.integers(-1)), self.integers(0), self.integers(4)), self.integers(1, 1, 2, 2))
         beside = self.node("GridSample", image, self.weight(np.zeros((1, 2, 2, 2), np.float32) + np.float32(0.25)))
-        infos = [onnx.ValueInfoProto(name=name) for name in (*outputs, beside)]
-        weights = [numpy_helper.from_array(array, name) for name, array in self.weights.items()]
-        given = [helper.make_tensor_value_info("x", TensorProto.FLOAT, self.x.shape)]
-        graph = helper.make_graph(self.nodes, "evaluated", given, infos, weights)
-        made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-        return onnx.shape_inference.infer_shapes(made)
+        return super().model(*outputs, beside)
 
 
 def conv_lstm(seed):
@@ -138,7 +112,7 @@ def crnn(seed):
     y = n.node("MaxPool", y, kernel_shape=[2, 2], strides=[2, 2])
     y = n.node("LeakyRelu", n.batch_norm(n.conv(y, 32, 64, [3, 3], [1, 1, 1, 1]), 64), alpha=0.1)
     y = n.node("MaxPool", y, kernel_shape=[2, 1], strides=[2, 1])
-    y = n.node("Reshape", n.node("Transpose", y, perm=[3, 0, 1, 2]), n.ints(0, 0, -1))
+    y = n.node("Reshape", n.node("Transpose", y, perm=[3, 0, 1, 2]), n.integers(0, 0, -1))
     y = n.recurrent("GRU", y, 256, 64, directions=2)
     return n, n.model(n.node("Softmax", n.dense(y, 128, 40), axis=-1))
 
@@ -148,13 +122,13 @@ def transformer(seed):
     y = "x"
     for _ in range(2):
         def split(v, perm):
-            return n.node("Transpose", n.node("Reshape", v, n.ints(0, 0, heads, d // heads)), perm=perm)
+            return n.node("Transpose", n.node("Reshape", v, n.integers(0, 0, heads, d // heads)), perm=perm)
 
         z = n.layer_norm(y, d)
         q, k, v = (split(n.dense(z, d, d), perm) for perm in ([0, 2, 1, 3], [0, 2, 3, 1], [0, 2, 1, 3]))
         scores = n.node("Mul", n.node("MatMul", q, k), n.number((d // heads) ** -0.5, f"scale{len(n.nodes)}"))
         mixed = n.node("MatMul", n.node("Softmax", scores, axis=-1), v)
-        mixed = n.node("Reshape", n.node("Transpose", mixed, perm=[0, 2, 1, 3]), n.ints(0, 0, d))
+        mixed = n.node("Reshape", n.node("Transpose", mixed, perm=[0, 2, 1, 3]), n.integers(0, 0, d))
         y = n.node("Add", y, n.dense(mixed, d, d))
         y = n.node("Add", y, n.dense(n.gelu(n.dense(n.layer_norm(y, d), d, 2 * d)), 2 * d, d))
     return n, n.model(n.layer_norm(y, d))
@@ -352,15 +326,6 @@ def refolded(model, dtype):
     return copy
 
 
-def session(model, level, to=None):
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = level
-    options.intra_op_num_threads = 1
-    if to:
-        options.optimized_model_filepath = str(to)
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-
 def forms(model, home, name):
     """What other tools make of a file: its name, and the path that it was written to."""
     levels = onnxruntime.GraphOptimizationLevel
@@ -377,12 +342,7 @@ def forms(model, home, name):
     return made
 
 
-def run(*arguments):
-    done = subprocess.run([RNNCONV, *map(str, arguments)], capture_output=True, text=True, timeout=1800)
-    return VERDICTS.get(done.returncode, f"exit {done.returncode}"), done.stdout + done.stderr
-
-
-def evaluated(home, path, to):
+def outputs_of(home, path, to):
     """The outputs of the evaluator in Float64."""
     verdict, text = run("run", path, "--input", home / "inputs.npz", "--engine", "evaluator", "--precision", "float64", "-o", to, "--force")
     if verdict != "equal":
@@ -416,7 +376,7 @@ def main():
             original = right["as it is"]
             if run("convert", original, home / "right.rnnw", "--force")[0] == "equal":
                 wrong.append(f"{home.name} is imported: put something else beside it")
-            before = evaluated(home, original, home / "right.npz")
+            before = outputs_of(home, original, home / "right.npz")
             for label in list(right)[1:]:
                 verdict, text = run("verify", original, right[label], *given, "--no-diagnosis")
                 tally["right", label, verdict] += 1
@@ -426,7 +386,7 @@ def main():
             for kind, other in mistakes(network, model, numbers):
                 made = forms(other, home, re.sub(r"\W+", "-", kind))
                 labels = list(made) if arguments.all else [list(made)[int(numbers.integers(1, len(made)))]]
-                share = moved(before, evaluated(home, made["as it is"], home / "wrong.npz"))
+                share = moved(before, outputs_of(home, made["as it is"], home / "wrong.npz"))
                 for label in labels:
                     verdict, text = run("verify", original, made[label], *given, "--no-diagnosis")
                     if share < 2**-22:
